@@ -1,0 +1,122 @@
+"""Events to bytes and back.
+
+A *row* is one event's msgpack bytes; the *content* of a segment is a msgpack array of blocks
+(`schema.Block`); its *payload* is the content after the segment's codec. The hash chain covers
+the content, so a codec is admissible only if `unpack` gives the exact content back.
+"""
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+import zstandard
+
+from events.errors import LogDamaged
+from events.schema import Block, Context, Event, RawBlock
+
+CODEC_PLAIN: Final = 0
+CODEC_ZSTD: Final = 1
+
+CONTENT_LIMIT_BYTES: Final = 1 << 30
+"""Upper bound of one segment's content; a larger one can only be damage."""
+
+_encoder = msgspec.msgpack.Encoder()
+_blocks = msgspec.msgpack.Decoder(list[Block])
+_raw_blocks = msgspec.msgpack.Decoder(list[RawBlock])
+_event = msgspec.msgpack.Decoder(Event)
+_context = msgspec.msgpack.Decoder(Context)
+_local = threading.local()  # zstandard's objects must not be shared between threads
+
+
+def encode_event(event: Event) -> bytes:
+    """The row of `event`."""
+    return _encoder.encode(event)
+
+
+def decode_event(row: bytes | msgspec.Raw) -> Event:
+    """The event of `row`."""
+    return _event.decode(row)
+
+
+def encode_context(context: Context) -> bytes:
+    """The msgpack bytes of `context`."""
+    return _encoder.encode(context)
+
+
+def decode_context(data: bytes | msgspec.Raw) -> Context:
+    """The context of `data`."""
+    return _context.decode(data)
+
+
+def encode_block(tenant: str, received_ns: int, context: bytes, rows: Sequence[bytes]) -> bytes:
+    """One block around rows and a context that are encoded already."""
+    head = _encoder.encode(tenant) + _encoder.encode(received_ns)
+    return b"".join((b"\x94", head, context, array_header(len(rows)), *rows))
+
+
+def join_blocks(blocks: Sequence[bytes]) -> bytes:
+    """The content made of encoded blocks."""
+    return array_header(len(blocks)) + b"".join(blocks)
+
+
+def decode_blocks(content: bytes) -> list[Block]:
+    """Every block of a content, decoded whole."""
+    return _blocks.decode(content)
+
+
+def decode_raw_blocks(content: bytes) -> list[RawBlock]:
+    """Every block of a content; contexts and events left as bytes."""
+    return _raw_blocks.decode(content)
+
+
+def rows_of(content: bytes) -> list[bytes]:
+    """The rows of a content, in order."""
+    return [bytes(row) for block in decode_raw_blocks(content) for row in block.events]
+
+
+def array_header(length: int) -> bytes:
+    """The msgpack header of an array of `length` items."""
+    if length < 16:
+        return bytes((0x90 | length,))
+    if length < 1 << 16:
+        return b"\xdc" + length.to_bytes(2, "big")
+    return b"\xdd" + length.to_bytes(4, "big")
+
+
+def pack(content: bytes) -> bytes:
+    """The payload of `content` under `CODEC_ZSTD`, level 1."""
+    try:
+        compressor = _local.compressor
+    except AttributeError:
+        compressor = _local.compressor = zstandard.ZstdCompressor(level=1)
+    return compressor.compress(content)
+
+
+def unpack(codec: int, payload: bytes) -> bytes:
+    """The exact content of `payload`.
+
+    Raises:
+        LogDamaged: the codec is unknown or the payload does not decode.
+    """
+    if codec == CODEC_PLAIN:
+        return payload
+    if codec != CODEC_ZSTD:
+        raise LogDamaged(f"codec {codec} is unknown; this log was written by a newer release")
+    try:
+        decompressor = _local.decompressor
+    except AttributeError:
+        decompressor = _local.decompressor = zstandard.ZstdDecompressor()
+    try:
+        if zstandard.frame_content_size(payload) > CONTENT_LIMIT_BYTES:
+            raise LogDamaged("a payload claims more than 1 GiB of content")
+        return decompressor.decompress(payload)
+    except zstandard.ZstdError as exc:
+        raise LogDamaged(f"a payload does not decompress: {exc}") from exc
+
+
+def iter_rows(blocks: Iterable[RawBlock]) -> Iterable[tuple[RawBlock, msgspec.Raw]]:
+    """Each row with its block, in log order."""
+    for block in blocks:
+        for row in block.events:
+            yield block, row

@@ -1,0 +1,211 @@
+"""What every event log offers, and the records that pass through it.
+
+A *position* is an event's place in its partition: dense, from 1. A *cursor* maps a partition to
+a position; the embedded log has partition 0 only, and nothing may rely on order across
+partitions. Positions leave the process as decimal strings.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+from events import codec
+from events.errors import LogDamaged
+from events.identity import ID_BYTES
+from events.schema import Block, Context, Event, RawBlock
+
+Cursor = Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a receiver hands to the log: one segment in the making.
+
+    `ids` packs 16 bytes an event in log order; `payload` is the content under `codec`;
+    `digest` is SHA-256 of the uncompressed content. `keyed` lists the ordinals of the events
+    whose id stands for a sender's idempotency key instead of the content.
+    """
+
+    ids: bytes
+    payload: bytes
+    digest: bytes
+    count: int
+    content_bytes: int
+    time_min_ns: int
+    time_max_ns: int
+    codec: int = codec.CODEC_ZSTD
+    keyed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a batch. Every event of it, duplicates included, is at or before `through`."""
+
+    through: int
+    stored: int
+    duplicates: int
+    conflicts: int = 0
+
+
+class Head(NamedTuple):
+    """The end of a partition: the last position (0: empty), its segment's hash, commit time."""
+
+    position: int
+    hash: bytes
+    committed_ns: int
+
+
+class Recorded(NamedTuple):
+    """One event with everything known about it."""
+
+    partition: int
+    position: int
+    event_id: bytes
+    tenant: str
+    received_ns: int
+    committed_ns: int
+    context: Context
+    event: Event
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One committed group of events, as read from the log.
+
+    `first` to `last` are its positions. The content is decoded and its digest checked when
+    first asked for; LogDamaged is raised if it is not what was appended.
+    """
+
+    partition: int
+    first: int
+    count: int
+    committed_ns: int
+    time_min_ns: int
+    time_max_ns: int
+    ids: bytes
+    previous_hash: bytes
+    hash: bytes
+    digest: bytes
+    codec: int
+    payload: bytes
+
+    @property
+    def last(self) -> int:
+        return self.first + self.count - 1
+
+    @cached_property
+    def content(self) -> bytes:
+        content = codec.unpack(self.codec, self.payload)
+        if hashlib.sha256(content).digest() != self.digest:
+            raise LogDamaged(
+                f"segment at position {self.first}: the stored bytes were altered",
+                position=self.first,
+            )
+        return content
+
+    def blocks(self) -> list[Block]:
+        """Every block, decoded whole."""
+        return codec.decode_blocks(self.content)
+
+    def raw_blocks(self) -> list[RawBlock]:
+        """Every block; contexts and events left as bytes."""
+        return codec.decode_raw_blocks(self.content)
+
+    def event_id(self, position: int) -> bytes:
+        offset = (position - self.first) * ID_BYTES
+        return self.ids[offset : offset + ID_BYTES]
+
+    def recorded(self) -> Iterator[Recorded]:
+        """Each event with its position, in log order."""
+        position = self.first
+        for block in self.blocks():
+            for event in block.events:
+                yield Recorded(
+                    self.partition, position, self.event_id(position), block.tenant,
+                    block.received_ns, self.committed_ns, block.context, event,
+                )  # fmt: skip
+                position += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a partition: the events after `after`, up to and with `through`.
+
+    Whole segments are carried; the first and last may reach beyond the bounds, and only events
+    with `after < position <= through` count. `through` moves even if nothing is in it.
+    """
+
+    partition: int
+    after: int
+    through: int
+    segments: tuple[Segment, ...]
+
+    @property
+    def count(self) -> int:
+        return self.through - self.after
+
+    def recorded(self) -> Iterator[Recorded]:
+        """Each event of the page, in log order."""
+        for segment in self.segments:
+            for event in segment.recorded():
+                if self.after < event.position <= self.through:
+                    yield event
+
+    def only(self, position: int) -> "Page":
+        """The page of one single event of this page."""
+        held = tuple(s for s in self.segments if s.first <= position <= s.last)
+        return Page(self.partition, position - 1, position, held)
+
+
+class LogReader(Protocol):
+    """Reading a log. Safe to use from one thread at a time; opens no long transaction."""
+
+    log_id: str
+    partitions: tuple[int, ...]
+
+    def head(self, partition: int = 0) -> Head:
+        """The last committed position and its segment's hash."""
+        ...
+
+    def read(
+        self, partition: int, after: int, *, through: int | None = None, limit_segments: int = 64
+    ) -> Page:
+        """Events after `after`, oldest first; `page.through == after` at the head."""
+        ...
+
+    def fetch(self, partition: int, positions: Sequence[int]) -> list[Recorded]:
+        """The events at these positions, ordered by position; unknown ones are left out."""
+        ...
+
+    def hash_at(self, partition: int, position: int) -> bytes | None:
+        """Hash of the segment that ends at or holds `position`; None beyond the head, b"" at 0."""
+        ...
+
+    def position_at(self, partition: int, time_ns: int) -> int:
+        """The last position committed before `time_ns`; 0 if none."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Door(Protocol):
+    """Where events are appended: in the writer's process, or through its socket."""
+
+    identity_key: bytes
+    log_id: str
+
+    def append(self, batch: Batch, *, timeout_s: float = 30.0) -> Appended:
+        """Append durably; returns after the commit.
+
+        Raises:
+            QueueFull: the queue's bound in bytes is reached.
+            Closing: the writer is draining.
+            CommitFailed: nothing was stored; the same batch may be sent again.
+        """
+        ...
+
+
+class EventLog(LogReader, Door, Protocol):
+    """A whole log: read and append."""

@@ -1,0 +1,58 @@
+"""Every name that crosses a wire or is stored: event tags and attribute keys.
+
+Grouped by where the name appears. Nothing else in the product spells these strings.
+"""
+
+from typing import Final
+
+# Event tags: literal and versioned; stored bytes keep them for good.
+SPAN: Final = "span.v1"
+LOG_RECORD: Final = "log.v1"
+ATTEMPT_ABANDONED: Final = "attempt_abandoned.v1"
+
+# Tenants and positions on the wire.
+TENANT_HEADER: Final = "x-scope-orgid"
+POSITION_HEADER: Final = "spanledger-position"
+DEFAULT_TENANT: Final = "default"
+
+# Attributes that identify a task, a run and an attempt.
+TASK_ID: Final = "task.id"
+TASK_NAME: Final = "task.name"
+TASK_RUN_ID: Final = "task.run.id"
+TASK_GROUP_ID: Final = "task.group.id"
+TASK_ATTEMPT: Final = "task.attempt"
+TASK_RETRY_OF: Final = "task.retry_of"
+TASK_MAX_ATTEMPTS: Final = "task.max_attempts"
+TASK_RESULT: Final = "task.result"
+TASK_WILL_RETRY: Final = "task.will_retry"
+TASK_QUEUE: Final = "task.queue"
+TASK_QUEUED_AT: Final = "task.queued_at"
+TASK_EXECUTOR_ID: Final = "task.executor.id"
+TASK_EXECUTOR_TOOL: Final = "task.executor.tool"
+TASK_EXECUTOR_MODEL: Final = "task.executor.model"
+TASK_EXECUTOR_PLANNER: Final = "task.executor.planner"
+TASK_BACKFILLED: Final = "task.backfilled"
+TASK_PARENTS: Final = "task.parents"
+TASK_CAUSES: Final = "task.causes"
+TASK_IDEMPOTENCY_KEY: Final = "task.idempotency_key"
+TASK_IO_FILES_WRITTEN: Final = "task.io.files_written"
+TASK_RETRIEVAL_COUNT: Final = "task.retrieval.count"
+TASK_RETRIEVAL_SOURCES: Final = "task.retrieval.sources"
+
+# Attributes of the exception conventions.
+EXCEPTION_EVENT: Final = "exception"
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
+EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
+ERROR_TYPE: Final = "error.type"
+
+# Attributes of the resource.
+SERVICE_NAME: Final = "service.name"
+SERVICE_INSTANCE_ID: Final = "service.instance.id"
+HOST_NAME: Final = "host.name"
+
+# Lifecycle log records (LogRecord.event_name).
+ATTEMPT_STARTED: Final = "task.attempt.started"
+ATTEMPT_HEARTBEAT: Final = "task.attempt.heartbeat"
+ATTEMPT_PROGRESS: Final = "task.attempt.progress"
+ATTEMPT_ENDED: Final = "task.attempt.ended"

@@ -1,0 +1,1 @@
+"""The service: receivers, API, command line, forwarding, and the supervisor that runs them."""
