@@ -180,7 +180,7 @@ class LogReader(Protocol):
         ...
 
     def hash_at(self, partition: int, position: int) -> bytes | None:
-        """Hash of the segment that ends at or holds `position`; None beyond the head, b"" at 0."""
+        """Hash of the segment that holds `position`: the chain's start at 0; None beyond the head."""
         ...
 
     def position_at(self, partition: int, time_ns: int) -> int:
