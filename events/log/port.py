@@ -7,6 +7,7 @@ partitions. Positions leave the process as decimal strings.
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -203,6 +204,15 @@ class Door(Protocol):
             QueueFull: the queue's bound in bytes is reached.
             Closing: the writer is draining.
             CommitFailed: nothing was stored; the same batch may be sent again.
+        """
+        ...
+
+    def append_async(self, batch: Batch) -> "Future[Appended]":
+        """Like `append`, without waiting: the future resolves after the commit.
+
+        Raises:
+            QueueFull: at once, when the queue's bound in bytes is reached.
+            Closing: at once, when the writer is draining.
         """
         ...
 

@@ -1,0 +1,244 @@
+"""The duplicate index: which ids are in the log, and in which segment; a cache in memory.
+
+The durable record of an id is its segment's `ids` column. Here each id is 12 bytes in an
+open-addressing table: 64 bits of the (random, keyed) id and the ordinal of its segment. Tables
+come in generations: a full one is sealed, written to a cache file and never changed again, and
+a new one of twice the size takes over, so that growth never rehashes and a start maps the
+sealed ones from disk. A hit is only a candidate: the caller confirms it against the segment.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+FOLDER: Final = "index"
+_FIRST_BITS: Final = 20
+_LAST_BITS: Final = 24
+_FILL: Final = 0.65
+_WRITE_BYTES: Final = 4 << 20
+
+U64 = NDArray[np.uint64]
+Ints = NDArray[np.int64]
+
+_log = logging.getLogger(__name__)
+
+
+def hashes(ids: bytes) -> U64:
+    """The first 64 bits of each packed id; never 0, which marks an empty slot."""
+    found: U64 = np.frombuffer(ids, dtype="<u8")[::2].astype(np.uint64)
+    found[found == 0] = 1
+    return found
+
+
+class Table:
+    """One generation: `2 ** bits` slots, filled to 65 %."""
+
+    def __init__(self, bits: int, keys: U64 | None = None, segments: Any = None) -> None:
+        self.bits = bits
+        self.count = 0
+        self.through = 0
+        """Ordinal after the last segment whose ids are in here."""
+        self._keys: U64 = np.zeros(1 << bits, np.uint64) if keys is None else keys
+        self._segments = np.zeros(1 << bits, np.uint32) if segments is None else segments
+
+    def room(self) -> int:
+        """How many more ids fit."""
+        return int(_FILL * (1 << self.bits)) - self.count
+
+    def _slots(self, wanted: U64) -> Ints:
+        return (wanted >> np.uint64(64 - self.bits)).astype(np.int64)
+
+    def find(self, wanted: U64) -> Ints:
+        """The segment ordinal of each hash; -1 where it is unknown."""
+        found = np.full(len(wanted), -1, np.int64)
+        left: Ints = np.arange(len(wanted))
+        slots, last = self._slots(wanted), (1 << self.bits) - 1
+        while left.size:
+            held = self._keys[slots]
+            hit = held == wanted
+            if hit.any():
+                found[left[hit]] = self._segments[slots[hit]]
+            go_on = ~hit & (held != 0)
+            left, wanted = left[go_on], wanted[go_on]
+            slots = (slots[go_on] + 1) & last
+        return found
+
+    def insert(self, new: U64, segments: Any) -> NDArray[np.bool_]:
+        """Add distinct hashes with their segments; says which were here already and left out."""
+        present = np.zeros(len(new), np.bool_)
+        left: Ints = np.arange(len(new))
+        slots, last = self._slots(new), (1 << self.bits) - 1
+        while left.size:
+            held = self._keys[slots]
+            same = held == new
+            present[left[same]] = True
+            empty = held == 0
+            self._keys[slots[empty]] = new[empty]  # of several on one slot, the last one wins
+            won = empty & (self._keys[slots] == new)
+            self._segments[slots[won]] = segments[won]
+            go_on = ~same & ~won
+            left, new, segments = left[go_on], new[go_on], segments[go_on]
+            slots = (slots[go_on] + (held[go_on] != 0)) & last
+        self.count += int(len(present) - present.sum())
+        return present
+
+    def arrays(self) -> tuple[U64, Any]:
+        """Keys and segment ordinals, slot by slot."""
+        return self._keys, self._segments
+
+
+class DuplicateIndex:
+    """All generations. Used by the writer's thread alone."""
+
+    def __init__(
+        self,
+        folder: Path,
+        log_id: str,
+        anchor_of: Callable[[int], str],
+        first_bits: int = _FIRST_BITS,
+    ) -> None:
+        """`anchor_of(n)` tells the hash, in hex, of the n-th segment of the log."""
+        self._folder = folder
+        self._log_id = log_id
+        self._anchor_of = anchor_of
+        self._first_bits = first_bits
+        self._tables: list[Table] = []
+        self._clashes: dict[bytes, int] = {}  # ids whose 64 bits another id took first
+        self._savers: list[threading.Thread] = []
+
+    def __len__(self) -> int:
+        return sum(table.count for table in self._tables) + len(self._clashes)
+
+    @property
+    def through(self) -> int:
+        """Ordinal after the last indexed segment."""
+        return max((table.through for table in self._tables), default=0)
+
+    def find(self, wanted: U64) -> Ints:
+        """A candidate's segment ordinal for each hash; -1 where the id is certainly new."""
+        found = np.full(len(wanted), -1, np.int64)
+        left: Ints = np.arange(len(wanted))
+        for table in reversed(self._tables):
+            part = table.find(wanted[left])
+            found[left] = part
+            left = left[part < 0]
+            if not left.size:
+                break
+        return found
+
+    def clash(self, event_id: bytes) -> int:
+        """The segment ordinal of an id whose 64 bits belong to another id; -1 if unknown."""
+        return self._clashes.get(event_id, -1)
+
+    def add(self, ids: bytes, segments: Ints, *, known_new: bool = False) -> None:
+        """Learn packed ids of whole segments, in log order.
+
+        Args:
+            segments: the segment ordinal of each id.
+            known_new: `find` has just said so; spares looking again.
+        """
+        new, at = hashes(ids), 0
+        if not known_new:
+            for table in self._tables[:-1]:
+                self._remember(ids, segments, np.flatnonzero(table.find(new) >= 0))
+        while at < len(new):
+            table = self._active()
+            end = min(len(new), at + table.room())
+            present = table.insert(new[at:end], segments[at:end])
+            self._remember(ids, segments, np.flatnonzero(present) + at)
+            whole = end == len(new) or segments[end] != segments[end - 1]
+            table.through = int(segments[end - 1]) + whole
+            at = end
+
+    def _remember(self, ids: bytes, segments: Ints, clashing: Ints) -> None:
+        for i in clashing.tolist():
+            self._clashes[ids[16 * i : 16 * i + 16]] = int(segments[i])
+
+    def remember(self, event_id: bytes, segment: int) -> None:
+        """Learn an id whose 64 bits are taken by another id."""
+        self._clashes[event_id] = segment
+
+    def _active(self) -> Table:
+        if not self._tables:
+            self._tables.append(Table(self._first_bits))
+        elif self._tables[-1].room() <= 0:
+            self._seal(self._tables[-1])
+            self._tables.append(Table(min(self._tables[-1].bits + 1, _LAST_BITS)))
+        return self._tables[-1]
+
+    def _seal(self, table: Table) -> None:
+        path = self._folder / f"{len(self._tables) - 1:04}.idx"
+        about = {
+            "log_id": self._log_id,
+            "bits": table.bits,
+            "count": table.count,
+            "through": table.through,
+            "anchor": self._anchor_of(table.through),
+            "clashes": {event_id.hex(): at for event_id, at in self._clashes.items()},
+        }
+        thread = threading.Thread(target=save_table, args=(path, about, table), name="index-seal")
+        thread.start()
+        self._savers.append(thread)
+
+    def load(self) -> None:
+        """Map the sealed generations of this log from their cache files."""
+        for table, about in load_tables(self._folder):
+            if about["log_id"] != self._log_id or about["anchor"] != self._anchor_of(table.through):
+                break
+            self._tables.append(table)
+            self._clashes.update((bytes.fromhex(k), at) for k, at in about["clashes"].items())
+
+    def close(self) -> None:
+        """Wait for cache files under way."""
+        for thread in self._savers:
+            thread.join()
+
+
+def save_table(path: Path, about: dict[str, Any], table: Table) -> None:
+    """Write a sealed table to its cache file; failing to is no harm, it is rebuilt then."""
+    head = json.dumps(about).encode()
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb", buffering=0) as file:
+            file.write(len(head).to_bytes(8, "little") + hashlib.sha256(head).digest() + head)
+            file.write(bytes(-file.tell() % 4096))
+            for array in table.arrays():
+                view = memoryview(array).cast("B")
+                for at in range(0, len(view), _WRITE_BYTES):
+                    file.write(view[at : at + _WRITE_BYTES])
+                    os.fdatasync(file.fileno())  # in steps: a commit waits for one at most
+        part.replace(path)
+    except OSError as exc:
+        _log.warning("the duplicate index was not cached", extra={"error": str(exc)})
+
+
+def load_tables(folder: Path) -> Iterator[tuple[Table, dict[str, Any]]]:
+    """The cached generations with their heads, oldest first, up to one that is not whole."""
+    for path in sorted(folder.glob("*.idx")):
+        try:
+            with path.open("rb") as file:
+                size = int.from_bytes(file.read(8), "little")
+                check, head = file.read(32), file.read(min(size, 1 << 24))
+                offset = file.tell() + -file.tell() % 4096
+            if hashlib.sha256(head).digest() != check:
+                return
+            about = json.loads(head)
+            slots = 1 << about["bits"]
+            if path.stat().st_size != offset + 12 * slots:
+                return
+        except (OSError, ValueError, KeyError):
+            return
+        keys = np.memmap(path, np.uint64, "r", offset, (slots,))
+        segments = np.memmap(path, np.uint32, "r", offset + 8 * slots, (slots,))
+        table = Table(about["bits"], keys.view(np.ndarray), segments.view(np.ndarray))
+        table.count, table.through = about["count"], about["through"]
+        yield table, about
