@@ -1,17 +1,17 @@
 """Every error the product raises on purpose.
 
-    SpanledgerError
-    ├── Rejected                 the same input fails again
-    │   ├── BadInput             a value breaks a documented bound
-    │   ├── TooLarge             more bytes than a limit allows
-    │   └── BadSetting           a setting is unknown or wrong
-    ├── Unavailable              try again later (`retry_after_s`)
-    │   ├── QueueFull            the append queue is at its bound
-    │   ├── Closing              the process is draining
-    │   └── CommitFailed         the disk refused the commit; nothing was stored
-    └── Damaged                  a file is not what it was; `verify` shows where
-        ├── LogDamaged           the log is torn, altered, shortened or exchanged
-        └── ViewsDamaged         the views do not belong to this log
+SpanledgerError
+├── Rejected                 the same input fails again
+│   ├── BadInput             a value breaks a documented bound
+│   ├── TooLarge             more bytes than a limit allows
+│   └── BadSetting           a setting is unknown or wrong
+├── Unavailable              try again later (`retry_after_s`)
+│   ├── QueueFull            the append queue is at its bound
+│   ├── Closing              the process is draining
+│   └── CommitFailed         the disk refused the commit; nothing was stored
+└── Damaged                  a file is not what it was; `verify` shows where
+    ├── LogDamaged           the log is torn, altered, shortened or exchanged
+    └── ViewsDamaged         the views do not belong to this log
 """
 
 

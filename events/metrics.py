@@ -13,7 +13,9 @@ REFUSED = Counter("spanledger_refused_total", "Events or requests refused", ["si
 DROPPED = Counter("spanledger_dropped_total", "Accepted and dropped, such as metrics", ["signal"])
 CUT = Counter("spanledger_cut_total", "Strings and attributes cut by a limit", ["what"])
 SCRUBBED = Counter("spanledger_scrubbed_total", "Events in which a kind was scrubbed", ["kind"])
-REQUESTS = Counter("spanledger_requests_total", "Requests answered", ["signal", "transport", "code"])
+REQUESTS = Counter(
+    "spanledger_requests_total", "Requests answered", ["signal", "transport", "code"]
+)
 QUEUE_BYTES = Gauge(
     "spanledger_queue_bytes", "Bytes waiting for a commit", multiprocess_mode="livesum"
 )
@@ -23,9 +25,7 @@ COMMIT_SECONDS = Histogram(
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
 )
 LOG_BYTES = Counter("spanledger_log_bytes_total", "Payload bytes appended to the log")
-LOG_HEAD = Gauge(
-    "spanledger_log_head_position", "Last committed position", multiprocess_mode="max"
-)
+LOG_HEAD = Gauge("spanledger_log_head_position", "Last committed position", multiprocess_mode="max")
 PROJECTED = Counter("spanledger_projected_events_total", "Events applied to the views")
 PROJECTION_LAG_EVENTS = Gauge(
     "spanledger_projection_lag_events", "Events behind the head", ["projection"],

@@ -89,10 +89,18 @@ class MemoryLog:
         previous = head.hash
         self._segments[partition].append(
             Segment(
-                partition, first, len(events), committed_ns, batch.time_min_ns,
-                batch.time_max_ns, ids, previous,
+                partition,
+                first,
+                len(events),
+                committed_ns,
+                batch.time_min_ns,
+                batch.time_max_ns,
+                ids,
+                previous,
                 segment_hash(previous, first, len(events), committed_ns, ids, digest),
-                digest, codec.CODEC_PLAIN, content,
+                digest,
+                codec.CODEC_PLAIN,
+                content,
             )  # fmt: skip
         )
 

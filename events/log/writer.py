@@ -214,8 +214,9 @@ class LogWriter:
         for ordinal, event_id in enumerate(ids) if group.repeats else ():
             if ordinal in duplicates:
                 continue
-            earlier = group.rows.setdefault(event_id, (batch, ordinal))
-            if earlier != (batch, ordinal):
+            place = (batch, ordinal)
+            earlier = group.rows.setdefault(event_id, place)
+            if earlier is not place:
                 duplicates.add(ordinal)
                 conflicts += ordinal in keyed and _row(*earlier) != _row(batch, ordinal)
         return duplicates, clashes, conflicts
@@ -232,15 +233,15 @@ class LogWriter:
         first = self._firsts[segment]
         values = {"start": first, "through": first, "limit": 1}
         stored = Segment(0, *self._execute(_sql["read"], values)[0])  # type: ignore[arg-type]
-        return codec.rows_of(stored.content)[self._ids_of(segment)[event_id]] != _row(batch, ordinal)
+        return codec.rows_of(stored.content)[self._ids_of(segment)[event_id]] != _row(
+            batch, ordinal
+        )
 
     def _seal(self, batch: Batch, group: _Group, clashes: list[bytes]) -> None:
         first = group.head.position + 1
         committed_ns = max(self._clock(), group.head.committed_ns)
         previous = group.head.hash
-        digest = segment_hash(
-            previous, first, batch.count, committed_ns, batch.ids, batch.digest
-        )
+        digest = segment_hash(previous, first, batch.count, committed_ns, batch.ids, batch.digest)
         row = (
             first, batch.count, committed_ns, batch.time_min_ns, batch.time_max_ns, batch.codec,
             previous, digest, batch.digest, batch.ids, batch.payload,
