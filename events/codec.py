@@ -36,7 +36,8 @@ def encode_event(event: Event) -> bytes:
 
 def decode_event(row: bytes | msgspec.Raw) -> Event:
     """The event of `row`."""
-    return _event.decode(row)
+    event: Event = _event.decode(row)
+    return event
 
 
 def encode_context(context: Context) -> bytes:
@@ -90,7 +91,8 @@ def pack(content: bytes) -> bytes:
         compressor = _local.compressor
     except AttributeError:
         compressor = _local.compressor = zstandard.ZstdCompressor(level=1)
-    return compressor.compress(content)
+    payload: bytes = compressor.compress(content)
+    return payload
 
 
 def unpack(codec: int, payload: bytes) -> bytes:
@@ -110,9 +112,10 @@ def unpack(codec: int, payload: bytes) -> bytes:
     try:
         if zstandard.frame_content_size(payload) > CONTENT_LIMIT_BYTES:
             raise LogDamaged("a payload claims more than 1 GiB of content")
-        return decompressor.decompress(payload)
+        content: bytes = decompressor.decompress(payload)
     except zstandard.ZstdError as exc:
         raise LogDamaged(f"a payload does not decompress: {exc}") from exc
+    return content
 
 
 def iter_rows(blocks: Iterable[RawBlock]) -> Iterable[tuple[RawBlock, msgspec.Raw]]:

@@ -212,7 +212,7 @@ def save_table(path: Path, about: dict[str, Any], table: Table) -> None:
             file.write(len(head).to_bytes(8, "little") + hashlib.sha256(head).digest() + head)
             file.write(bytes(-file.tell() % 4096))
             for array in table.arrays():
-                view = memoryview(array).cast("B")
+                view = array.view(np.uint8).data
                 for at in range(0, len(view), _WRITE_BYTES):
                     file.write(view[at : at + _WRITE_BYTES])
                     os.fdatasync(file.fileno())  # in steps: a commit waits for one at most

@@ -101,7 +101,7 @@ class MemoryLog:
                 digest,
                 codec.CODEC_PLAIN,
                 content,
-            )  # fmt: skip
+            )
         )
 
     def head(self, partition: int = 0) -> Head:
@@ -124,7 +124,7 @@ class MemoryLog:
 
     def fetch(self, partition: int, positions: Sequence[int]) -> list[Recorded]:
         """See `LogReader.fetch`."""
-        found = []
+        found: list[Recorded] = []
         for position in sorted(set(positions)):
             page = self.read(partition, position - 1, limit_segments=1)
             found += page.only(position).recorded()

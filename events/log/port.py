@@ -181,7 +181,7 @@ class LogReader(Protocol):
         ...
 
     def hash_at(self, partition: int, position: int) -> bytes | None:
-        """Hash of the segment that holds `position`: the chain's start at 0; None beyond the head."""
+        """Hash of the segment that holds `position`; at 0 the chain's start; None past the head."""
         ...
 
     def position_at(self, partition: int, time_ns: int) -> int:

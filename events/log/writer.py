@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class _Sealed(NamedTuple):
 
     ordinal: int
     batch: Batch
-    row: tuple[object, ...]
+    row: tuple[Any, ...]
     clashes: list[bytes]
 
 
@@ -145,9 +145,9 @@ class LogWriter:
         digest: bytes = rows[0][2]
         return digest.hex()
 
-    def _execute(self, sql: str, values: object = ()) -> list[tuple[object, ...]]:
+    def _execute(self, sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
         assert self._connection is not None
-        return self._connection.execute(sql, values).fetchall()  # type: ignore[arg-type]
+        return self._connection.execute(sql, values).fetchall()
 
     def append_group(self, batches: Sequence[Batch]) -> list[Appended | SpanledgerError]:
         """Append batches in one commit; one result each, in order.
@@ -224,7 +224,7 @@ class LogWriter:
     @lru_cache(maxsize=256)  # noqa: B019 - one writer a process, cleared when it reopens
     def _ids_of(self, segment: int) -> dict[bytes, int]:
         rows = self._execute(_sql["ids_of"], {"first": self._firsts[segment]})
-        ids: bytes = rows[0][0]  # type: ignore[assignment]
+        ids: bytes = rows[0][0]
         return {event_id: at for at, event_id in enumerate(split_ids(ids))}
 
     def _differs(self, batch: Batch, ordinal: int, segment: int) -> bool:
@@ -232,7 +232,7 @@ class LogWriter:
         event_id = split_ids(batch.ids)[ordinal]
         first = self._firsts[segment]
         values = {"start": first, "through": first, "limit": 1}
-        stored = Segment(0, *self._execute(_sql["read"], values)[0])  # type: ignore[arg-type]
+        stored = Segment(0, *self._execute(_sql["read"], values)[0])
         return codec.rows_of(stored.content)[self._ids_of(segment)[event_id]] != _row(
             batch, ordinal
         )
@@ -264,7 +264,7 @@ class LogWriter:
         crash_at("commit.after_before_ack")
         self.head = group.head
         for sealed in group.sealed:
-            self._firsts.append(sealed.row[0])  # type: ignore[arg-type]
+            self._firsts.append(sealed.row[0])
             for event_id in sealed.clashes:
                 index.remember(event_id, sealed.ordinal)
             segments: Ints = np.full(sealed.batch.count, sealed.ordinal, np.int64)
@@ -284,7 +284,7 @@ class LogWriter:
         try:
             _, pages, done = self._execute("PRAGMA wal_checkpoint(PASSIVE)")[0]
             self._wal_bytes = 0 if pages == done else CHECKPOINT_BYTES // 2
-            if 4096 * int(pages) > RESTART_BYTES:  # type: ignore[call-overload]
+            if 4096 * int(pages) > RESTART_BYTES:
                 self._execute("PRAGMA busy_timeout = 100")
                 self._execute("PRAGMA wal_checkpoint(RESTART)")
                 self._execute("PRAGMA busy_timeout = 5000")
