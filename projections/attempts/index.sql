@@ -1,0 +1,6 @@
+-- A list with no filter merges the lists of all statuses: one index less on every write.
+CREATE INDEX attempt_status ON attempt (tenant_no, status, started_ns);
+CREATE INDEX attempt_task ON attempt (task_no, started_ns);
+CREATE INDEX attempt_executor ON attempt (executor_no, started_ns) WHERE executor_no IS NOT NULL;
+-- The watcher asks for running attempts that once sent a heartbeat.
+CREATE INDEX attempt_heartbeat ON attempt (heartbeat_ns) WHERE heartbeat_ns IS NOT NULL;

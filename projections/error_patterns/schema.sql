@@ -1,0 +1,37 @@
+-- One row a fingerprint that has occurred; type, stack hash and sample stack: table fingerprint.
+CREATE TABLE error_pattern (
+    fingerprint_no INTEGER PRIMARY KEY,
+    tenant_no INTEGER NOT NULL,
+    occurrences INTEGER NOT NULL,
+    recovered INTEGER NOT NULL,  -- occurrences in runs that completed later
+    unrecovered INTEGER NOT NULL,
+    tasks INTEGER NOT NULL,  -- distinct tasks
+    components INTEGER NOT NULL,  -- distinct components (service.name)
+    first_seen_ns INTEGER NOT NULL,
+    last_seen_ns INTEGER NOT NULL,
+    message TEXT  -- of the first occurrence
+) STRICT;
+
+-- One row a failed, timed out or abandoned attempt; seen at its end.
+CREATE TABLE error_occurrence (
+    fingerprint_no INTEGER NOT NULL,
+    seen_ns INTEGER NOT NULL,
+    attempt_key INTEGER NOT NULL,  -- table attempt
+    recovered INTEGER NOT NULL,
+    message TEXT,
+    PRIMARY KEY (fingerprint_no, seen_ns, attempt_key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE error_task (
+    fingerprint_no INTEGER NOT NULL,
+    task_no INTEGER NOT NULL,
+    occurrences INTEGER NOT NULL,
+    PRIMARY KEY (fingerprint_no, task_no)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE error_component (
+    fingerprint_no INTEGER NOT NULL,
+    component TEXT NOT NULL,
+    occurrences INTEGER NOT NULL,
+    PRIMARY KEY (fingerprint_no, component)
+) STRICT, WITHOUT ROWID;

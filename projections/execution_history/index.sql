@@ -1,0 +1,1 @@
+CREATE INDEX transition_time ON transition (tenant_no, at_ns);

@@ -1,0 +1,2 @@
+CREATE INDEX run_status ON run (tenant_no, status, last_started_ns);
+CREATE INDEX run_task ON run (task_no, last_started_ns);

@@ -1,0 +1,1 @@
+CREATE INDEX task_status ON task (tenant_no, status, last_started_ns);

@@ -1,0 +1,78 @@
+"""Status words and their stored numbers, flags of an attempt, and the public attempt id.
+
+Stored numbers never change their meaning; a new status takes the next number.
+"""
+
+import hashlib
+from typing import Final
+
+STATUS_WORDS: Final = (
+    "unknown",
+    "running",
+    "completed",
+    "failed",
+    "timed_out",
+    "cancelled",
+    "skipped",
+    "abandoned",
+    "queued",
+    "retrying",
+    "pending",
+    "todo",
+)
+STATUS_NUMBERS: Final = {word: number for number, word in enumerate(STATUS_WORDS)}
+
+UNKNOWN: Final = 0
+RUNNING: Final = 1
+COMPLETED: Final = 2
+FAILED: Final = 3
+TIMED_OUT: Final = 4
+CANCELLED: Final = 5
+SKIPPED: Final = 6
+ABANDONED: Final = 7
+QUEUED: Final = 8
+RETRYING: Final = 9
+PENDING: Final = 10
+TODO: Final = 11
+
+FAILURES: Final = frozenset({FAILED, TIMED_OUT, ABANDONED})
+
+ATTEMPT_STATUSES: Final = (0, 1, 2, 3, 4, 5, 6, 7)
+RUN_STATUSES: Final = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+TASK_STATUSES: Final = tuple(range(12))
+
+# What a sender may say in `task.result`: our words, and those of the CI/CD conventions.
+RESULT_STATUS: Final = {
+    **{word: STATUS_NUMBERS[word] for word in STATUS_WORDS[:8]},
+    "success": COMPLETED,
+    "failure": FAILED,
+    "error": FAILED,
+    "timeout": TIMED_OUT,
+    "cancellation": CANCELLED,
+    "skip": SKIPPED,
+    "lost": ABANDONED,
+}
+
+FLAG_NUMBER_BY_ORDER: Final = 1  # no number was given: order of start
+FLAG_NUMBER_MOVED: Final = 2  # another attempt claims the number and started earlier
+FLAG_STATUS_INFERRED: Final = 4  # concluded, not said by the sender's end of the attempt
+FLAG_BACKFILLED: Final = 8
+FLAG_NEGATIVE_DURATION: Final = 16
+FLAG_NO_SPAN: Final = 32  # known from lifecycle log records only
+FLAGS_INFERRED: Final = FLAG_NUMBER_BY_ORDER | FLAG_NUMBER_MOVED | FLAG_STATUS_INFERRED
+
+NUMBER_BITS: Final = 20
+NUMBER_LIMIT: Final = (1 << NUMBER_BITS) - 1
+"""The largest attempt number; a number beyond counts as not given."""
+
+
+def attempt_id(tenant: str, task_id: str, run_id: str, number: int) -> str:
+    """The public id of an attempt: 32 hex digits of a digest of what identifies it."""
+    key = "\x00".join((tenant, task_id, run_id, str(number)))
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def key_hash(*parts: str) -> int:
+    """63-bit digest of texts, for the text -> number indexes."""
+    digest = hashlib.blake2b("\x00".join(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
