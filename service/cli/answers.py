@@ -1,0 +1,117 @@
+"""Answers written as a table, as JSON or as CSV, once or again and again."""
+
+import csv
+import io
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from events.errors import BadInput, Unavailable
+from service.cli.options import Form
+from service.cli.render import Column, console, grid
+
+Document = Mapping[str, Any]
+Drawing = Callable[[Document], RenderableType]
+
+
+def write(ask: Callable[[], Document], form: Form, draw: Drawing) -> None:
+    """Ask, and write the answer in the form that was chosen; with --watch until Ctrl-C.
+
+    Args:
+        ask: gives the document; called once for each time it is written.
+        draw: the document as a table for people.
+    """
+    if form.as_json and form.as_csv:
+        raise BadInput("--json and --csv exclude each other")
+    if form.watch:
+        _watch(ask, form, draw)
+    else:
+        _write_once(ask(), form, draw)
+
+
+def write_json(document: Any) -> None:
+    """One JSON document: indented for a person, on one line in a pipe."""
+    indent = 2 if sys.stdout.isatty() else None
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=indent))
+
+
+def write_csv(records: Sequence[Mapping[str, Any]]) -> None:
+    """The records as CSV: every field of any of them, nested ones dotted, lists as JSON."""
+    rows = [dict(_flattened(record)) for record in records]
+    fields = list(dict.fromkeys(field for row in rows for field in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fields, restval="", lineterminator="\n")
+    if fields:
+        writer.writeheader()
+    writer.writerows(rows)
+    typer.echo(text.getvalue(), nl=False)
+
+
+def drawing_of_list(columns: Sequence[Column], nothing: str) -> Drawing:
+    """Draws a list's items in these columns; `nothing` is said of an empty one."""
+
+    def draw(document: Document) -> RenderableType:
+        items = document["items"]
+        if not items:
+            return Text(nothing, style="dim")
+        table = grid(columns, items, console())
+        if not document.get("next") or not console().is_terminal:
+            return table
+        return Group(table, Text(f"more: --cursor {document['next']}", style="dim"))
+
+    return draw
+
+
+def items_of(document: Document) -> Sequence[Mapping[str, Any]]:
+    """The records of a document: its items, or itself."""
+    items = document.get("items")
+    return items if isinstance(items, list) else [document]
+
+
+def _write_once(document: Document, form: Form, draw: Drawing) -> None:
+    if form.as_json:
+        write_json(document)
+    elif form.as_csv:
+        write_csv(items_of(document))
+    else:
+        console().print(draw(document))
+
+
+def _watch(ask: Callable[[], Document], form: Form, draw: Drawing) -> None:
+    out = console()
+    try:
+        if form.as_json or form.as_csv or not out.is_terminal:
+            while True:
+                _write_once(ask(), form, draw)
+                sys.stdout.flush()
+                time.sleep(form.every)
+        with Live(console=out, auto_refresh=False, vertical_overflow="ellipsis") as live:
+            shown: RenderableType = Text("")
+            while True:
+                try:
+                    shown = draw(ask())
+                    live.update(shown, refresh=True)
+                except Unavailable as exc:  # it may come back; the last answer stays in sight
+                    live.update(Group(shown, Text(str(exc), style="red")), refresh=True)
+                time.sleep(form.every)
+    except KeyboardInterrupt:
+        return
+
+
+def _flattened(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    fields: list[tuple[str, Any]] = []
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            fields += _flattened(value, f"{prefix}{name}.")
+        elif isinstance(value, list | tuple):
+            fields.append((prefix + name, json.dumps(value, ensure_ascii=False)))
+        else:
+            fields.append((prefix + name, value))
+    return fields

@@ -1,0 +1,73 @@
+"""`spanledger errors`: failures by pattern, and the occurrences of one."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from service.cli import attempts
+from service.cli.answers import Document, write
+from service.cli.command import command
+from service.cli.lists import question, show_list
+from service.cli.options import Asking, Form, Paging, Task, Traits, Window
+from service.cli.render import Column, Kind, console, field_of, grid, write_value, writing_on
+from service.cli.source import open_source
+
+COLUMNS = (
+    Column("fingerprint", "fingerprint", narrow=16),
+    Column("type", "type", narrow=14),
+    Column("message", "message", drop=4, narrow=16),
+    Column("count", "count", Kind.COUNT),
+    Column("recovered", "recovered", Kind.COUNT, drop=3),
+    Column("tasks", "tasks", Kind.COUNT, drop=2),
+    Column("first seen", "first_seen_ns", Kind.MOMENT, drop=5),
+    Column("last seen", "last_seen_ns", Kind.MOMENT, drop=1),
+)
+
+
+@command
+def errors(
+    window: Window,
+    traits: Traits,
+    paging: Paging,
+    asking: Asking,
+    form: Form,
+    fingerprint: Annotated[
+        str | None,
+        typer.Argument(metavar="[FINGERPRINT]", help="Show this pattern and its occurrences."),
+    ] = None,
+    task: Task = None,
+) -> None:
+    """List error patterns, or show one with its occurrences.
+
+    Examples:
+
+        spanledger errors --since 1d
+
+        spanledger errors 5f1c0d2a9b3e4f60
+    """
+    filters = question(window, traits, paging, task=task)
+    if fingerprint is None:
+        show_list("errors", filters, COLUMNS, asking, form, nothing="no errors; good")
+        return
+    with open_source(asking) as source:
+
+        def ask() -> dict[str, Any]:
+            pattern = source.ask(f"errors/{fingerprint}", {})
+            found = source.ask(f"errors/{fingerprint}/occurrences", filters())
+            return {**pattern, **found}
+
+        write(ask, form, draw_pattern)
+
+
+def draw_pattern(document: Document) -> RenderableType:
+    """One pattern above its occurrences."""
+    out = console()
+    writing = writing_on(out)
+    lines = [
+        Text.assemble((f"{column.title:>12}  ", "bold"), write_value(value, column.kind, writing))
+        for column in COLUMNS
+        if (value := field_of(document, column.field)) is not None
+    ]
+    return Group(*lines, Text(""), grid(attempts.COLUMNS, document["items"], out))

@@ -1,0 +1,216 @@
+"""The options that several commands share, as records (`service.cli.command` expands them)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.cli.completion import complete_status, complete_view
+
+FILTERS = "Filters"
+PAGES = "Order and pages"
+OUTPUT = "Output"
+WHERE = "Where to ask"
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="SPANLEDGER_DATA",
+        metavar="DIR",
+        help="The data folder; the user's data folder if not given.",
+        rich_help_panel=WHERE,
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Write one JSON document.", rich_help_panel=OUTPUT)
+]
+Status = Annotated[
+    str | None,
+    typer.Option(
+        "--status",
+        autocompletion=complete_status,
+        metavar="STATUS",
+        help="Only this status: completed, failed, timed_out, running, …",
+        rich_help_panel=FILTERS,
+    ),
+]
+Task = Annotated[
+    str | None,
+    typer.Option("--task", metavar="ID", help="Only this task.", rich_help_panel=FILTERS),
+]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Which service or folder answers, and which view of it."""
+
+    data: Data = None
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            envvar="SPANLEDGER_URL",
+            metavar="URL",
+            help="Ask a service over HTTP instead, e.g. http://127.0.0.1:8000.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token",
+            envvar="SPANLEDGER_TOKEN",
+            metavar="TOKEN",
+            help="A read token for --url.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None
+    tenant: Annotated[
+        str | None,
+        typer.Option(
+            "--tenant",
+            envvar="SPANLEDGER_TENANT",
+            metavar="NAME",
+            help="Whose records; `default` if not given.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None
+    view: Annotated[
+        str | None,
+        typer.Option(
+            "--view",
+            autocompletion=complete_view,
+            metavar="NAME",
+            help="A view of the past, made by `projections rebuild --as-of … --view NAME`.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None
+    min_position: Annotated[
+        str | None,
+        typer.Option(
+            "--min-position",
+            metavar="POSITION",
+            help="Wait, bounded, until the views have seen this position.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the answer is written."""
+
+    as_json: Json = False
+    as_csv: Annotated[
+        bool,
+        typer.Option(
+            "--csv", help="Write CSV with every field, nested ones dotted.", rich_help_panel=OUTPUT
+        ),
+    ] = False
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", "-w", help="Ask again and again until Ctrl-C.", rich_help_panel=OUTPUT
+        ),
+    ] = False
+    every: Annotated[
+        float,
+        typer.Option(
+            "--every",
+            metavar="SECONDS",
+            min=0.2,
+            help="Seconds between two questions of --watch.",
+            show_default=True,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = 2.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which time."""
+
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="From here on: RFC 3339 or an age such as 15m, 1h, 2d.",
+            rich_help_panel=FILTERS,
+        ),
+    ] = None
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", metavar="TIME", help="Before: RFC 3339 or an age.", rich_help_panel=FILTERS
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Paging:
+    """In which order, how many, and from where on."""
+
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="FIELD",
+            help="Order by this field; a `-` before it turns the order round.",
+            rich_help_panel=PAGES,
+        ),
+    ] = None
+    limit: Annotated[
+        int,
+        typer.Option(
+            "--limit",
+            "-n",
+            min=1,
+            max=1000,
+            help="At most this many.",
+            show_default=True,
+            rich_help_panel=PAGES,
+        ),
+    ] = 50
+    cursor: Annotated[
+        str | None,
+        typer.Option(
+            "--cursor",
+            metavar="CURSOR",
+            help="Go on where an answer ended: its `next`.",
+            rich_help_panel=PAGES,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What the attempts had to do with."""
+
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            "--executor", metavar="ID", help="Only this executor.", rich_help_panel=FILTERS
+        ),
+    ] = None
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="NAME", help="Only this model.", rich_help_panel=FILTERS),
+    ] = None
+    component: Annotated[
+        str | None,
+        typer.Option(
+            "--component",
+            metavar="NAME",
+            help="Only this component (service name).",
+            rich_help_panel=FILTERS,
+        ),
+    ] = None
+    backfilled: Annotated[
+        bool | None,
+        typer.Option(
+            "--backfilled/--live", help="Only imported, only live.", rich_help_panel=FILTERS
+        ),
+    ] = None

@@ -1,0 +1,96 @@
+"""Answers of a running service, over its HTTP API."""
+
+import ipaddress
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from typing import Any, Final
+
+from events import names
+from events.errors import BadInput, Unavailable
+from service.cli.exits import Failed
+from service.query.errors import NotFound
+
+TIMEOUT_S: Final = 60.0
+_PREFIX: Final = "/api/v1/"
+
+
+class RemoteSource:
+    """Asks `url`; the answers are the API's documents as they are."""
+
+    def __init__(self, url: str, *, token: str | None, tenant: str | None) -> None:
+        parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BadInput(f"--url {url}: write http://HOST:PORT or https://HOST:PORT")
+        self.where = f"{parts.scheme}://{parts.netloc}"
+        self._base = self.where + parts.path.rstrip("/")
+        self._headers = {"accept": "application/json"}
+        if token:
+            self._headers["authorization"] = f"Bearer {token}"
+        if tenant:
+            self._headers[names.TENANT_HEADER] = tenant
+        # A proxy of the environment cannot reach this machine's loopback.
+        proxies = [urllib.request.ProxyHandler({})] if _is_loopback(parts.hostname) else []
+        self._opener = urllib.request.build_opener(*proxies)
+
+    def ask(self, resource: str, filters: Mapping[str, Any]) -> dict[str, Any]:
+        """The document at `resource` (below /api/v1), filters as query parameters.
+
+        Raises:
+            NotFound, BadInput, Unavailable, Failed: as the service answered, in its words.
+        """
+        path = "/".join(urllib.parse.quote(part, safe="") for part in resource.split("/"))
+        query = urllib.parse.urlencode(
+            {name: _parameter(value) for name, value in filters.items() if value is not None}
+        )
+        address = f"{self._base}{_PREFIX}{path}" + (f"?{query}" if query else "")
+        request = urllib.request.Request(address, headers=self._headers)
+        try:
+            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
+                body = answer.read()
+        except urllib.error.HTTPError as exc:
+            raise self._refusal(exc) from exc
+        except (OSError, ValueError) as exc:
+            reason = getattr(exc, "reason", exc)
+            raise Unavailable(f"{self.where} does not answer: {reason}") from exc
+        return self._document(body)
+
+    def close(self) -> None:
+        self._opener.close()
+
+    def _document(self, body: bytes) -> dict[str, Any]:
+        try:
+            document = json.loads(body)
+        except ValueError as exc:
+            raise Failed(f"{self.where} answered no JSON: is this Spanledger's API port?") from exc
+        if not isinstance(document, dict):
+            raise Failed(f"{self.where} answered no document: is this Spanledger's API port?")
+        return document
+
+    def _refusal(self, error: urllib.error.HTTPError) -> Exception:
+        try:
+            problem = json.loads(error.read())
+            detail = str(problem.get("detail") or problem.get("title") or error.reason)
+        except (ValueError, AttributeError, OSError):
+            detail = str(error.reason)
+        message = f"{self.where}: {detail}"
+        if error.code == 404:
+            return NotFound(message)
+        if error.code in (401, 403):
+            return Failed(f"{message} (give a read token with --token or SPANLEDGER_TOKEN)")
+        if error.code in (429, 502, 503, 504):
+            return Unavailable(message)
+        return BadInput(message) if error.code < 500 else Failed(message)
+
+
+def _parameter(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

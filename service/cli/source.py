@@ -1,0 +1,25 @@
+"""Where answers come from: the views of a local data folder, or a service over HTTP.
+
+Both give the same documents for the same question.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from events.errors import BadInput
+from service.cli.folder import data_folder
+from service.cli.options import Asking
+from service.cli.remote import RemoteSource
+
+
+class Source(Protocol):
+    """Answers questions in the words of the HTTP API."""
+
+    where: str
+
+    def ask(self, resource: str, filters: Mapping[str, Any]) -> dict[str, Any]:
+        """The document at `resource` (below /api/v1)."""
+        ...
+
+    def close(self) -> None: ...
