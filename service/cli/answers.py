@@ -58,13 +58,14 @@ def drawing_of_list(columns: Sequence[Column], nothing: str) -> Drawing:
     """Draws a list's items in these columns; `nothing` is said of an empty one."""
 
     def draw(document: Document) -> RenderableType:
+        out = console()
         items = document["items"]
-        if not items:
-            return Text(nothing, style="dim")
-        table = grid(columns, items, console())
-        if not document.get("next") or not console().is_terminal:
-            return table
-        return Group(table, Text(f"more: --cursor {document['next']}", style="dim"))
+        parts = [grid(columns, items, out) if items else Text(nothing, style="dim")]
+        if not document.get("complete", True):
+            parts.append(Text("the time budget ended before the search did", style="yellow"))
+        if document.get("next") and out.is_terminal:
+            parts.append(Text(f"more: --cursor {document['next']}", style="dim"))
+        return Group(*parts)
 
     return draw
 

@@ -6,7 +6,18 @@ import typer
 
 from service.cli.command import command
 from service.cli.lists import question, show_list
-from service.cli.options import FILTERS, Asking, Form, Paging, Status, Task, Traits, Window
+from service.cli.options import (
+    FILTERS,
+    Asking,
+    Form,
+    Paging,
+    Prefix,
+    Sorting,
+    Status,
+    Task,
+    Traits,
+    Window,
+)
 from service.cli.render import Column, Kind
 
 COLUMNS = (
@@ -28,20 +39,17 @@ COLUMNS = (
 def attempts(
     window: Window,
     traits: Traits,
+    sorting: Sorting,
     paging: Paging,
     asking: Asking,
     form: Form,
     task: Task = None,
     status: Status = None,
-    q: Annotated[
+    run: Annotated[
         str | None,
-        typer.Option(
-            "--q",
-            metavar="PREFIX",
-            help="Only tasks whose id or name begins so.",
-            rich_help_panel=FILTERS,
-        ),
+        typer.Option("--run", metavar="ID", help="Only this run.", rich_help_panel=FILTERS),
     ] = None,
+    q: Prefix = None,
 ) -> None:
     """List attempts: single tries of a task, newest first.
 
@@ -51,5 +59,5 @@ def attempts(
 
         spanledger attempts --task nightly-report --executor worker-3 --json
     """
-    filters = question(window, traits, paging, task=task, status=status, q=q)
+    filters = question(window, traits, sorting, paging, task=task, status=status, run=run, q=q)
     show_list("attempts", filters, COLUMNS, asking, form, nothing="no such attempt yet")

@@ -30,8 +30,8 @@ def complete_projection(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def complete_view(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of views of the past, from the files of the data folder."""
-    folder = data_folder(ctx.params.get("data"))
-    names = [path.name.removeprefix("view-").removesuffix(".db") for path in _views(folder)]
+    files = data_folder(ctx.params.get("data")).glob("views-asof-*.db")
+    names = [file.stem.removeprefix("views-asof-") for file in files]
     return sorted(name for name in names if name.startswith(incomplete))
 
 
@@ -42,7 +42,3 @@ def _projections(folder: Path) -> list[str]:
         return [name for (name,) in rows]
     finally:
         connection.close()
-
-
-def _views(folder: Path) -> list[Path]:
-    return list(folder.glob("view-*.db"))

@@ -10,7 +10,16 @@ from service.cli import attempts
 from service.cli.answers import Document, write
 from service.cli.command import command
 from service.cli.lists import question, show_list
-from service.cli.options import Asking, Form, Paging, Task, Traits, Window
+from service.cli.options import (
+    FILTERS,
+    Asking,
+    Component,
+    Form,
+    Paging,
+    Sorting,
+    Task,
+    Window,
+)
 from service.cli.render import Column, Kind, console, field_of, grid, write_value, writing_on
 from service.cli.source import open_source
 
@@ -29,7 +38,7 @@ COLUMNS = (
 @command
 def errors(
     window: Window,
-    traits: Traits,
+    sorting: Sorting,
     paging: Paging,
     asking: Asking,
     form: Form,
@@ -38,6 +47,24 @@ def errors(
         typer.Argument(metavar="[FINGERPRINT]", help="Show this pattern and its occurrences."),
     ] = None,
     task: Task = None,
+    component: Component = None,
+    recovered: Annotated[
+        bool | None,
+        typer.Option(
+            "--recovered/--unrecovered",
+            help="Only patterns that some run recovered from, or that none did.",
+            rich_help_panel=FILTERS,
+        ),
+    ] = None,
+    q: Annotated[
+        str | None,
+        typer.Option(
+            "--q",
+            metavar="PREFIX",
+            help="Only patterns whose fingerprint or type begins so.",
+            rich_help_panel=FILTERS,
+        ),
+    ] = None,
 ) -> None:
     """List error patterns, or show one with its occurrences.
 
@@ -47,7 +74,9 @@ def errors(
 
         spanledger errors 5f1c0d2a9b3e4f60
     """
-    filters = question(window, traits, paging, task=task)
+    filters = question(
+        window, sorting, paging, task=task, component=component, recovered=recovered, q=q
+    )
     if fingerprint is None:
         show_list("errors", filters, COLUMNS, asking, form, nothing="no errors; good")
         return

@@ -2,7 +2,7 @@
 
 from service.cli.command import command
 from service.cli.lists import question, show_list
-from service.cli.options import Asking, Form, Paging, Status, Task, Window
+from service.cli.options import Asking, Form, Paging, Sorting, Status, Task, Window
 from service.cli.render import Column, Kind
 
 COLUMNS = (
@@ -19,6 +19,7 @@ COLUMNS = (
 @command
 def history(
     window: Window,
+    sorting: Sorting,
     paging: Paging,
     asking: Asking,
     form: Form,
@@ -33,5 +34,5 @@ def history(
 
         spanledger history --status abandoned --since 1d
     """
-    filters = question(window, paging, task=task, status=status)
+    filters = question(window, sorting, paging, task=task, status=status)
     show_list("history", filters, COLUMNS, asking, form, nothing="no such change yet")

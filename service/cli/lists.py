@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from service.cli.answers import drawing_of_list, write
-from service.cli.options import Asking, Form, Paging, Traits, Window
+from service.cli.options import Asking, Form, Paging, Sorting, Traits, Window
 from service.cli.render import Column
 from service.cli.source import open_source
 from service.cli.times import parse_moment
@@ -15,7 +15,7 @@ from service.query.times import rfc3339
 Filters = dict[str, Any]
 
 
-def question(*records: Window | Paging | Traits, **filters: Any) -> Callable[[], Filters]:
+def question(*records: Window | Sorting | Paging | Traits, **filters: Any) -> Callable[[], Filters]:
     """The filters of a list as the API names them; ages are resolved each time it is asked."""
 
     def filled() -> Filters:

@@ -40,6 +40,34 @@ Task = Annotated[
     str | None,
     typer.Option("--task", metavar="ID", help="Only this task.", rich_help_panel=FILTERS),
 ]
+Prefix = Annotated[
+    str | None,
+    typer.Option(
+        "--q",
+        metavar="PREFIX",
+        help="Only tasks whose id or name begins so.",
+        rich_help_panel=FILTERS,
+    ),
+]
+MinAttempts = Annotated[
+    int | None,
+    typer.Option(
+        "--min-attempts",
+        metavar="NUMBER",
+        min=1,
+        help="Only with at least so many attempts.",
+        rich_help_panel=FILTERS,
+    ),
+]
+Component = Annotated[
+    str | None,
+    typer.Option(
+        "--component",
+        metavar="NAME",
+        help="Only this component (service name).",
+        rich_help_panel=FILTERS,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -150,18 +178,24 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Paging:
-    """In which order, how many, and from where on."""
+class Sorting:
+    """In which order."""
 
     sort: Annotated[
         str | None,
         typer.Option(
             "--sort",
             metavar="FIELD",
-            help="Order by this field; a `-` before it turns the order round.",
+            help="Order by this field, e.g. `started`; a `-` before it turns the order round.",
             rich_help_panel=PAGES,
         ),
     ] = None
+
+
+@dataclass(frozen=True)
+class Paging:
+    """How many, and from where on."""
+
     limit: Annotated[
         int,
         typer.Option(
@@ -199,15 +233,7 @@ class Traits:
         str | None,
         typer.Option("--model", metavar="NAME", help="Only this model.", rich_help_panel=FILTERS),
     ] = None
-    component: Annotated[
-        str | None,
-        typer.Option(
-            "--component",
-            metavar="NAME",
-            help="Only this component (service name).",
-            rich_help_panel=FILTERS,
-        ),
-    ] = None
+    component: Component = None
     backfilled: Annotated[
         bool | None,
         typer.Option(

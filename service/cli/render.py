@@ -188,6 +188,11 @@ def grid(columns: Sequence[Column], records: Sequence[Record], target: Console) 
         max([cell_len(column.title), *(row[i].cell_len for row in cells)])
         for i, column in enumerate(columns)
     ]
+    if writing.terminal:
+        empty = {c.field for c in columns if all(field_of(r, c.field) is None for r in records)}
+        filled = [i for i, c in enumerate(columns) if not c.drop or c.field not in empty]
+        columns, wanted = [columns[i] for i in filled], [wanted[i] for i in filled]
+        cells = [[row[i] for i in filled] for row in cells]
     widths = fit(columns, wanted, target.width) if writing.terminal else wanted
     header = [Text(column.title.upper(), style="bold") for column in columns]
     lines = [_line(columns, row, widths, writing) for row in [header, *cells]]

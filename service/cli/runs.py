@@ -1,12 +1,19 @@
 """`spanledger runs`: executions of tasks, each with all its retries."""
 
-from typing import Annotated
-
-import typer
-
 from service.cli.command import command
 from service.cli.lists import question, show_list
-from service.cli.options import FILTERS, Asking, Form, Paging, Status, Task, Traits, Window
+from service.cli.options import (
+    Asking,
+    Form,
+    MinAttempts,
+    Paging,
+    Prefix,
+    Sorting,
+    Status,
+    Task,
+    Traits,
+    Window,
+)
 from service.cli.render import Column, Kind
 
 COLUMNS = (
@@ -28,26 +35,14 @@ COLUMNS = (
 def runs(
     window: Window,
     traits: Traits,
+    sorting: Sorting,
     paging: Paging,
     asking: Asking,
     form: Form,
     task: Task = None,
     status: Status = None,
-    min_attempts: Annotated[
-        int | None,
-        typer.Option(
-            "--min-attempts", min=1, help="Only with so many attempts.", rich_help_panel=FILTERS
-        ),
-    ] = None,
-    q: Annotated[
-        str | None,
-        typer.Option(
-            "--q",
-            metavar="PREFIX",
-            help="Only tasks whose id or name begins so.",
-            rich_help_panel=FILTERS,
-        ),
-    ] = None,
+    min_attempts: MinAttempts = None,
+    q: Prefix = None,
 ) -> None:
     """List runs: executions of tasks with all their retries, newest first.
 
@@ -58,6 +53,6 @@ def runs(
         spanledger runs --min-attempts 2 --since 1d --csv > retried.csv
     """
     filters = question(
-        window, traits, paging, task=task, status=status, min_attempts=min_attempts, q=q
+        window, traits, sorting, paging, task=task, status=status, min_attempts=min_attempts, q=q
     )
     show_list("runs", filters, COLUMNS, asking, form, nothing="no such run yet")

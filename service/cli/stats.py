@@ -7,7 +7,7 @@ import typer
 
 from service.cli.command import command
 from service.cli.lists import question, show_list
-from service.cli.options import FILTERS, Asking, Form, Paging, Window
+from service.cli.options import FILTERS, Asking, Form, Paging, Prefix, Window
 from service.cli.render import Column, Kind
 
 COLUMNS = (
@@ -56,6 +56,7 @@ def stats(
         Bucket | None,
         typer.Option("--bucket", help="One line for each hour or day.", rich_help_panel=FILTERS),
     ] = None,
+    q: Prefix = None,
 ) -> None:
     """Show executions, success rate, retries and durations of each task.
 
@@ -68,6 +69,6 @@ def stats(
         spanledger stats --watch --every 5
     """
     filters = question(
-        window, paging, task=task, executor=executor, bucket=bucket.value if bucket else None
+        window, paging, task=task, executor=executor, bucket=bucket and bucket.value, q=q
     )
     show_list("metrics/tasks", filters, COLUMNS, asking, form, nothing="no figures yet")

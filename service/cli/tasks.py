@@ -1,12 +1,19 @@
 """`spanledger tasks`: every task with the state of its latest run."""
 
-from typing import Annotated
-
-import typer
-
 from service.cli.command import command
 from service.cli.lists import question, show_list
-from service.cli.options import FILTERS, Asking, Form, Paging, Status, Traits, Window
+from service.cli.options import (
+    Asking,
+    Form,
+    MinAttempts,
+    Paging,
+    Prefix,
+    Sorting,
+    Status,
+    Task,
+    Traits,
+    Window,
+)
 from service.cli.render import Column, Kind
 
 COLUMNS = (
@@ -27,20 +34,14 @@ COLUMNS = (
 def tasks(
     window: Window,
     traits: Traits,
+    sorting: Sorting,
     paging: Paging,
     asking: Asking,
     form: Form,
-    q: Annotated[
-        str | None,
-        typer.Argument(metavar="[PREFIX]", help="Only tasks whose id or name begins so."),
-    ] = None,
+    task: Task = None,
     status: Status = None,
-    min_attempts: Annotated[
-        int | None,
-        typer.Option(
-            "--min-attempts", min=1, help="Only with so many attempts.", rich_help_panel=FILTERS
-        ),
-    ] = None,
+    min_attempts: MinAttempts = None,
+    q: Prefix = None,
 ) -> None:
     """List tasks with the state of their latest run.
 
@@ -48,9 +49,11 @@ def tasks(
 
         spanledger tasks --status failed --since 1d
 
-        spanledger tasks nightly- --watch
+        spanledger tasks --q nightly- --watch
 
         spanledger tasks --json | jq '.items[].task_id'
     """
-    filters = question(window, traits, paging, q=q, status=status, min_attempts=min_attempts)
+    filters = question(
+        window, traits, sorting, paging, task=task, status=status, min_attempts=min_attempts, q=q
+    )
     show_list("tasks", filters, COLUMNS, asking, form, nothing="no such task yet")
