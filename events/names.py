@@ -46,6 +46,10 @@ EXCEPTION_MESSAGE: Final = "exception.message"
 EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
 ERROR_TYPE: Final = "error.type"
 
+# Logfire's marks: a pending span is a placeholder that its final span replaces.
+LOGFIRE_SPAN_TYPE: Final = "logfire.span_type"
+LOGFIRE_PENDING: Final = "pending_span"
+
 # Attributes of the resource.
 SERVICE_NAME: Final = "service.name"
 SERVICE_INSTANCE_ID: Final = "service.instance.id"

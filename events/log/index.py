@@ -155,7 +155,7 @@ class DuplicateIndex:
             present = table.insert(new[at:end], segments[at:end])
             self._remember(ids, segments, np.flatnonzero(present) + at)
             whole = end == len(new) or segments[end] != segments[end - 1]
-            table.through = int(segments[end - 1]) + whole
+            table.through = int(segments[end - 1]) + int(whole)
             at = end
 
     def _remember(self, ids: bytes, segments: Ints, clashing: Ints) -> None:

@@ -98,13 +98,16 @@ class Segment:
 
     @cached_property
     def content(self) -> bytes:
-        content = codec.unpack(self.codec, self.payload)
+        try:
+            content = codec.unpack(self.codec, self.payload)
+        except LogDamaged as exc:
+            raise self._damaged(str(exc)) from exc
         if hashlib.sha256(content).digest() != self.digest:
-            raise LogDamaged(
-                f"segment at position {self.first}: the stored bytes were altered",
-                position=self.first,
-            )
+            raise self._damaged("the stored bytes were altered")
         return content
+
+    def _damaged(self, what: str) -> LogDamaged:
+        return LogDamaged(f"segment at position {self.first}: {what}", position=self.first)
 
     def blocks(self) -> list[Block]:
         """Every block, decoded whole."""

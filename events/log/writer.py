@@ -105,11 +105,12 @@ class LogWriter:
         finally:
             reader.close()
         rows = self._execute(_sql["last"], {"limit": _CHECKED_AT_START})
-        previous, first = None, None
-        for row in reversed(rows):
-            segment = Segment(0, *row)
-            start = genesis(self.log_id) if segment.first == 1 else segment.previous_hash
-            previous = check_segment(segment, previous or start, first or segment.first)
+        tail = [Segment(0, *row) for row in reversed(rows)]
+        previous, first = genesis(self.log_id), 1
+        if len(tail) == _CHECKED_AT_START:
+            previous, first = tail[0].previous_hash, tail[0].first
+        for segment in tail:
+            previous = check_segment(segment, previous, first)
             first = segment.last + 1
 
     def _index_tail(self) -> None:
