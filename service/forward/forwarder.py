@@ -1,0 +1,128 @@
+"""The forwarder: one thread a target, all of them fed from the log alone.
+
+It never looks at the views, so no rebuild of a projection sends anything again.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from events import metrics
+from events.errors import LogDamaged, SpanledgerError, Unavailable
+from events.log.port import LogReader
+from service.forward.backoff import Backoff
+from service.forward.cursor import CursorStore
+from service.forward.sender import Condition, Sender, place_target
+from service.forward.target import Target
+from service.forward.window import LIMIT_BYTES
+
+log = logging.getLogger(__name__)
+
+LAG_EVERY_S: Final = 1.0
+GRACE_S: Final = 2.0
+"""How long a request under way may take to end when forwarding stops."""
+
+
+class Forwarder:
+    """Forwards the log of a data folder to `targets`; the only writer of `forward.db`.
+
+    Args:
+        open_log: opens a reader of the log; each thread opens its own.
+        limit_bytes: most bytes of one request before compression.
+        backoff: makes the waits of one target.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        targets: Sequence[Target],
+        open_log: Callable[[], LogReader],
+        *,
+        limit_bytes: int = LIMIT_BYTES,
+        backoff: Callable[[], Backoff] = Backoff,
+    ) -> None:
+        self.store = CursorStore(data)
+        self._open_log = open_log
+        was_empty = self._place_all(targets)
+        self._senders = {
+            target.name: Sender(
+                target, self.store, open_log, backoff=backoff(), limit_bytes=limit_bytes,
+                log_was_empty=was_empty,
+            )
+            for target in targets
+        }  # fmt: skip
+
+    def run(self, stop: threading.Event) -> None:
+        """Forward until `stop` is set; returns when every thread has ended."""
+        started_s = time.monotonic()
+        threads = [
+            threading.Thread(target=sender.run, name=f"forward-{name}", daemon=True)
+            for name, sender in self._senders.items()
+        ]
+        for thread in threads:
+            thread.start()
+        log.info("forwarding", extra={"action": "forward_start", "targets": list(self._senders)})
+        while not stop.wait(LAG_EVERY_S):
+            self._measure()
+        self._end(threads)
+        self.store.close()
+        log.info(
+            "forwarding ended",
+            extra={"action": "forward_end", "seconds": time.monotonic() - started_s},
+        )
+
+    def conditions(self) -> dict[str, Condition]:
+        """What each target's sender is doing."""
+        return {name: sender.condition for name, sender in self._senders.items()}
+
+    def wake(self, target: str) -> None:
+        """Let a target see what was changed in the store."""
+        if sender := self._senders.get(target):
+            sender.wake()
+
+    def _place_all(self, targets: Sequence[Target]) -> bool:
+        """Give new targets their first cursor before anything more is stored.
+
+        Returns whether there is no log yet: then all of it comes after this moment.
+        """
+        for target in targets:
+            self.store.add_target(target.name, target.url)
+        try:
+            with closing(self._open_log()) as reader:
+                for target in targets:
+                    place_target(self.store, target, reader, from_start=False)
+        except Unavailable:
+            return True
+        except LogDamaged as exc:  # each sender meets it too, and stands still
+            log.error(
+                "the log cannot be read", extra={"action": "forward_start", "error": str(exc)}
+            )
+        return False
+
+    def _measure(self) -> None:
+        try:
+            with closing(self._open_log()) as reader:
+                for name in self._senders:
+                    metrics.FORWARD_LAG_EVENTS.labels(name).set(
+                        sum(
+                            max(reader.head(place.partition).position - place.position, 0)
+                            for place in self.store.places(name).values()
+                        )
+                    )
+        except SpanledgerError as exc:
+            log.debug("the lag cannot be told now", extra={"action": "lag", "error": str(exc)})
+
+    def _end(self, threads: Sequence[threading.Thread]) -> None:
+        for sender in self._senders.values():
+            sender.stop()
+        deadline_s = time.monotonic() + GRACE_S
+        for thread in threads:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+        for sender in self._senders.values():
+            sender.close()
+        for thread in threads:
+            thread.join(GRACE_S)
