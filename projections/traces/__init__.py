@@ -1,0 +1,1 @@
+"""The `traces` projection: which positions of the log belong to a trace."""

@@ -1,0 +1,1 @@
+CREATE INDEX trace_block_first ON trace_block (run_no, first_hash);
