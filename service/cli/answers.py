@@ -54,8 +54,13 @@ def write_csv(records: Sequence[Mapping[str, Any]]) -> None:
     typer.echo(text.getvalue(), nl=False)
 
 
-def drawing_of_list(columns: Sequence[Column], nothing: str) -> Drawing:
-    """Draws a list's items in these columns; `nothing` is said of an empty one."""
+def drawing_of_list(columns: Sequence[Column], nothing: str, *, more: str = "--cursor") -> Drawing:
+    """Draws a list's items in these columns.
+
+    Args:
+        nothing: what is said of an empty list.
+        more: the option that takes `next`.
+    """
 
     def draw(document: Document) -> RenderableType:
         out = console()
@@ -64,7 +69,7 @@ def drawing_of_list(columns: Sequence[Column], nothing: str) -> Drawing:
         if not document.get("complete", True):
             parts.append(Text("the time budget ended before the search did", style="yellow"))
         if document.get("next") and out.is_terminal:
-            parts.append(Text(f"more: --cursor {document['next']}", style="dim"))
+            parts.append(Text(f"more: {more} {document['next']}", style="dim"))
         return Group(*parts)
 
     return draw

@@ -4,7 +4,7 @@ Completion must never fail or be slow: whatever is not there is simply not offer
 """
 
 import sqlite3
-from pathlib import Path
+from contextlib import closing
 
 import typer
 
@@ -19,13 +19,15 @@ def complete_status(incomplete: str) -> list[str]:
 
 def complete_projection(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of projections, from the checkpoints."""
-    folder = data_folder(ctx.params.get("data"))
-    try:
-        names = _projections(folder)
-    except (OSError, sqlite3.Error):
-        return []
     taken = ctx.params.get("names") or ()
+    names = _names(ctx, "views.db", "SELECT DISTINCT projection FROM checkpoint ORDER BY 1")
     return [name for name in names if name.startswith(incomplete) and name not in taken]
+
+
+def complete_target(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of forward targets."""
+    names = _names(ctx, "forward.db", "SELECT name FROM target ORDER BY 1")
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def complete_view(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -35,10 +37,10 @@ def complete_view(ctx: typer.Context, incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 
 
-def _projections(folder: Path) -> list[str]:
-    connection = sqlite3.connect(f"{(folder / 'views.db').as_uri()}?mode=ro", uri=True, timeout=0.2)
+def _names(ctx: typer.Context, file: str, query: str) -> list[str]:
+    path = data_folder(ctx.params.get("data")) / file
     try:
-        rows = connection.execute("SELECT DISTINCT projection FROM checkpoint ORDER BY projection")
-        return [name for (name,) in rows]
-    finally:
-        connection.close()
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.2)) as found:
+            return [name for (name,) in found.execute(query)]
+    except (OSError, ValueError, sqlite3.Error):
+        return []

@@ -4,9 +4,24 @@ from pathlib import Path
 
 import platformdirs
 
+from events.errors import Unavailable
+from events.log.sqlite import FILE
+
 
 def data_folder(given: Path | None) -> Path:
     """The folder of `--data`, or the user's data folder."""
     if given is not None:
         return given.expanduser().absolute()
     return Path(platformdirs.user_data_dir("spanledger"))
+
+
+def existing_folder(given: Path | None) -> Path:
+    """The same, if there is a log in it: a command must not make a folder of a misspelt name.
+
+    Raises:
+        Unavailable: there is no log.
+    """
+    folder = data_folder(given)
+    if not (folder / FILE).exists():
+        raise Unavailable(f"no log in {folder} yet: start `spanledger serve --data {folder}` first")
+    return folder

@@ -10,9 +10,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from events.errors import Unavailable
 from service import control
-from service.locks import AlreadyRunning, RoleLock
+from service.locks import RoleLock, is_held
 
 Handlers = Mapping[str, Callable[..., Any]]
 Progress = Callable[[Any], None]
@@ -34,15 +33,15 @@ def perform(
 
     Raises:
         Unavailable: the role runs and does not answer.
+        SpanledgerError: whatever the handler raises.
     """
     tell = on_progress or _ignore
-    try:
-        with RoleLock(data, role), in_its_place(data) as handlers:
-            return _run(handlers[op], arguments, tell)
-    except AlreadyRunning:
+    if is_held(data, role):
         return control.call(
             data, role, op, timeout_s=CONTROL_TIMEOUT_S, on_progress=tell, **arguments
         )
+    with RoleLock(data, role), in_its_place(data) as handlers:
+        return _run(handlers[op], arguments, tell)
 
 
 def _run(handler: Callable[..., Any], arguments: Mapping[str, Any], tell: Progress) -> Any:

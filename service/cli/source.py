@@ -3,14 +3,8 @@
 Both give the same documents for the same question.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Protocol
-
-from events.errors import BadInput
-from service.cli.folder import data_folder
-from service.cli.options import Asking
-from service.cli.remote import RemoteSource
 
 
 class Source(Protocol):

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from events.errors import BadInput, LogDamaged, ViewsDamaged
 from events.log import chain
 from events.log.reader import SqliteReader, open_reader
 from service.cli import exits
 from service.cli.answers import write_json
-from service.cli.render import console
+from service.cli.bars import progress_bar
 
 Anchor = tuple[int, bytes]
 _ANCHOR = re.compile(r"(\d{1,19}):([0-9a-fA-F]{64})")
@@ -105,26 +104,13 @@ def _walk(reader: SqliteReader, start: Anchor | None) -> chain.Verified:
     after, anchor_hash = start if start else (0, None)
     total = reader.head().position - after
     reached = None
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("verifying", total=max(total, 0))
         for reached in chain.verify(reader, after=after, anchor_hash=anchor_hash):
             done = reached.position - after
             progress.update(task, completed=done, total=max(total, done))
     assert reached is not None  # the walk yields at least its start
     return reached
-
-
-def _progress() -> Progress:
-    out = console(error=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=out,
-        transient=True,
-        disable=not out.is_terminal,
-    )
 
 
 def _report(end: chain.Verified, start: Anchor | None, compared: int, *, as_json: bool) -> None:
