@@ -25,10 +25,11 @@ typedef struct {
     const limits_t *limits;
 } sink_t;
 
-/* Strings of contexts and names are not scrubbed with the rows: `text` 0 leaves them out. */
+/* Strings of contexts, keys and states are not scrubbed with the rows: `text` 0 leaves them out. */
 static int emit_string(sink_t *sink, slice_t s, int text) {
     if (length(s) > sink->limits->string_bytes || !is_utf8(s)) return 0;
-    if (text && !(put(&sink->text, s.at, length(s)) && put(&sink->text, "", 1))) return 0;
+    if (text && length(s) && !(put(&sink->text, s.at, length(s)) && put(&sink->text, "", 1)))
+        return 0;
     return put_string(&sink->rows, s);
 }
 
@@ -177,7 +178,7 @@ static const uint8_t EVENT_TYPES[17] = {0, 1 + FIXED64, 1 + BYTES, 1 + BYTES, 1 
 static int emit_event(sink_t *sink, slice_t in, message_t *part) {
     return take_apart(in, EVENT_TYPES, 3, 0, 0, part) && is_time(part->value[1]) &&
            fits(part->value[4]) && put_array(&sink->rows, 4) &&
-           put_uint(&sink->rows, part->value[1]) && emit_string(sink, part->bytes[2], 0) &&
+           put_uint(&sink->rows, part->value[1]) && emit_string(sink, part->bytes[2], 1) &&
            emit_attributes(sink, part, 1) && put_uint(&sink->rows, part->value[4]);
 }
 
