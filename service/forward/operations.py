@@ -5,17 +5,19 @@ its lock and uses them on the files. Answers are plain JSON values; positions ar
 """
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from events.errors import BadInput, SpanledgerError
 from events.log.port import LogReader
+from events.log.reader import open_reader
 from service.forward.cursor import CursorStore, Place, TargetRow
 from service.forward.sender import Condition
 
 Answer = dict[str, Any]
+Handler = Callable[..., Any]
 
 
 class Operations:
@@ -39,7 +41,7 @@ class Operations:
         self._conditions = conditions
         self._wake = wake
 
-    def handlers(self) -> dict[str, Callable[..., Any]]:
+    def handlers(self) -> dict[str, Handler]:
         """The operations by the name they have on the control socket."""
         return {
             "status": self.status, "pause": self.pause, "resume": self.resume,
@@ -180,9 +182,10 @@ def _number(position: str | None) -> int:
     return int(position)
 
 
-def open_operations(
-    data: Path, open_log: Callable[[], LogReader]
-) -> tuple[CursorStore, Operations]:
-    """The operations on the files of a data folder; hold the forwarder's lock, close the store."""
-    store = CursorStore(data)
-    return store, Operations(store, open_log)
+@contextmanager
+def in_its_place(
+    data: Path, open_log: Callable[[Path], LogReader] = open_reader
+) -> Iterator[dict[str, Handler]]:
+    """The handlers on the files of a data folder; hold the forwarder's lock meanwhile."""
+    with closing(CursorStore(data)) as store:
+        yield Operations(store, lambda: open_log(data)).handlers()
