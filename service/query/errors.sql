@@ -1,0 +1,51 @@
+-- Rows of error patterns, looked up by the keys that an index range gave.
+
+-- name: patterns
+-- The patterns with these (…, fingerprint_no) that pass the filters.
+SELECT
+    p.fingerprint_no, f.fingerprint, f.error_type, f.stack_hash,
+    f.normal_message, f.sample_stack, p.occurrences, p.recovered, p.unrecovered, p.tasks,
+    p.components, p.first_seen_ns, p.last_seen_ns, p.message
+FROM json_each(:keys) AS asked
+CROSS JOIN error_pattern AS p ON p.fingerprint_no = asked.value ->> 1
+CROSS JOIN fingerprint AS f ON f.fingerprint_no = p.fingerprint_no
+WHERE (
+        :task IS NULL OR EXISTS (
+            SELECT 1 FROM error_task AS et
+            WHERE et.fingerprint_no = p.fingerprint_no AND et.task_no = :task
+        )
+    )
+    AND (
+        :component IS NULL OR EXISTS (
+            SELECT 1 FROM error_component AS ec
+            WHERE ec.fingerprint_no = p.fingerprint_no AND ec.component = :component
+        )
+    )
+    AND (:since IS NULL OR p.last_seen_ns >= :since)
+    AND (:until IS NULL OR p.last_seen_ns < :until)
+    AND (:recovered IS NULL OR (p.recovered > 0) = :recovered)
+    AND (
+        :q IS NULL OR substr(f.fingerprint, 1, length(:q)) = :q
+        OR substr(f.error_type, 1, length(:q)) = :q
+    );
+
+-- name: components
+-- The components that a pattern touched most.
+SELECT component FROM error_component WHERE fingerprint_no = :fingerprint
+ORDER BY occurrences DESC, component LIMIT 20;
+
+-- name: tasks
+-- Some of the tasks that a pattern touched, in order of first appearance.
+SELECT k.task_id
+FROM (SELECT task_no FROM error_task WHERE fingerprint_no = :fingerprint LIMIT 10) AS et
+CROSS JOIN task_key AS k ON k.task_no = et.task_no;
+
+-- name: examples
+-- The newest occurrences of a pattern.
+SELECT k.task_id, rk.run_id, o.attempt_key
+FROM (
+    SELECT attempt_key FROM error_occurrence WHERE fingerprint_no = :fingerprint
+    ORDER BY seen_ns DESC, attempt_key DESC LIMIT 5
+) AS o
+CROSS JOIN run_key AS rk ON rk.run_no = o.attempt_key >> 20
+CROSS JOIN task_key AS k ON k.task_no = rk.task_no;

@@ -1,0 +1,156 @@
+"""Lists in order, page by page: key ranges merged, rows looked up, the rest filtered in time.
+
+A list is read in two steps. *Strands* are ranges of an index that give keys, which begin with a
+time, in the list's order; several are merged. Then the rows of the next keys are looked up, and only
+those that pass the other filters are kept. So a list that an index serves costs one page of look-ups,
+and any other goes on until its page is full or its time is over; `next` then goes on from there.
+"""
+
+import heapq
+import itertools
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from events.errors import Unavailable
+
+HIGHEST: Final = (1 << 63) - 1
+LOWEST: Final = -(1 << 63)
+_FIRST_SCAN = 512
+_WIDEST_SCAN = 8192
+_STEPS_PER_CHECK = 20_000  # of SQLite's virtual machine: about a millisecond
+
+Key = tuple[int, ...]
+Rows = Callable[[Sequence[Key]], Mapping[Key, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A direction, and the bounds of the list's time in ns."""
+
+    newest_first: bool = True
+    since_ns: int | None = None
+    until_ns: int | None = None
+    after: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Strand:
+    """A range of one index: `where` fixes its leading columns, then `key` orders it.
+
+    The first column of `key` is the list's time, the others make the key unique.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    where: str
+    values: tuple[int, ...]
+
+    def statement(self, order: Order) -> tuple[str, tuple[int, ...]]:
+        """The SQL and values that give the strand's keys; names come from our code only."""
+        since = LOWEST if order.since_ns is None else order.since_ns
+        until = HIGHEST if order.until_ns is None else order.until_ns
+        if order.newest_first:
+            first, bound, compared, bounded, direction = until, since, "<", ">=", " DESC"
+        else:
+            first, bound, compared, bounded, direction = since, until, ">", "<", ""
+        start = order.after or (first, *[LOWEST] * (len(self.key) - 1))
+        columns, places = ", ".join(self.key), ", ".join("?" * len(self.key))
+        sql = (
+            f"SELECT {columns} FROM {self.table} WHERE {self.where}"
+            f" AND ({columns}) {compared} ({places}) AND {self.key[0]} {bounded} ?"
+            f" ORDER BY {', '.join(column + direction for column in self.key)}"
+        )
+        return sql, (*self.values, *start, bound)
+
+
+class Found(NamedTuple):
+    """Rows in order, the key to go on after (None at the end), whether the time sufficed."""
+
+    rows: list[Any]
+    after: Key | None
+    complete: bool
+
+
+@dataclass(slots=True)
+class Budget:
+    """The time that one question may take."""
+
+    seconds: float
+    ends: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ends = time.monotonic() + self.seconds
+
+    def is_over(self) -> bool:
+        return time.monotonic() > self.ends
+
+    def guard(self, connection: sqlite3.Connection) -> None:
+        """Let a single statement end (`interrupted`) once twice the time has passed."""
+        last = self.ends + self.seconds
+        connection.set_progress_handler(lambda: time.monotonic() > last, _STEPS_PER_CHECK)
+
+
+def find(
+    connection: sqlite3.Connection,
+    strands: Sequence[Strand],
+    order: Order,
+    rows: Rows,
+    limit: int,
+    budget: Budget,
+    *,
+    filtered: bool,
+) -> Found:
+    """The next `limit` rows of the merged strands.
+
+    Args:
+        rows: gives the rows of those keys that pass the filters, by key.
+        filtered: whether `rows` leaves keys out, so that more of them are looked up at once.
+    """
+    budget.guard(connection)
+    found: list[tuple[Key, Any]] = []
+    after: Key | None = None
+    scan = max(limit + 1, _FIRST_SCAN) if filtered else limit + 1
+    keys = merged(connection, strands, order)
+    try:
+        while True:
+            chunk = list(itertools.islice(keys, scan))
+            passed = rows(chunk)
+            found += ((key, passed[key]) for key in chunk if key in passed)
+            if len(found) > limit:
+                return Found([row for _, row in found[:limit]], found[limit - 1][0], True)
+            if len(chunk) < scan:
+                return Found([row for _, row in found], None, True)
+            after = chunk[-1]
+            if budget.is_over():
+                break
+            scan = min(scan * 2, _WIDEST_SCAN)
+    except sqlite3.OperationalError as exc:
+        if after is None:
+            raise Unavailable(f"the question took more than {budget.seconds:g} s: {exc}") from exc
+    return Found([row for _, row in found], after, False)
+
+
+def merged(
+    connection: sqlite3.Connection, strands: Sequence[Strand], order: Order
+) -> Iterator[Key]:
+    """The keys of all strands in order; SQLite steps only as far as they are taken."""
+    cursors = [connection.execute(*strand.statement(order)) for strand in strands]
+    if len(cursors) == 1:
+        return iter(cursors[0])
+    return heapq.merge(*cursors, reverse=order.newest_first)
+
+
+def lookup(
+    connection: sqlite3.Connection, sql: str, values: Mapping[str, Any], width: int = 2
+) -> Rows:
+    """`Rows` of a statement that reads `:keys` (JSON) and whose first columns are the key."""
+
+    def rows(keys: Sequence[Key]) -> dict[Key, Any]:
+        found = connection.execute(sql, {**values, "keys": json.dumps(keys)})
+        return {row[:width]: row for row in found}
+
+    return rows

@@ -1,0 +1,25 @@
+-- name: seen
+-- What the least advanced of some projections (JSON list of names; empty: all) has seen of
+-- partition 0; 0 if one of them has no checkpoint.
+SELECT CASE
+    WHEN count(*) >= json_array_length(:names) THEN coalesce(min(position), 0) ELSE 0
+END
+FROM checkpoint
+WHERE partition = 0
+    AND (json_array_length(:names) = 0 OR projection IN (SELECT value FROM json_each(:names)));
+
+-- name: projections
+-- Every projection with the number of events parked for it.
+SELECT
+    c.projection, c.version, c.partition, c.position, c.committed_ns, c.updated_ns,
+    (
+        SELECT count(*) FROM dead_letter AS d
+        WHERE d.projection = c.projection AND d.partition = c.partition AND d.state = 'parked'
+    )
+FROM checkpoint AS c
+ORDER BY c.projection, c.partition;
+
+-- name: counts
+-- How many tasks, runs and attempts of a tenant there are, from its tasks up to a bound.
+SELECT count(*), coalesce(sum(runs), 0), coalesce(sum(attempts), 0)
+FROM (SELECT runs, attempts FROM task WHERE tenant_no = :tenant LIMIT 100000);
