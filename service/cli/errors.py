@@ -83,8 +83,9 @@ def errors(
     with open_source(asking) as source:
 
         def ask() -> dict[str, Any]:
-            pattern = source.ask(f"errors/{fingerprint}", {})
-            found = source.ask(f"errors/{fingerprint}/occurrences", filters())
+            views = asking.of_views()
+            pattern = source.ask(f"errors/{fingerprint}", views)
+            found = source.ask(f"errors/{fingerprint}/occurrences", {**views, **filters()})
             return {**pattern, **found}
 
         write(ask, form, draw_pattern)

@@ -49,7 +49,7 @@ def show_list(
     """Ask for the list at `resource` and write it."""
     with open_source(asking) as source:
         write(
-            lambda: source.ask(resource, filters()),
+            lambda: source.ask(resource, {**asking.of_views(), **filters()}),
             form,
             drawing_of_list(columns, nothing),
         )

@@ -79,7 +79,6 @@ class Asking:
         str | None,
         typer.Option(
             "--url",
-            envvar="SPANLEDGER_URL",
             metavar="URL",
             help="Ask a service over HTTP instead, e.g. http://127.0.0.1:8000.",
             rich_help_panel=WHERE,
@@ -124,6 +123,10 @@ class Asking:
             rich_help_panel=WHERE,
         ),
     ] = None
+
+    def of_views(self) -> dict[str, str | None]:
+        """What every question to the views takes."""
+        return {"view": self.view, "min_position": self.min_position}
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def list_projections(asking: Asking, form: Form) -> None:
     """
     with open_source(asking) as source:
         write(
-            lambda: source.ask("projections", {"view": asking.view}),
+            lambda: source.ask("projections", asking.of_views()),
             form,
             drawing_of_list(COLUMNS, "no views yet"),
         )

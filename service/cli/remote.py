@@ -1,5 +1,6 @@
 """Answers of a running service, over its HTTP API."""
 
+import http.client
 import ipaddress
 import json
 import urllib.error
@@ -17,12 +18,19 @@ TIMEOUT_S: Final = 60.0
 _PREFIX: Final = "/api/v1/"
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The API never redirects; whoever does must not be given the token."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
 class RemoteSource:
     """Asks `url`; the answers are the API's documents as they are."""
 
     def __init__(self, url: str, *, token: str | None, tenant: str | None) -> None:
         parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
             raise BadInput(f"--url {url}: write http://HOST:PORT or https://HOST:PORT")
         self.where = f"{parts.scheme}://{parts.netloc}"
         self._base = self.where + parts.path.rstrip("/")
@@ -33,7 +41,7 @@ class RemoteSource:
             self._headers[names.TENANT_HEADER] = tenant
         # A proxy of the environment cannot reach this machine's loopback.
         proxies = [urllib.request.ProxyHandler({})] if _is_loopback(parts.hostname) else []
-        self._opener = urllib.request.build_opener(*proxies)
+        self._opener = urllib.request.build_opener(_NoRedirect, *proxies)
 
     def ask(self, resource: str, filters: Mapping[str, Any]) -> dict[str, Any]:
         """The document at `resource` (below /api/v1), filters as query parameters.
@@ -52,7 +60,7 @@ class RemoteSource:
                 body = answer.read()
         except urllib.error.HTTPError as exc:
             raise self._refusal(exc) from exc
-        except (OSError, ValueError) as exc:
+        except (OSError, http.client.HTTPException) as exc:
             reason = getattr(exc, "reason", exc)
             raise Unavailable(f"{self.where} does not answer: {reason}") from exc
         return self._document(body)
@@ -82,11 +90,18 @@ class RemoteSource:
             return Failed(f"{message} (give a read token with --token or SPANLEDGER_TOKEN)")
         if error.code in (429, 502, 503, 504):
             return Unavailable(message)
-        return BadInput(message) if error.code < 500 else Failed(message)
+        return BadInput(message) if 400 <= error.code < 500 else Failed(message)
 
 
 def _parameter(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _has_port(parts: urllib.parse.SplitResult) -> bool:
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:

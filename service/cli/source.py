@@ -3,8 +3,18 @@
 Both give the same documents for the same question.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
+
+import msgspec
+
+from events import names
+from service.cli.folder import existing_folder
+from service.cli.options import Asking
+from service.cli.remote import RemoteSource
+from service.query.queries import Queries
 
 
 class Source(Protocol):
@@ -13,7 +23,40 @@ class Source(Protocol):
     where: str
 
     def ask(self, resource: str, filters: Mapping[str, Any]) -> dict[str, Any]:
-        """The document at `resource` (below /api/v1)."""
+        """The document at `resource` (below /api/v1); filters that are None don't count."""
         ...
 
     def close(self) -> None: ...
+
+
+class LocalSource:
+    """Asks the files of a data folder; a service may run on it or not."""
+
+    def __init__(self, data: Path, tenant: str | None) -> None:
+        self.where = str(data)
+        self._queries = Queries(data)
+        self._tenant = tenant or names.DEFAULT_TENANT
+
+    def ask(self, resource: str, filters: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Source.ask`."""
+        given = {name: value for name, value in filters.items() if value is not None}
+        answer = self._queries.answer(resource, given, tenant=self._tenant)
+        document: dict[str, Any] = msgspec.to_builtins(answer)
+        return document
+
+    def close(self) -> None:
+        self._queries.close()
+
+
+@contextmanager
+def open_source(asking: Asking) -> Iterator[Source]:
+    """The source that the options name; closed at the end of the block."""
+    source: Source
+    if asking.url is not None:
+        source = RemoteSource(asking.url, token=asking.token, tenant=asking.tenant)
+    else:
+        source = LocalSource(existing_folder(asking.data), asking.tenant)
+    try:
+        yield source
+    finally:
+        source.close()

@@ -53,7 +53,7 @@ def trace(
     most = None if every_span else MOST_LINES
     with open_source(asking) as source:
         write(
-            lambda: source.ask(f"traces/{trace_id.lower()}", {}),
+            lambda: source.ask(f"traces/{trace_id.lower()}", asking.of_views()),
             form,
             lambda document: draw_trace(document, most),
         )

@@ -1,6 +1,5 @@
 """`spanledger log` on a real log, with and without a writer beside it."""
 
-import hashlib
 import json
 import sqlite3
 import subprocess
@@ -13,54 +12,29 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from events import codec
 from events.log.door import GroupDoor
-from events.log.port import Batch
-from events.schema import AttemptAbandoned, Context, Event, LogRecord, Span
+from events.schema import AttemptAbandoned, Span
 from service.cli.log import app
+from tests.events import make_batch, make_log, make_span, span_id, trace_id
 
 COMMAND = [sys.executable, "-P", "-c", "from service.cli.log import app; app()"]
 RECEIVED_NS = 1_800_000_000_000_000_000
 
 
-def make_span(number: int, **changes: Any) -> Span:
-    """A span of task `task-<number % 3>` in trace `number`."""
-    fields: dict[str, Any] = {
-        "trace_id": number.to_bytes(16, "big"),
-        "span_id": number.to_bytes(8, "big"),
-        "parent_span_id": b"",
-        "trace_state": "",
-        "flags": 1,
-        "name": f"step {number}",
-        "kind": 1,
-        "start_ns": 1_700_000_000_000_000_000,
-        "end_ns": 1_700_000_001_000_000_000,
-        "attributes": {"task.id": f"task-{number % 3}", "blob": b"\x00\xff", "x": float("nan")},
-        "dropped_attributes_count": 0,
-        "events": [],
-        "dropped_events_count": 0,
-        "links": [],
-        "dropped_links_count": 0,
-        "status_code": 0,
-        "status_message": "",
-    }
-    return Span(**(fields | changes))
-
-
-def make_batch(events: list[Event], tenant: str = "default") -> Batch:
-    """A batch of one block."""
-    rows = [codec.encode_event(event) for event in events]
-    context = codec.encode_context(Context(resource_attributes={"service.name": "demo"}))
-    content = codec.join_blocks([codec.encode_block(tenant, RECEIVED_NS, context, rows)])
-    return Batch(
-        ids=b"".join(hashlib.sha256(row).digest()[:16] for row in rows),
-        payload=codec.pack(content),
-        digest=hashlib.sha256(content).digest(),
-        count=len(events),
-        content_bytes=len(content),
-        time_min_ns=1,
-        time_max_ns=2,
+def make_step(number: int) -> Span:
+    """A span of task `task-<number % 3>` in trace `number`, with values that JSON has not."""
+    return make_span(
+        task=f"task-{number % 3}",
+        trace_id=trace_id(number),
+        span_id=span_id(number),
+        name=f"step {number}",
+        attributes={"blob": b"\x00\xff", "x": float("nan")},
     )
+
+
+def steps(first: int, end: int) -> list[Span]:
+    """The spans of these numbers."""
+    return [make_step(number) for number in range(first, end)]
 
 
 @pytest.fixture
@@ -68,11 +42,10 @@ def data(tmp_path: Path) -> Path:
     """A log of 30 spans in three segments, then a log record and an abandoned attempt."""
     door = GroupDoor(tmp_path)
     for first in (1, 11, 21):
-        door.append(make_batch([make_span(number) for number in range(first, first + 10)]))
-    trace_id = bytes(15) + b"\x07"
-    record = LogRecord(1, 2, 9, "INFO", "hi", {}, 0, 0, trace_id, bytes(8), "note")
-    lost = AttemptAbandoned("a1", "task-9", "r1", trace_id, bytes(8), 5, 4, bytes(16))
-    door.append(make_batch([record, lost], tenant="acme"))
+        door.append(make_batch(steps(first, first + 10), received_ns=RECEIVED_NS))
+    record = make_log(event_name="note", trace_id=trace_id(7))
+    lost = AttemptAbandoned("a1", "task-9", "r1", trace_id(7), span_id(7), 5, 4, bytes(16))
+    door.append(make_batch([record, lost], tenant="acme", received_ns=RECEIVED_NS))
     door.close()
     return tmp_path
 
@@ -108,7 +81,7 @@ def test_a_line_names_the_event_and_its_place(data: Path) -> None:
     assert len(line["event_id"]) == 32
     assert line["received_at"] == "2027-01-15T08:00:00Z"
     assert line["event"]["name"] == "step 1"
-    assert line["context"]["resource_attributes"] == {"service.name": "demo"}
+    assert line["context"]["resource_attributes"]["service.name"] == "shop"
 
 
 def test_values_that_json_cannot_carry_are_written_as_text(data: Path) -> None:
@@ -220,7 +193,7 @@ def test_stats_name_size_and_bounds(data: Path) -> None:
 def test_reading_goes_on_beside_a_writer(data: Path) -> None:
     """A running writer does not lock readers out, and they see what it commits."""
     door = GroupDoor(data)
-    door.append(make_batch([make_span(40)]))
+    door.append(make_batch([make_step(40)]))
     assert positions(run(data, "read", "--after", "31")) == [32, 33]
     door.close()
 
@@ -244,7 +217,7 @@ def test_tail_follows_writers_that_come_and_go(data: Path, tail: subprocess.Pope
     seen = [json.loads(tail.stdout.readline())["position"] for _ in range(2)]
     for number in (41, 42):
         door = GroupDoor(data)
-        door.append(make_batch([make_span(number)]))
+        door.append(make_batch([make_step(number)]))
         door.close()
         seen.append(json.loads(tail.stdout.readline())["position"])
     tail.send_signal(2)
@@ -255,7 +228,7 @@ def test_tail_follows_writers_that_come_and_go(data: Path, tail: subprocess.Pope
 def test_a_reader_that_leaves_is_no_error(data: Path) -> None:
     """A pipe closed early ends `log read` without a word on standard error."""
     door = GroupDoor(data)
-    door.append(make_batch([make_span(number) for number in range(100, 2100)]))
+    door.append(make_batch(steps(100, 2100)))
     door.close()
     process = subprocess.Popen(
         [*COMMAND, "read", "--data", str(data)],
