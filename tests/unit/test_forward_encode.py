@@ -30,6 +30,7 @@ from service.forward.encode import (
 from service.otlp.decoded import Decoded
 from service.otlp.limits import Limits
 from service.otlp.protobuf import decode_logs, decode_traces
+from tests.otlp_messages import either, flat
 
 text = st.text(max_size=12)
 count = st.integers(0, 2**32 - 1)
@@ -186,32 +187,6 @@ def forwarded(signal: Signal, decoded: Decoded) -> bytes:
             Item(n, frame, encode(codec.decode_event(row))) for n, row in enumerate(group.rows)
         ]
     return frame_request(items)
-
-
-def either(message: Any, spans: str, logs: str) -> Any:
-    return getattr(message, spans if spans in message.DESCRIPTOR.fields_by_name else logs)
-
-
-def flat(request: Any) -> list[tuple[bytes, ...]]:
-    """Every span or record with all that frames it, each part in canonical bytes."""
-    found = []
-    for outer in either(request, "resource_spans", "resource_logs"):
-        for inner in either(outer, "scope_spans", "scope_logs"):
-            for event in either(inner, "spans", "log_records"):
-                if isinstance(event, Span) and not event.status.ByteSize():
-                    event.ClearField("status")
-                if isinstance(event, LogRecord) and not event.body.ByteSize():
-                    event.ClearField("body")
-                found.append(
-                    (
-                        outer.resource.SerializeToString(deterministic=True),
-                        outer.schema_url.encode(),
-                        inner.scope.SerializeToString(deterministic=True),
-                        inner.schema_url.encode(),
-                        event.SerializeToString(deterministic=True),
-                    )
-                )
-    return sorted(found)
 
 
 def each_frame_is_given_once(request: Any) -> bool:
