@@ -34,6 +34,7 @@ TASK_EXECUTOR_PLANNER: Final = "task.executor.planner"
 TASK_BACKFILLED: Final = "task.backfilled"
 TASK_PARENTS: Final = "task.parents"
 TASK_CAUSES: Final = "task.causes"
+TASK_PROGRESS: Final = "task.progress"
 TASK_IDEMPOTENCY_KEY: Final = "task.idempotency_key"
 TASK_IO_FILES_WRITTEN: Final = "task.io.files_written"
 TASK_RETRIEVAL_COUNT: Final = "task.retrieval.count"
@@ -56,6 +57,7 @@ SERVICE_INSTANCE_ID: Final = "service.instance.id"
 HOST_NAME: Final = "host.name"
 
 # Lifecycle log records (LogRecord.event_name).
+EVENT_NAME: Final = "event.name"  # where the sender's API has no event_name field
 ATTEMPT_STARTED: Final = "task.attempt.started"
 ATTEMPT_HEARTBEAT: Final = "task.attempt.heartbeat"
 ATTEMPT_PROGRESS: Final = "task.attempt.progress"

@@ -1,0 +1,1 @@
+"""Attempts, one row each."""

@@ -1,0 +1,87 @@
+"""Table `attempt`: one row an attempt, replaced where a run's attempts changed."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from projections.derive import Attempt, Run
+from projections.facts import More
+from projections.registry.numbers import Registry
+from projections.registry.runs import Change
+from projections.store import Store
+from projections.words import NUMBER_BITS
+
+_INSERT = f"INSERT INTO attempt VALUES ({', '.join('?' * 21)})"
+_encode = msgspec.json.Encoder().encode
+
+Row = tuple[Any, ...]
+
+
+class AttemptStore(Store):
+    """Writes attempts."""
+
+    name = "attempts"
+    tables = ("attempt",)
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+        """See `Store.update`."""
+        added: list[Row] = []
+        removed: list[tuple[int]] = []
+        for change in changes:
+            if change.old is None:
+                if change.new is not None:
+                    added += [self._row(change, attempt) for attempt in change.new.attempts]
+                continue
+            old, new = _by_number(change.old), _by_number(change.new)
+            for number, attempt in old.items():
+                if new.get(number) != attempt:
+                    removed.append((change.run_no << NUMBER_BITS | number,))
+            added += [self._row(change, a) for n, a in new.items() if old.get(n) != a]
+        connection.executemany("DELETE FROM attempt WHERE attempt_key = ?", removed)
+        connection.executemany(_INSERT, added)
+
+    def _row(self, change: Change, attempt: Attempt) -> Row:
+        return (
+            change.run_no << NUMBER_BITS | attempt.number,
+            change.tenant_no,
+            change.task_no,
+            attempt.status,
+            attempt.flags,
+            attempt.started_ns,
+            attempt.ended_ns,
+            attempt.queued_ns,
+            attempt.retry_of,
+            attempt.max_attempts,
+            self._registry.source_parts(attempt.source_no)[0],
+            attempt.source_no,
+            attempt.fingerprint_no,
+            attempt.message,
+            attempt.heartbeat_ns,
+            attempt.progress,
+            attempt.trace_id,
+            attempt.span_id,
+            attempt.partition,
+            attempt.position,
+            None if attempt.more is None else _extra(attempt.more),
+        )
+
+
+def _by_number(run: Run | None) -> dict[int, Attempt]:
+    return {} if run is None else {attempt.number: attempt for attempt in run.attempts}
+
+
+def _extra(more: More) -> str | None:
+    said = {
+        "parents": more.parents,
+        "causes": more.causes,
+        "files_written": more.files_written,
+        "retrieval_count": more.retrieval_count,
+        "retrieval_sources": more.retrieval_sources,
+    }
+    said = {name: value for name, value in said.items() if value not in (None, ())}
+    return _encode(said).decode() if said else None

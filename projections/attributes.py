@@ -1,0 +1,363 @@
+"""From rows of the log to facts: what the `task.*` attributes say.
+
+This is the seam at which mapping rules for other orchestrators take over: `Extractor.extract`
+turns a page into facts by run, and nothing behind it knows where they came from.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from events import names
+from events.log.port import Page, Segment
+from events.schema import AttemptAbandoned, RawBlock
+from projections import words
+from projections.facts import AbandonFact, LogFact, LogKind, More, RunFacts, SpanFact
+from projections.fingerprint import fingerprint
+from projections.port import Poison
+from projections.registry.numbers import Registry
+from projections.rows import (
+    ABANDONED_TAG,
+    LOG_TAG,
+    TAG_END,
+    LogRow,
+    SpanRow,
+    TaskAttributes,
+    decode_abandoned,
+    decode_context,
+    decode_event,
+    decode_log,
+    decode_span,
+    matters,
+)
+from projections.times import parse_ns
+
+PRODUCER: Final = 4
+STATUS_ERROR: Final = 2
+LIFECYCLE: Final = {
+    names.ATTEMPT_STARTED: LogKind.STARTED,
+    names.ATTEMPT_HEARTBEAT: LogKind.HEARTBEAT,
+    names.ATTEMPT_PROGRESS: LogKind.PROGRESS,
+    names.ATTEMPT_ENDED: LogKind.ENDED,
+}
+
+
+class RunKey(NamedTuple):
+    """What identifies a run; `run_id` is the trace id in hex where the sender named none."""
+
+    tenant_no: int
+    task_id: str
+    run_id: str
+
+
+class Extracted(NamedTuple):
+    """The facts of a page: by run in order of appearance, and log records that name no task."""
+
+    runs: dict[RunKey, RunFacts]
+    loose: list[tuple[int, LogFact]]  # with the number of the tenant
+
+
+class Place(NamedTuple):
+    """What the resource says of where its spans ran."""
+
+    executor: str | None
+    host: str | None
+    component: str | None
+
+
+class Extractor:
+    """Reads pages; keeps what repeats between them."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._places: dict[bytes, Place] = {}
+
+    def extract(self, page: Page) -> Extracted:
+        """The facts of a page."""
+        found = Extracted({}, [])
+        for segment in page.segments:
+            position = segment.first
+            for block in segment.raw_blocks():
+                self._extract_block(page, segment, position, block, found)
+                position += len(block.events)
+        return found
+
+    def _extract_block(
+        self, page: Page, segment: Segment, start: int, block: RawBlock, found: Extracted
+    ) -> None:
+        tenant_no, place = 0, None
+        for position, raw in enumerate(block.events, start):
+            row = bytes(raw)
+            if not matters(row) or not page.after < position <= page.through:
+                continue
+            if place is None:
+                tenant_no = self._registry.tenant_no(block.tenant)
+                place = self._place(bytes(block.context))
+            at = _At(segment.event_id(position), page.partition, position, tenant_no, place)
+            try:
+                self._extract_row(row, at, found)
+            except (msgspec.DecodeError, ValueError, TypeError, ArithmeticError) as error:
+                raise Poison(position, "facts", error) from error
+
+    def _extract_row(self, row: bytes, at: "_At", found: Extracted) -> None:
+        tag = row[:TAG_END]
+        if LOG_TAG in tag:
+            self._log(decode_log(row), at, found)
+        elif ABANDONED_TAG in tag:
+            self._abandoned(decode_abandoned(row), at, found)
+        else:
+            self._span(decode_span(row), at, found)
+
+    def _place(self, context: bytes) -> Place:
+        place = self._places.get(context)
+        if place is None:
+            resource = decode_context(context).resource_attributes
+            place = Place(
+                _text(resource.get(names.SERVICE_INSTANCE_ID)),
+                _text(resource.get(names.HOST_NAME)),
+                _text(resource.get(names.SERVICE_NAME)),
+            )
+            if len(self._places) >= 4_096:
+                self._places.clear()
+            self._places[context] = place
+        return place
+
+    def _span(self, row: SpanRow, at: "_At", found: Extracted) -> None:
+        said = row.attributes
+        task_id = _text(said.id)
+        if task_id is None:
+            return
+        status, error, fingerprint_no, message = self._outcome(row, said, at)
+        number = _number(said.attempt)
+        fact = SpanFact(
+            at.event_id,
+            at.partition,
+            at.position,
+            row.trace_id,
+            row.span_id,
+            row.parent_span_id,
+            row.start_ns,
+            row.end_ns,
+            number,
+            status,
+            row.kind == PRODUCER and not number,
+            self._source_no(said, at),
+            error,
+            fingerprint_no,
+            message,
+            _text(said.name),
+            _text(said.group_id),
+            parse_ns(said.queued_at),
+            _number(said.max_attempts) or None,
+            _more(said),
+        )
+        _facts_of(found, at.tenant_no, task_id, said, row.trace_id).spans.append(fact)
+
+    def _outcome(
+        self, row: SpanRow, said: TaskAttributes, at: "_At"
+    ) -> tuple[int, int, int | None, str | None]:
+        """Status, where the error was found, fingerprint and message."""
+        status = _status(said.result)
+        if status is None:
+            status = words.FAILED if row.status_code == STATUS_ERROR else words.COMPLETED
+        if row.end_ns == 0:
+            status = words.RUNNING
+        elif status in (words.COMPLETED, words.SKIPPED):
+            return status, 0, None, None
+        exception = _exception_of(row)
+        if exception is None:
+            message = row.status_message
+            type_, stack, found = _text(said.error_type), "", 1
+        else:
+            type_ = _text(exception.exception_type) or _text(said.error_type)
+            message = _text(exception.exception_message) or row.status_message
+            stack, found = _text(exception.exception_stack) or "", 2
+        if status == words.RUNNING and exception is None:
+            return status, 0, None, None
+        number = self._fingerprint_no(at.tenant_no, status, type_, message, stack)
+        return status, found, number, message or None
+
+    def _fingerprint_no(
+        self, tenant_no: int, status: int, type_: str | None, message: str, stack: str
+    ) -> int:
+        if type_ is None and not message and not stack:
+            message = words.STATUS_WORDS[status]  # nothing is known but how it ended
+        return self._registry.fingerprint_no(tenant_no, fingerprint(type_, message, stack))
+
+    def _source_no(self, said: TaskAttributes, at: "_At") -> int:
+        tool, model, planner = _text(said.tool), _text(said.model), _text(said.planner)
+        place = at.place
+        executor = _text(said.executor_id) or tool or model or place.executor or place.host
+        return self._registry.source_no(
+            at.tenant_no,
+            (
+                executor,
+                _text(said.queue),
+                tool,
+                model,
+                planner,
+                place.host,
+                place.component,
+                "native",
+            ),
+        )
+
+    def _log(self, row: LogRow, at: "_At", found: Extracted) -> None:
+        said = row.attributes
+        kind = LIFECYCLE.get(row.event_name or _text(said.event_name) or "")
+        if kind is None:
+            if said.exception_type is None and said.exception_message is None:
+                return
+            kind = LogKind.EXCEPTION
+        task_id = _text(said.id)
+        if task_id is None and not (row.trace_id and row.span_id):
+            return
+        status = _status(said.result)
+        fingerprint_no, message = self._log_error(said, status, kind, at)
+        fact = LogFact(
+            at.event_id,
+            at.partition,
+            at.position,
+            kind,
+            task_id is None,
+            row.trace_id,
+            row.span_id,
+            row.time_ns or row.observed_ns,
+            _number(said.attempt),
+            status,
+            self._source_no(said, at),
+            fingerprint_no,
+            message,
+            _fraction(said.progress),
+            _text(said.name),
+            _text(said.group_id),
+            parse_ns(said.queued_at),
+            _number(said.max_attempts) or None,
+            _more(said),
+        )
+        if task_id is None:
+            found.loose.append((at.tenant_no, fact))
+        else:
+            _facts_of(found, at.tenant_no, task_id, said, row.trace_id).logs.append(fact)
+
+    def _log_error(
+        self, said: TaskAttributes, status: int | None, kind: LogKind, at: "_At"
+    ) -> tuple[int | None, str | None]:
+        type_ = _text(said.exception_type) or _text(said.error_type)
+        message = _text(said.exception_message) or ""
+        if kind != LogKind.EXCEPTION and status not in words.FAILURES:
+            return None, None
+        stack = _text(said.exception_stack) or ""
+        number = self._fingerprint_no(
+            at.tenant_no, words.FAILED if status is None else status, type_, message, stack
+        )
+        return number, message or None
+
+    def _abandoned(self, row: AttemptAbandoned, at: "_At", found: Extracted) -> None:
+        fact = AbandonFact(
+            at.event_id,
+            row.trace_id,
+            row.span_id,
+            row.time_ns,
+            row.last_heartbeat_ns,
+            self._fingerprint_no(at.tenant_no, words.ABANDONED, None, "", ""),
+        )
+        key = RunKey(at.tenant_no, row.task_id, row.run_id)
+        _run_facts(found, key).abandoned.append(fact)
+
+
+class _At(NamedTuple):
+    """Where an event stands and where it comes from."""
+
+    event_id: bytes
+    partition: int
+    position: int
+    tenant_no: int
+    place: Place
+
+
+def _facts_of(
+    found: Extracted, tenant_no: int, task_id: str, said: TaskAttributes, trace_id: bytes
+) -> RunFacts:
+    return _run_facts(found, RunKey(tenant_no, task_id, _text(said.run_id) or trace_id.hex()))
+
+
+def _run_facts(found: Extracted, key: RunKey) -> RunFacts:
+    facts = found.runs.get(key)
+    if facts is None:
+        facts = found.runs[key] = RunFacts([], [], [])
+    return facts
+
+
+def _exception_of(row: SpanRow) -> TaskAttributes | None:
+    """The attributes of the last exception event."""
+    for raw in reversed(row.events):
+        event = decode_event(raw)
+        if event.name == names.EXCEPTION_EVENT:
+            return event.attributes
+    return None
+
+
+def _text(value: Any) -> str | None:
+    if type(value) is str:
+        return value or None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return str(value)
+
+
+def _number(value: Any) -> int:
+    """An attempt number; 0 where none was given, or none that counts."""
+    if type(value) is str and value.isdecimal() and len(value) <= 7:
+        value = int(value)
+    if type(value) is int and 0 < value <= words.NUMBER_LIMIT:
+        return value
+    return 0
+
+
+def _fraction(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= 1 else None
+
+
+def _status(value: Any) -> int | None:
+    return words.RESULT_STATUS.get(value.lower()) if type(value) is str else None
+
+
+def _flag(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(value.lower()) if type(value) is str else None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """A list of texts, or one text with commas between them."""
+    if type(value) is str:
+        value = value.split(",")
+    if not isinstance(value, list | tuple):
+        return ()
+    return tuple(text.strip() for item in value if (text := _text(item)) and text.strip())
+
+
+def _texts_or_count(value: Any) -> tuple[str, ...] | int | None:
+    if type(value) is int:
+        return value
+    return _texts(value) or None
+
+
+def _more(said: TaskAttributes) -> More | None:
+    more = More(
+        _text(said.retry_of),
+        _flag(said.will_retry),
+        bool(_flag(said.backfilled)),
+        _texts(said.parents),
+        _texts(said.causes),
+        _texts_or_count(said.files_written),
+        said.retrieval_count if type(said.retrieval_count) is int else None,
+        _texts_or_count(said.retrieval_sources),
+    )
+    return more if more != _NOTHING_MORE else None
+
+
+_NOTHING_MORE = More()

@@ -1,0 +1,135 @@
+"""The facts of a run: what its spans, log records and our own events say of its attempts.
+
+A run's facts are a set, by event id; derive() turns them into attempts. Numbers such as
+`source_no` refer to the registry of the same views file. Stored as msgpack with the run.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import TypeVar
+
+import msgspec
+
+
+class More(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What few attempts say."""
+
+    retry_of: str | None = None
+    will_retry: bool | None = None
+    backfilled: bool = False
+    parents: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    files_written: tuple[str, ...] | int | None = None
+    retrieval_count: int | None = None
+    retrieval_sources: tuple[str, ...] | int | None = None
+
+
+class SpanFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A span that names a task. `end_ns` 0: it runs. `number` 0: none was given.
+
+    `queues`: it only put the task into a queue (kind PRODUCER). `error`: 0 none, 1 from the span's
+    status, 2 from an exception event.
+    """
+
+    event_id: bytes
+    partition: int
+    position: int
+    trace_id: bytes
+    span_id: bytes
+    parent_span_id: bytes
+    start_ns: int
+    end_ns: int
+    number: int
+    status: int
+    queues: bool
+    source_no: int
+    error: int
+    fingerprint_no: int | None
+    message: str | None
+    name: str | None
+    group_id: str | None
+    queued_ns: int | None
+    max_attempts: int | None
+    more: More | None
+
+
+class LogKind(IntEnum):
+    """What a log record says of its span."""
+
+    STARTED = 0
+    HEARTBEAT = 1
+    PROGRESS = 2
+    ENDED = 3
+    EXCEPTION = 4
+
+
+class LogFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A log record about an attempt. `loose`: it names a span but no task."""
+
+    event_id: bytes
+    partition: int
+    position: int
+    kind: int
+    loose: bool
+    trace_id: bytes
+    span_id: bytes
+    time_ns: int
+    number: int
+    status: int | None
+    source_no: int
+    fingerprint_no: int | None
+    message: str | None
+    progress: float | None
+    name: str | None
+    group_id: str | None
+    queued_ns: int | None
+    max_attempts: int | None
+    more: More | None
+
+
+class AbandonFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Our own fact: the attempt of this span stopped sending heartbeats."""
+
+    event_id: bytes
+    trace_id: bytes
+    span_id: bytes
+    time_ns: int
+    last_heartbeat_ns: int
+    fingerprint_no: int
+
+
+class RunFacts(msgspec.Struct, array_like=True, gc=False):
+    """Everything known of one run."""
+
+    spans: list[SpanFact] = []
+    logs: list[LogFact] = []
+    abandoned: list[AbandonFact] = []
+
+
+_Fact = TypeVar("_Fact", SpanFact, LogFact, AbandonFact)
+
+encode_facts = msgspec.msgpack.Encoder().encode
+decode_facts = msgspec.msgpack.Decoder(RunFacts).decode
+decode_log_fact = msgspec.msgpack.Decoder(LogFact).decode
+
+
+def united(old: RunFacts, new: RunFacts) -> RunFacts | None:
+    """Both sets together; None if `new` adds nothing."""
+    spans = _added(old.spans, new.spans)
+    logs = _added(old.logs, new.logs)
+    abandoned = _added(old.abandoned, new.abandoned)
+    if not (spans or logs or abandoned):
+        return None
+    return RunFacts(old.spans + spans, old.logs + logs, old.abandoned + abandoned)
+
+
+def _added(old: Iterable[_Fact], new: Iterable[_Fact]) -> list[_Fact]:
+    if not new:
+        return []
+    known = {fact.event_id for fact in old}
+    added = []
+    for fact in new:
+        if fact.event_id not in known:
+            known.add(fact.event_id)
+            added.append(fact)
+    return added

@@ -1,0 +1,102 @@
+"""All projections applied together, page by page: `make_fold`.
+
+A page passes the shared stage once (events -> facts by run -> runs before and after), and each
+selected projection writes the difference. The fold works inside the caller's transaction.
+"""
+
+import sqlite3
+from collections.abc import Collection, Sequence
+
+from events.log.port import Page
+from projections import words
+from projections.attempts.store import AttemptStore
+from projections.attributes import Extractor
+from projections.error_patterns.store import ErrorStore
+from projections.execution_history.store import HistoryStore
+from projections.port import Fold, Projection
+from projections.registry.numbers import Registry
+from projections.registry.runs import RunStage
+from projections.runs.store import RunStore
+from projections.statements import run_script
+from projections.store import Store
+from projections.task_metrics.store import MetricStore
+from projections.tasks.store import TaskStore
+
+STAGE_NAME = "facts"
+
+
+class FactsProjection:
+    """The shared stage's tables; every fold has them."""
+
+    name = STAGE_NAME
+    version = 1
+    tables: Sequence[str] = (
+        "status_word", "tenant", "task_key", "task_hash", "run_key", "run_hash", "executor",
+        "source", "fingerprint", "loose_log", "span_run", "span_chunk",
+    )  # fmt: skip
+
+    def create(self, connection: sqlite3.Connection) -> None:
+        """Create the tables, the status words, and the SQL views over all projections' tables."""
+        run_script(connection, "projections.registry", "schema.sql")
+        run_script(connection, "projections", "sqlviews.sql")
+        connection.executemany(
+            "INSERT INTO status_word VALUES (?, ?)", enumerate(words.STATUS_WORDS)
+        )
+
+    def index(self, connection: sqlite3.Connection) -> None:
+        """The shared stage has no secondary index: it looks up while it folds."""
+
+
+class RunFold:
+    """The `Fold` of everything that is told by runs."""
+
+    def __init__(self, targets: Collection[str] | None) -> None:
+        self._registry = Registry()
+        self._stage = RunStage(self._registry)
+        self._extractor = Extractor(self._registry)
+        stores: list[Store] = [
+            AttemptStore(self._registry),
+            RunStore(),
+            TaskStore(self._stage),
+            MetricStore(self._registry),
+            ErrorStore(self._registry),
+            HistoryStore(),
+        ]
+        self._stores = [s for s in stores if targets is None or s.name in targets]
+        self.projections: Sequence[Projection] = (FactsProjection(), *self._stores)
+
+    def create(self, connection: sqlite3.Connection) -> None:
+        """Create every table, without secondary indexes."""
+        for projection in self.projections:
+            projection.create(connection)
+
+    def index(self, connection: sqlite3.Connection) -> None:
+        """Create the secondary indexes."""
+        for projection in self.projections:
+            projection.index(connection)
+
+    def apply(self, connection: sqlite3.Connection, page: Page) -> None:
+        """See `Fold.apply`."""
+        self._registry.connection = connection
+        changes = self._stage.apply(connection, self._extractor.extract(page))
+        if changes:
+            for store in self._stores:
+                store.update(connection, changes)
+
+    def forget(self) -> None:
+        """See `Fold.forget`."""
+        self._registry.forget()
+        self._stage.forget()
+
+
+def make_fold(targets: Collection[str] | None = None) -> Fold:
+    """The shared stage and the projections named in `targets`; None: all.
+
+    Raises:
+        ValueError: a name is not that of a projection of runs.
+    """
+    fold = RunFold(targets)
+    unknown = set(targets or ()) - {projection.name for projection in fold.projections}
+    if unknown:
+        raise ValueError(f"no such projection: {', '.join(sorted(unknown))}")
+    return fold

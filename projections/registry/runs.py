@@ -1,0 +1,377 @@
+"""Facts of a page into the tables of the shared stage, and out come the runs that changed.
+
+For each run that the page touches: its number (given now, if it is new), its facts before and
+with the page, and what derive() makes of both. Projections work on the difference alone.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from projections import spanindex
+from projections.attributes import Extracted, RunKey
+from projections.derive import Run, derive
+from projections.facts import (
+    LogFact,
+    RunFacts,
+    decode_facts,
+    decode_log_fact,
+    encode_facts,
+    united,
+)
+from projections.registry.numbers import KEPT_LIMIT, Registry
+from projections.words import key_hash
+
+_CHUNK: Final = 400  # rows of a VALUES list; SQLite allows 32,766 parameters
+
+TaskKey = tuple[int, str]
+
+
+class Change(NamedTuple):
+    """A run before and after a page; None where there is nothing to show."""
+
+    run_no: int
+    tenant_no: int
+    task_no: int
+    hash: int
+    new_task: bool  # no row of this task was ever written
+    old: Run | None
+    new: Run | None
+
+
+class _Known(NamedTuple):
+    """A run that has a row."""
+
+    run_no: int
+    tenant_no: int
+    task_no: int
+    hash: int
+    task_id: str
+    run_id: str
+    facts: RunFacts
+
+
+class RunStage:
+    """Keeps the numbers of tasks met lately."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._tasks: dict[TaskKey, int] = {}
+        self._last_task_no: int | None = None
+        self._last_run_no: int | None = None
+        self._has_loose: bool | None = None
+
+    def forget(self) -> None:
+        """Drop what is kept in memory."""
+        self._tasks.clear()
+        self._last_task_no = self._last_run_no = self._has_loose = None
+
+    def apply(self, connection: sqlite3.Connection, found: Extracted) -> list[Change]:
+        """Store a page's facts; the runs that changed, in order of their numbers."""
+        if not found.runs and not found.loose:
+            return []
+        new_tasks = self._resolve_tasks(connection, found.runs)
+        known = self._known_runs(connection, found.runs, new_tasks)
+        by_no = {run.run_no: run for run in known.values()}
+        added = {known[key].run_no: facts for key, facts in found.runs.items() if key in known}
+        fresh = self._number_runs(connection, [key for key in found.runs if key not in known])
+        spans = self._index_spans(connection, found, known, fresh)
+        self._join_loose(connection, found, spans, fresh, by_no, added)
+        changes = self._change_known(connection, by_no, added)
+        changes += self._insert_fresh(connection, found, fresh, new_tasks)
+        changes.sort()
+        return changes
+
+    def load_run(self, connection: sqlite3.Connection, run_no: int) -> Run | None:
+        """A stored run, derived from its facts."""
+        by_no: dict[int, _Known] = {}
+        self._load_missing(connection, by_no, {run_no: RunFacts()})
+        run = by_no[run_no]
+        identity = self._registry.tenant_name(run.tenant_no), run.task_id, run.run_id
+        return derive(run.facts, identity)
+
+    # Tasks
+
+    def _resolve_tasks(self, connection: sqlite3.Connection, runs: Iterable[RunKey]) -> set[int]:
+        """Make every task's number known; returns those given now."""
+        wanted = dict.fromkeys((key.tenant_no, key.task_id) for key in runs)
+        missing = {key: self._hash(*key) for key in wanted if key not in self._tasks}
+        if len(self._tasks) + len(missing) > KEPT_LIMIT:
+            self._tasks.clear()
+            missing = {key: self._hash(*key) for key in wanted}
+        if not missing:
+            return set()
+        unknown: dict[int, TaskKey] = {}
+        stored = self._stored_tasks(connection, sorted(set(missing.values())))
+        for key, digest in missing.items():
+            hash_ = digest
+            # Another text may hold the digest: then the search goes on one above.
+            while (holder := stored.get(hash_)) not in (None, key) or hash_ in unknown:
+                hash_ += 1
+                stored |= self._stored_tasks(connection, [hash_])
+            if holder is None:
+                unknown[hash_] = key
+        return self._insert_tasks(connection, unknown)
+
+    def _hash(self, tenant_no: int, *texts: str) -> int:
+        return key_hash(self._registry.tenant_name(tenant_no), *texts)
+
+    def _stored_tasks(
+        self, connection: sqlite3.Connection, hashes: Sequence[int]
+    ) -> dict[int, TaskKey]:
+        """Learn the numbers of the tasks that hold these hashes."""
+        stored: dict[int, TaskKey] = {}
+        for part in _parts(hashes, _CHUNK):
+            rows = connection.execute(
+                "SELECT hash, task_no, tenant_no, task_id FROM task_hash JOIN task_key"
+                f" USING (task_no) WHERE hash IN ({_marks(len(part))})",
+                part,
+            )
+            for hash_, task_no, tenant_no, task_id in rows:
+                self._tasks[tenant_no, task_id] = task_no
+                stored[hash_] = tenant_no, task_id
+        return stored
+
+    def _insert_tasks(
+        self, connection: sqlite3.Connection, unknown: dict[int, TaskKey]
+    ) -> set[int]:
+        if not unknown:
+            return set()
+        if self._last_task_no is None:
+            self._last_task_no = _last(connection, "SELECT max(task_no) FROM task_key")
+        numbers = range(self._last_task_no + 1, self._last_task_no + 1 + len(unknown))
+        self._last_task_no = numbers[-1]
+        self._tasks.update(zip(unknown.values(), numbers, strict=True))
+        connection.executemany(
+            "INSERT INTO task_key VALUES (?, ?, ?)",
+            [(number, *key) for number, key in zip(numbers, unknown.values(), strict=True)],
+        )
+        connection.executemany(
+            "INSERT INTO task_hash VALUES (?, ?)", sorted(zip(unknown, numbers, strict=True))
+        )
+        return set(numbers)
+
+    # Runs
+
+    def _known_runs(
+        self, connection: sqlite3.Connection, runs: Iterable[RunKey], new_tasks: set[int]
+    ) -> dict[RunKey, _Known]:
+        """The runs that have a row, with their facts."""
+        searched: dict[tuple[int, int], list[RunKey]] = {}
+        for key in runs:
+            task_no = self._tasks[key.tenant_no, key.task_id]
+            if task_no not in new_tasks:
+                at = task_no, self._hash(key.tenant_no, key.task_id, key.run_id)
+                searched.setdefault(at, []).append(key)
+        known: dict[RunKey, _Known] = {}
+        for part in _parts(sorted(searched), _CHUNK):
+            rows = connection.execute(
+                "WITH wanted (task_no, hash) AS (VALUES "
+                + ", ".join(["(?, ?)"] * len(part))
+                + ") SELECT run_key.task_no, run_key.hash, run_no, run_id, facts FROM wanted"
+                " CROSS JOIN run_hash USING (task_no, hash) CROSS JOIN run_key USING (run_no)",
+                [value for at in part for value in at],
+            )
+            for task_no, hash_, run_no, run_id, facts in rows:
+                for key in searched[task_no, hash_]:
+                    if key.run_id == run_id:
+                        known[key] = _Known(
+                            run_no, key.tenant_no, task_no, hash_, key.task_id, run_id,
+                            decode_facts(facts),
+                        )  # fmt: skip
+        return known
+
+    def _number_runs(
+        self, connection: sqlite3.Connection, keys: Sequence[RunKey]
+    ) -> dict[RunKey, int]:
+        """Numbers for the runs that have no row."""
+        if self._last_run_no is None:
+            self._last_run_no = _last(connection, "SELECT max(run_no) FROM run_key")
+        first = self._last_run_no + 1
+        self._last_run_no += len(keys)
+        return {key: number for number, key in enumerate(keys, first)}
+
+    def _change_known(
+        self,
+        connection: sqlite3.Connection,
+        by_no: dict[int, _Known],
+        added: dict[int, RunFacts],
+    ) -> list[Change]:
+        changes, rows = [], []
+        for run_no in sorted(added):
+            run = by_no[run_no]
+            facts = united(run.facts, added[run_no])
+            if facts is None:
+                continue
+            identity = self._registry.tenant_name(run.tenant_no), run.task_id, run.run_id
+            old, new = derive(run.facts, identity), derive(facts, identity)
+            rows.append((*_span_of_time(new), encode_facts(facts), run_no))
+            changes.append(Change(run_no, run.tenant_no, run.task_no, run.hash, False, old, new))
+        connection.executemany(
+            "UPDATE run_key SET first_started_ns = ?, last_started_ns = ?, facts = ?"
+            " WHERE run_no = ?",
+            rows,
+        )
+        return changes
+
+    def _insert_fresh(
+        self,
+        connection: sqlite3.Connection,
+        found: Extracted,
+        fresh: dict[RunKey, int],
+        new_tasks: set[int],
+    ) -> list[Change]:
+        changes, key_rows, hash_rows = [], [], []
+        for key, run_no in fresh.items():
+            task_no = self._tasks[key.tenant_no, key.task_id]
+            facts = found.runs[key]
+            identity = self._registry.tenant_name(key.tenant_no), key.task_id, key.run_id
+            new = derive(facts, identity)
+            hash_ = key_hash(*identity)
+            key_rows.append(
+                (run_no, task_no, hash_, *_span_of_time(new), key.run_id, encode_facts(facts))
+            )
+            hash_rows.append((task_no, hash_, run_no))
+            changes.append(
+                Change(run_no, key.tenant_no, task_no, hash_, task_no in new_tasks, None, new)
+            )
+        connection.executemany("INSERT INTO run_key VALUES (?, ?, ?, ?, ?, ?, ?)", key_rows)
+        connection.executemany("INSERT INTO run_hash VALUES (?, ?, ?)", sorted(hash_rows))
+        return changes
+
+    # Spans and the log records that name only a span
+
+    def _index_spans(
+        self,
+        connection: sqlite3.Connection,
+        found: Extracted,
+        known: dict[RunKey, _Known],
+        fresh: dict[RunKey, int],
+    ) -> dict[int, list[RunKey]]:
+        """Index the page's spans; span hash -> runs, only if some log record may want to know."""
+        keys: list[RunKey] = []
+        traces: list[bytes] = []
+        spans: list[bytes] = []
+        for key, facts in found.runs.items():
+            for fact in _located(facts):
+                keys.append(key)
+                traces.append(fact[0])
+                spans.append(fact[1])
+        hashes = spanindex.span_hashes([key.tenant_no for key in keys], traces, spans)
+        numbers = [fresh[key] if key in fresh else known[key].run_no for key in keys]
+        spanindex.append(connection, hashes, np.array(numbers, dtype=np.int64))
+        if self._has_loose is None:
+            row = connection.execute("SELECT EXISTS (SELECT 1 FROM loose_log)").fetchone()
+            self._has_loose = bool(row[0])
+        if not self._has_loose and not found.loose:
+            return {}
+        by_hash: dict[int, list[RunKey]] = {}
+        for hash_, key in zip(hashes.tolist(), keys, strict=True):
+            holders = by_hash.setdefault(hash_, [])
+            if key not in holders:
+                holders.append(key)
+        return by_hash
+
+    def _join_loose(
+        self,
+        connection: sqlite3.Connection,
+        found: Extracted,
+        spans: dict[int, list[RunKey]],
+        fresh: dict[RunKey, int],
+        by_no: dict[int, _Known],
+        added: dict[int, RunFacts],
+    ) -> None:
+        """Bring log records that name only a span, and the runs of that span, together."""
+        if not self._has_loose and not found.loose:
+            return
+        arrived = self._store_loose(connection, found)
+        for hash_, log in _loose_logs(connection, sorted(spans)):
+            for key in spans[hash_]:
+                found.runs[key].logs.append(log)
+        if not arrived:
+            return
+        hashes = np.array(sorted(arrived), dtype=np.int64)
+        fresh_nos = set(fresh.values())
+        for hash_, run_nos in zip(hashes.tolist(), spanindex.find(connection, hashes), strict=True):
+            for run_no in run_nos:
+                if run_no not in fresh_nos:
+                    facts = added.setdefault(run_no, RunFacts([], [], []))
+                    facts.logs += arrived[hash_]
+        self._load_missing(connection, by_no, added)
+
+    def _store_loose(
+        self, connection: sqlite3.Connection, found: Extracted
+    ) -> dict[int, list[LogFact]]:
+        logs = [log for _, log in found.loose]
+        hashes = spanindex.span_hashes(
+            [tenant_no for tenant_no, _ in found.loose],
+            [log.trace_id for log in logs],
+            [log.span_id for log in logs],
+        ).tolist()
+        rows = sorted(
+            (hash_, log.event_id, encode_facts(log))
+            for hash_, log in zip(hashes, logs, strict=True)
+        )
+        connection.executemany("INSERT OR IGNORE INTO loose_log VALUES (?, ?, ?)", rows)
+        arrived: dict[int, list[LogFact]] = {}
+        for hash_, log in zip(hashes, logs, strict=True):
+            arrived.setdefault(hash_, []).append(log)
+        self._has_loose = True
+        return arrived
+
+    def _load_missing(
+        self,
+        connection: sqlite3.Connection,
+        by_no: dict[int, _Known],
+        added: dict[int, RunFacts],
+    ) -> None:
+        """Load the runs that only a loose log record touches."""
+        for part in _parts(sorted(set(added) - set(by_no)), _CHUNK):
+            rows = connection.execute(
+                "SELECT run_no, tenant_no, task_no, hash, task_id, run_id, facts FROM run_key"
+                f" JOIN task_key USING (task_no) WHERE run_no IN ({_marks(len(part))})",
+                part,
+            )
+            for *columns, facts in rows:
+                by_no[columns[0]] = _Known(*columns, decode_facts(facts))
+
+
+def _located(facts: RunFacts) -> Iterator[tuple[bytes, bytes]]:
+    """The spans that a run's facts name as its own."""
+    for span in facts.spans:
+        yield span.trace_id, span.span_id
+    if facts.logs:
+        yield from {(log.trace_id, log.span_id) for log in facts.logs if log.span_id}
+
+
+def _loose_logs(
+    connection: sqlite3.Connection, hashes: Sequence[int]
+) -> Iterator[tuple[int, LogFact]]:
+    for part in _parts(hashes, _CHUNK):
+        rows = connection.execute(
+            f"SELECT hash, fact FROM loose_log WHERE hash IN ({_marks(len(part))})", part
+        )
+        for hash_, fact in rows:
+            yield hash_, decode_log_fact(fact)
+
+
+def _span_of_time(run: Run | None) -> tuple[int | None, int | None]:
+    if run is None:
+        return None, None
+    first = run.last_started_ns if run.first_started_ns is None else run.first_started_ns
+    return first, run.last_started_ns
+
+
+def _last(connection: sqlite3.Connection, select: str) -> int:
+    return connection.execute(select).fetchone()[0] or 0
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+def _parts(items: Sequence[int] | Sequence[tuple[int, int]], size: int) -> Iterator[list]:  # type: ignore[type-arg]
+    for at in range(0, len(items), size):
+        yield list(items[at : at + size])

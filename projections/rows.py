@@ -1,0 +1,143 @@
+"""The rows of the log as the extraction reads them: only what counts is decoded.
+
+Most rows of a log concern no task. They are told by a search in their bytes, before decoding.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from events import names
+from events.schema import AttemptAbandoned, Context
+
+TASK_ID_BYTES: Final = b"\xa7" + names.TASK_ID.encode()  # a msgpack string of 7 bytes
+LOG_TAG: Final = names.LOG_RECORD.encode()
+ABANDONED_TAG: Final = names.ATTEMPT_ABANDONED.encode()
+TAG_END: Final = 32  # a row begins with its array header and its tag
+
+
+def matters(row: bytes) -> bool:
+    """Whether a row may tell something of a task; wrong only in being too generous."""
+    if TASK_ID_BYTES in row:
+        return True
+    tag = row[:TAG_END]
+    if LOG_TAG in tag:
+        return b"exception." in row or b"task.attempt." in row
+    return ABANDONED_TAG in tag
+
+
+class TaskAttributes(
+    msgspec.Struct,
+    gc=False,
+    rename={
+        "id": names.TASK_ID,
+        "name": names.TASK_NAME,
+        "run_id": names.TASK_RUN_ID,
+        "group_id": names.TASK_GROUP_ID,
+        "attempt": names.TASK_ATTEMPT,
+        "retry_of": names.TASK_RETRY_OF,
+        "max_attempts": names.TASK_MAX_ATTEMPTS,
+        "result": names.TASK_RESULT,
+        "will_retry": names.TASK_WILL_RETRY,
+        "queue": names.TASK_QUEUE,
+        "queued_at": names.TASK_QUEUED_AT,
+        "executor_id": names.TASK_EXECUTOR_ID,
+        "tool": names.TASK_EXECUTOR_TOOL,
+        "model": names.TASK_EXECUTOR_MODEL,
+        "planner": names.TASK_EXECUTOR_PLANNER,
+        "backfilled": names.TASK_BACKFILLED,
+        "parents": names.TASK_PARENTS,
+        "causes": names.TASK_CAUSES,
+        "files_written": names.TASK_IO_FILES_WRITTEN,
+        "retrieval_count": names.TASK_RETRIEVAL_COUNT,
+        "retrieval_sources": names.TASK_RETRIEVAL_SOURCES,
+        "progress": names.TASK_PROGRESS,
+        "error_type": names.ERROR_TYPE,
+        "exception_type": names.EXCEPTION_TYPE,
+        "exception_message": names.EXCEPTION_MESSAGE,
+        "exception_stack": names.EXCEPTION_STACKTRACE,
+        "event_name": names.EVENT_NAME,
+    },
+):
+    """The attributes that count; senders may give any of them any type."""
+
+    id: Any = None
+    run_id: Any = None
+    attempt: Any = None
+    name: Any = None
+    group_id: Any = None
+    retry_of: Any = None
+    max_attempts: Any = None
+    result: Any = None
+    will_retry: Any = None
+    queue: Any = None
+    queued_at: Any = None
+    executor_id: Any = None
+    tool: Any = None
+    model: Any = None
+    planner: Any = None
+    backfilled: Any = None
+    parents: Any = None
+    causes: Any = None
+    files_written: Any = None
+    retrieval_count: Any = None
+    retrieval_sources: Any = None
+    progress: Any = None
+    error_type: Any = None
+    exception_type: Any = None
+    exception_message: Any = None
+    exception_stack: Any = None
+    event_name: Any = None
+
+
+class SpanRow(msgspec.Struct, array_like=True, tag=names.SPAN, gc=False):
+    """`schema.Span` with only what counts decoded."""
+
+    trace_id: bytes
+    span_id: bytes
+    parent_span_id: bytes
+    trace_state: msgspec.Raw
+    flags: int
+    name: msgspec.Raw
+    kind: int
+    start_ns: int
+    end_ns: int
+    attributes: TaskAttributes
+    dropped_attributes_count: int
+    events: list[msgspec.Raw]
+    dropped_events_count: int
+    links: msgspec.Raw
+    dropped_links_count: int
+    status_code: int
+    status_message: str
+
+
+class EventRow(msgspec.Struct, array_like=True, gc=False):
+    """`schema.SpanEvent` with only what counts decoded."""
+
+    time_ns: int
+    name: str
+    attributes: TaskAttributes
+
+
+class LogRow(msgspec.Struct, array_like=True, tag=names.LOG_RECORD, gc=False):
+    """`schema.LogRecord` with only what counts decoded."""
+
+    time_ns: int
+    observed_ns: int
+    severity_number: int
+    severity_text: msgspec.Raw
+    body: msgspec.Raw
+    attributes: TaskAttributes
+    dropped_attributes_count: int
+    flags: int
+    trace_id: bytes
+    span_id: bytes
+    event_name: str
+
+
+decode_span = msgspec.msgpack.Decoder(SpanRow).decode
+decode_event = msgspec.msgpack.Decoder(EventRow).decode
+decode_log = msgspec.msgpack.Decoder(LogRow).decode
+decode_abandoned = msgspec.msgpack.Decoder(AttemptAbandoned).decode
+decode_context = msgspec.msgpack.Decoder(Context).decode

@@ -1,0 +1,28 @@
+"""What every projection's store has: a name, a version, tables from .sql files, and `update`."""
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from projections.registry.runs import Change
+from projections.statements import run_script
+
+
+class Store(ABC):
+    """The tables of one projection; its schema.sql and index.sql lie in the folder of its name."""
+
+    name: str
+    version: int = 1
+    tables: Sequence[str]
+
+    def create(self, connection: sqlite3.Connection) -> None:
+        """Create the tables, without secondary indexes."""
+        run_script(connection, f"projections.{self.name}", "schema.sql")
+
+    def index(self, connection: sqlite3.Connection) -> None:
+        """Create the secondary indexes."""
+        run_script(connection, f"projections.{self.name}", "index.sql")
+
+    @abstractmethod
+    def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+        """Write the difference between each run before and after a page."""

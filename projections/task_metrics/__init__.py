@@ -1,0 +1,1 @@
+"""Counters and duration buckets by task, executor, hour and day."""

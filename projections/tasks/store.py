@@ -1,0 +1,218 @@
+"""Table `task`: counters by new minus old, and the state of the latest run.
+
+The latest run is the one whose newest attempt started last; of two, the one with the larger
+digest. If it moves back in time or goes, the runs of the task are searched again.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from projections import words
+from projections.derive import Run
+from projections.registry.runs import Change, RunStage
+from projections.store import Store
+
+_COLUMNS = (
+    "task_no, tenant_no, status, run_no, last_started_ns, first_started_ns, updated_ns, runs,"
+    " attempts, retries, recovered_runs, backfilled_runs, source_no, name"
+)
+
+
+class _Task(NamedTuple):
+    """A row of table `task`."""
+
+    task_no: int
+    tenant_no: int
+    status: int
+    run_no: int
+    last_started_ns: int
+    first_started_ns: int
+    updated_ns: int
+    runs: int
+    attempts: int
+    retries: int
+    recovered_runs: int
+    backfilled_runs: int
+    source_no: int | None
+    name: str | None
+
+
+class _Latest(NamedTuple):
+    """A candidate for the latest run, in order."""
+
+    last_started_ns: int
+    hash: int
+    run_no: int
+
+
+class TaskStore(Store):
+    """Writes tasks."""
+
+    name = "tasks"
+    tables = ("task",)
+
+    def __init__(self, stage: RunStage) -> None:
+        self._stage = stage
+
+    def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+        """See `Store.update`."""
+        changed = [change for change in changes if change.old != change.new]
+        changed.sort(key=lambda change: change.task_no)
+        stored = _load(connection, {c.task_no for c in changed if not c.new_task})
+        rows, removed = [], []
+        for task_no, group in groupby(changed, key=lambda change: change.task_no):
+            parts = list(group)
+            if parts[0].new_task and len(parts) == 1 and parts[0].new is not None:
+                rows.append(_row(parts[0], parts[0].new))
+                continue
+            row = self._changed_row(connection, stored.get(task_no), parts)
+            if task_no in stored and row != stored[task_no]:
+                removed.append((task_no,))
+            if row is not None and row != stored.get(task_no):
+                rows.append(row)
+        connection.executemany("DELETE FROM task WHERE task_no = ?", removed)
+        connection.executemany(
+            f"INSERT INTO task VALUES ({', '.join('?' * len(_Task._fields))})", rows
+        )
+
+    def _changed_row(
+        self, connection: sqlite3.Connection, row: _Task | None, parts: Sequence[Change]
+    ) -> _Task | None:
+        counters = list(row[7:12]) if row is not None else [0] * 5
+        for change in parts:
+            for sign, run in ((-1, change.old), (1, change.new)):
+                if run is not None:
+                    _count(counters, run, sign)
+        if counters[0] == 0:
+            return None
+        latest, run = self._latest(connection, row, parts)
+        first = _first_started(connection, row, parts)
+        if run is None:  # the latest run is the stored one, and did not change
+            assert row is not None
+            return _Task(*row[:5], first, row.updated_ns, *counters, row.source_no, row.name)
+        change = parts[0]
+        return _Task(
+            change.task_no,
+            change.tenant_no,
+            _status(run),
+            latest.run_no,
+            run.last_started_ns,
+            first,
+            _updated(run),
+            *counters,
+            _source(run),
+            _name(run),
+        )
+
+    def _latest(
+        self, connection: sqlite3.Connection, row: _Task | None, parts: Sequence[Change]
+    ) -> tuple[_Latest, Run | None]:
+        """The latest run; and what it is now, unless it is the stored one and did not change."""
+        runs = {change.run_no: change.new for change in parts}
+        candidates = [
+            _Latest(c.new.last_started_ns, c.hash, c.run_no) for c in parts if c.new is not None
+        ]
+        if row is not None:
+            moved = runs.get(row.run_no, row)
+            if moved is None or moved.last_started_ns < row.last_started_ns:
+                latest = _search_latest(connection, row.task_no)
+                run = runs.get(latest.run_no) or self._stage.load_run(connection, latest.run_no)
+                return latest, run
+            if row.run_no not in runs:
+                candidates.append(_stored_latest(connection, row, max(candidates, default=None)))
+        latest = max(candidates)
+        return latest, runs.get(latest.run_no)
+
+
+def _load(connection: sqlite3.Connection, task_nos: set[int]) -> dict[int, _Task]:
+    select = f"SELECT {_COLUMNS} FROM task WHERE task_no = ?"
+    rows = (connection.execute(select, (number,)).fetchone() for number in sorted(task_nos))
+    return {row[0]: _Task(*row) for row in rows if row is not None}
+
+
+def _stored_latest(connection: sqlite3.Connection, row: _Task, rival: _Latest | None) -> _Latest:
+    hash_ = 0
+    if rival is not None and rival.last_started_ns == row.last_started_ns:
+        (hash_,) = connection.execute(
+            "SELECT hash FROM run_key WHERE run_no = ?", (row.run_no,)
+        ).fetchone()
+    return _Latest(row.last_started_ns, hash_, row.run_no)
+
+
+def _search_latest(connection: sqlite3.Connection, task_no: int) -> _Latest:
+    found = connection.execute(
+        "SELECT last_started_ns, run_key.hash, run_no FROM run_hash JOIN run_key USING (run_no)"
+        " WHERE run_hash.task_no = ? AND last_started_ns IS NOT NULL"
+        " ORDER BY last_started_ns DESC, run_key.hash DESC LIMIT 1",
+        (task_no,),
+    ).fetchone()
+    return _Latest(*found)
+
+
+def _first_started(
+    connection: sqlite3.Connection, row: _Task | None, parts: Sequence[Change]
+) -> int:
+    starts = [_start(change.new) for change in parts if change.new is not None]
+    if row is None:
+        return min(starts)
+    for change in parts:
+        if (
+            change.old is not None
+            and _start(change.old) == row.first_started_ns
+            and (change.new is None or _start(change.new) > row.first_started_ns)
+        ):
+            (first,) = connection.execute(
+                "SELECT min(first_started_ns) FROM run_hash JOIN run_key USING (run_no)"
+                " WHERE run_hash.task_no = ?",
+                (row.task_no,),
+            ).fetchone()
+            return int(first)
+    return min(row.first_started_ns, *starts)
+
+
+def _row(change: Change, run: Run) -> _Task:
+    counters = [0] * 5
+    _count(counters, run, 1)
+    return _Task(
+        change.task_no,
+        change.tenant_no,
+        _status(run),
+        change.run_no,
+        run.last_started_ns,
+        _start(run),
+        _updated(run),
+        *counters,
+        _source(run),
+        _name(run),
+    )
+
+
+def _count(counters: list[int], run: Run, sign: int) -> None:
+    attempts = len(run.attempts)
+    counters[0] += sign
+    counters[1] += sign * attempts
+    counters[2] += sign * max(attempts - 1, 0)
+    counters[3] += sign * run.recovered
+    counters[4] += sign * run.backfilled
+
+
+def _status(run: Run) -> int:
+    return words.PENDING if run.status == words.QUEUED else run.status
+
+
+def _start(run: Run) -> int:
+    return run.last_started_ns if run.first_started_ns is None else run.first_started_ns
+
+
+def _updated(run: Run) -> int:
+    return max(run.last_started_ns, run.last_ended_ns or 0)
+
+
+def _source(run: Run) -> int | None:
+    return run.attempts[-1].source_no if run.attempts else None
+
+
+def _name(run: Run) -> str | None:
+    return next((a.name for a in reversed(run.attempts) if a.name is not None), None)
