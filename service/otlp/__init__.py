@@ -1,0 +1,1 @@
+"""OTLP in: decode, check, cut, scrub, build batches, answer."""

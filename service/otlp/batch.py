@@ -1,0 +1,121 @@
+"""Decoded requests to one segment in the making: ids, scrubbing, content, digest, payload.
+
+Ids are taken before scrubbing, so that a resend is recognised after a rule changed; what was
+there before scrubbing is then gone. Each request keeps its own tenant and arrival time.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from events import codec, metrics, names
+from events.identity import Identity
+from events.log.port import Batch
+from events.schema import Span
+from service.otlp.decoded import Decoded, Group
+from service.otlp.limits import Cuts
+from service.otlp.scrub import Scrubber
+
+_KEY_MARK: Final = names.TASK_IDEMPOTENCY_KEY.encode()
+
+
+class BatchBuilder:
+    """Builds batches; one for each pipeline thread."""
+
+    def __init__(self, identity: Identity, scrubber: Scrubber | None) -> None:
+        self._identity = identity
+        self._scrubber = scrubber
+
+    def build(self, requests: Sequence[tuple[str, int, Decoded]]) -> Batch | None:
+        """The batch of (tenant, arrival in ns, request); None if there is no event in them.
+
+        The rows of the requests are scrubbed in place: they can be built only once.
+        """
+        found = [
+            (tenant, received_ns, group)
+            for tenant, received_ns, decoded in requests
+            for group in decoded.groups
+        ]
+        if not found:
+            return None
+        ids, keyed = self._ids(found)
+        groups = [group for _, _, group in found]
+        contexts = self._scrub(groups)
+        content = codec.join_blocks(
+            [
+                codec.encode_block(tenant, received_ns, context, group.rows)
+                for (tenant, received_ns, group), context in zip(found, contexts, strict=True)
+            ]
+        )
+        return Batch(
+            ids=b"".join(ids),
+            payload=codec.pack(content),
+            digest=hashlib.sha256(content).digest(),
+            count=len(ids),
+            content_bytes=len(content),
+            time_min_ns=min(group.time_min_ns for group in groups),
+            time_max_ns=max(group.time_max_ns for group in groups),
+            keyed=tuple(keyed),
+        )
+
+    def _ids(self, found: list[tuple[str, int, Group]]) -> tuple[list[bytes], list[int]]:
+        """The id of each event, and the ordinals of those that a sender's key stands for."""
+        identity = self._identity
+        ids: list[bytes] = []
+        keyed: list[int] = []
+        for tenant, _, group in found:
+            rows = group.rows
+            digest = identity.context_digest(tenant, group.context)
+            first = len(ids)
+            ids += identity.event_ids(digest, rows)
+            for number, row in enumerate(rows):
+                if _KEY_MARK in row and (key_id := self._keyed_id(tenant, row)):
+                    ids[first + number] = key_id
+                    keyed.append(first + number)
+        return ids, keyed
+
+    def _keyed_id(self, tenant: str, row: bytes) -> bytes | None:
+        event = codec.decode_event(row)
+        if not isinstance(event, Span):
+            return None
+        attributes = event.attributes
+        key = attributes.get(names.TASK_IDEMPOTENCY_KEY)
+        if not isinstance(key, str) or not key:
+            return None
+        run = attributes.get(names.TASK_RUN_ID)
+        attempt = attributes.get(names.TASK_ATTEMPT)
+        return self._identity.keyed_id(
+            tenant,
+            names.SPAN,
+            str(attributes.get(names.TASK_ID, "")),
+            event.trace_id.hex() if run is None else str(run),
+            attempt if isinstance(attempt, int) else 0,
+            key,
+        )
+
+    def _scrub(self, groups: list[Group]) -> list[bytes]:
+        """Scrub the rows of all groups in place; the contexts, scrubbed, in their order."""
+        scrubber = self._scrubber
+        if scrubber is None:
+            return [group.context for group in groups]
+        kinds: Cuts = Counter()
+        if len(groups) == 1:
+            group = groups[0]
+            scrubber.rows(group.rows, group.text, group.text_ends, kinds)
+        else:
+            rows: list[bytes] = []
+            ends: list[int] = []
+            offset = 0
+            for group in groups:
+                rows += group.rows
+                ends += [offset + end for end in group.text_ends]
+                offset += len(group.text)
+            scrubber.rows(rows, b"".join([group.text for group in groups]), ends, kinds)
+            first = 0
+            for group in groups:
+                group.rows = rows[first : first + len(group.rows)]
+                first += len(group.rows)
+        for kind, count in kinds.items():
+            metrics.SCRUBBED.labels(kind).inc(count)
+        return [scrubber.context(group.context) for group in groups]

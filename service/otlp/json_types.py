@@ -1,0 +1,191 @@
+"""The messages of OTLP/JSON as msgspec types; null and a missing field are the same."""
+
+import msgspec
+
+Integer = int | float | str | None
+"""A 64-bit integer, which JSON carries as a string or a number."""
+
+Text = str | None
+
+
+class AnyValue(msgspec.Struct, rename="camel", gc=False):
+    """At most one field is set."""
+
+    string_value: Text = None
+    bool_value: bool | None = None
+    int_value: Integer = None
+    double_value: int | float | str | None = None
+    array_value: "ArrayValue | None" = None
+    kvlist_value: "KeyValueList | None" = None
+    bytes_value: Text = None
+
+
+class ArrayValue(msgspec.Struct):
+    values: list[AnyValue | None] | None = None
+
+
+class KeyValue(msgspec.Struct):
+    key: Text = None
+    value: AnyValue | None = None
+
+
+class KeyValueList(msgspec.Struct):
+    values: list[KeyValue] | None = None
+
+
+class Event(msgspec.Struct, rename="camel"):
+    time_unix_nano: Integer = None
+    name: Text = None
+    attributes: list[KeyValue] | None = None
+    dropped_attributes_count: Integer = None
+
+
+class Link(msgspec.Struct, rename="camel"):
+    trace_id: Text = None
+    span_id: Text = None
+    trace_state: Text = None
+    attributes: list[KeyValue] | None = None
+    dropped_attributes_count: Integer = None
+    flags: Integer = None
+
+
+class Status(msgspec.Struct):
+    message: Text = None
+    code: Integer = None
+
+
+class Span(msgspec.Struct, rename="camel"):
+    trace_id: Text = None
+    span_id: Text = None
+    trace_state: Text = None
+    parent_span_id: Text = None
+    flags: Integer = None
+    name: Text = None
+    kind: Integer = None
+    start_time_unix_nano: Integer = None
+    end_time_unix_nano: Integer = None
+    attributes: list[KeyValue] | None = None
+    dropped_attributes_count: Integer = None
+    events: list[Event] | None = None
+    dropped_events_count: Integer = None
+    links: list[Link] | None = None
+    dropped_links_count: Integer = None
+    status: Status | None = None
+
+
+class LogRecord(msgspec.Struct, rename="camel"):
+    time_unix_nano: Integer = None
+    observed_time_unix_nano: Integer = None
+    severity_number: Integer = None
+    severity_text: Text = None
+    body: AnyValue | None = None
+    attributes: list[KeyValue] | None = None
+    dropped_attributes_count: Integer = None
+    flags: Integer = None
+    trace_id: Text = None
+    span_id: Text = None
+    event_name: Text = None
+
+
+class EntityRef(msgspec.Struct, rename="camel"):
+    schema_url: Text = None
+    type: Text = None
+    id_keys: list[str] | None = None
+    description_keys: list[str] | None = None
+
+
+class Resource(msgspec.Struct, rename="camel"):
+    attributes: list[KeyValue] | None = None
+    dropped_attributes_count: Integer = None
+    entity_refs: list[EntityRef] | None = None
+
+
+class Scope(msgspec.Struct, rename="camel"):
+    name: Text = None
+    version: Text = None
+    attributes: list[KeyValue] | None = None
+    dropped_attributes_count: Integer = None
+
+
+class ScopeSpans(msgspec.Struct, rename="camel"):
+    scope: Scope | None = None
+    spans: list[Span] | None = None
+    schema_url: Text = None
+
+
+class ResourceSpans(msgspec.Struct, rename="camel"):
+    resource: Resource | None = None
+    scope_spans: list[ScopeSpans] | None = None
+    schema_url: Text = None
+
+
+class Traces(msgspec.Struct, rename="camel"):
+    resource_spans: list[ResourceSpans] | None = None
+    resource_logs: msgspec.Raw | None = None
+    resource_metrics: msgspec.Raw | None = None
+
+
+class ScopeLogs(msgspec.Struct, rename="camel"):
+    scope: Scope | None = None
+    log_records: list[LogRecord] | None = None
+    schema_url: Text = None
+
+
+class ResourceLogs(msgspec.Struct, rename="camel"):
+    resource: Resource | None = None
+    scope_logs: list[ScopeLogs] | None = None
+    schema_url: Text = None
+
+
+class Logs(msgspec.Struct, rename="camel"):
+    resource_logs: list[ResourceLogs] | None = None
+    resource_spans: msgspec.Raw | None = None
+    resource_metrics: msgspec.Raw | None = None
+
+
+Raws = list[msgspec.Raw] | None
+
+
+class RawScope(msgspec.Struct):
+    """ScopeSpans or ScopeLogs under either spelling, events left as bytes."""
+
+    scope: msgspec.Raw | None = None
+    spans: Raws = None
+    logRecords: Raws = None
+    log_records: Raws = None
+    schemaUrl: Text = None
+    schema_url: Text = None
+
+    def events(self) -> list[msgspec.Raw]:
+        return self.spans or self.logRecords or self.log_records or []
+
+
+class RawResource(msgspec.Struct):
+    """ResourceSpans or ResourceLogs under either spelling."""
+
+    resource: msgspec.Raw | None = None
+    scopeSpans: list[RawScope] | None = None
+    scope_spans: list[RawScope] | None = None
+    scopeLogs: list[RawScope] | None = None
+    scope_logs: list[RawScope] | None = None
+    schemaUrl: Text = None
+    schema_url: Text = None
+
+    def scopes(self) -> list[RawScope]:
+        return self.scopeSpans or self.scope_spans or self.scopeLogs or self.scope_logs or []
+
+
+class RawTraces(msgspec.Struct):
+    resourceSpans: list[RawResource] | None = None
+    resource_spans: list[RawResource] | None = None
+
+    def resources(self) -> list[RawResource]:
+        return self.resourceSpans or self.resource_spans or []
+
+
+class RawLogs(msgspec.Struct):
+    resourceLogs: list[RawResource] | None = None
+    resource_logs: list[RawResource] | None = None
+
+    def resources(self) -> list[RawResource]:
+        return self.resourceLogs or self.resource_logs or []

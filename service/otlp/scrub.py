@@ -1,0 +1,170 @@
+"""Replacing private data before it is stored, because the log never forgets.
+
+One RE2 scan goes over the joined text of a whole batch; only the rows in which it finds a
+candidate are decoded, checked string by string and encoded again, with the kinds of what was
+replaced in `scrubbed`. The scan finds at least what the rules find; where a pattern alone would
+say too much (card numbers, IPv6), a rule looks closer. Traps: every class excludes NUL, which
+separates the strings of a text; no look-around in RE2; `sk-` needs a left boundary ("task-").
+
+Ids that correlate are exempt by attribute key, and so are trace state and ids of OTLP itself.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+import re2
+
+from events import codec, names
+from events.schema import Attributes, LogRecord, Span, SpanEvent, SpanLink
+from service.otlp.limits import Cuts
+from service.otlp.scrub_rules import Replace, Replacer, scrub_rules
+from service.settings import Settings
+
+EXEMPT_KEYS: Final = frozenset({
+    names.TASK_ID, names.TASK_RUN_ID, names.TASK_GROUP_ID, names.TASK_RETRY_OF,
+    names.TASK_EXECUTOR_ID, names.TASK_PARENTS, names.TASK_CAUSES, names.TASK_IDEMPOTENCY_KEY,
+    names.SERVICE_NAME, names.SERVICE_INSTANCE_ID, names.HOST_NAME, "host.id", "session.id",
+    "session.previous_id", "gen_ai.conversation.id", "messaging.message.id",
+    "messaging.message.conversation_id", "celery.task_id", "rq.job.id", "message_id",
+    "temporalWorkflowID", "temporalRunID", "temporalActivityID", "airflow.dag_run.run_id",
+    "airflow.task_instance.id", "prefect.run.id", "hatchet.step_run_id",
+    "hatchet.workflow_run_id", "hatchet.worker_id", "docket.key", "docket.worker",
+})  # fmt: skip
+"""Attributes whose values tie facts together."""
+
+_CACHED_CONTEXTS: Final = 4096
+_NUL: Final = b"\x00"
+
+
+class Scrubber:
+    """Scrubs rows and contexts. Belongs to one thread."""
+
+    def __init__(self, *, uuids: bool = False, exempt: Iterable[str] = ()) -> None:
+        exempt_keys = EXEMPT_KEYS.union(exempt)
+        rules = scrub_rules(uuids=uuids)
+        options = re2.Options()
+        options.never_capture = True
+        options.max_mem = 64 << 20  # room for the whole automaton: a flush costs a rescan
+        self._scan = re2.compile("|".join(rule.pattern for rule in rules), options).search
+        self._replace = Replacer(rules).replace
+        self._exempt = exempt_keys
+        self.context = lru_cache(_CACHED_CONTEXTS)(self._context)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Scrubber | None":
+        """The scrubber that `settings` ask for; None if scrubbing is off."""
+        if not settings.scrub:
+            return None
+        return cls(uuids=settings.scrub_uuids, exempt=settings.scrub_exempt)
+
+    def rows(self, rows: list[bytes], text: bytes, ends: Sequence[int], kinds: Cuts) -> None:
+        """Scrub `rows` in place; `text` and `ends` are as in `Group`, `kinds` counts events."""
+        at = 0
+        while found := self._scan(text, at):
+            number = bisect_right(ends, found.start())
+            start = ends[number - 1] if number else 0
+            at = ends[number]
+            suspects = self._suspects(text[start:at], found.start() - start)
+            row, replaced = self._row(rows[number], suspects)
+            rows[number] = row
+            kinds.update(replaced)
+
+    def _suspects(self, text: bytes, at: int) -> set[str]:
+        """The strings of one row's text that hold a candidate; the first is at `at`."""
+        suspects = set()
+        while True:
+            end = text.index(_NUL, at)
+            suspects.add(text[text.rfind(_NUL, 0, at) + 1 : end].decode())
+            found = self._scan(text, end)
+            if not found:
+                return suspects
+            at = found.start()
+
+    def _row(self, row: bytes, suspects: set[str]) -> tuple[bytes, set[str]]:
+        event = codec.decode_event(row)
+        walk = _Walk(self._exempt, self._replace, suspects)
+        if isinstance(event, Span):
+            scrubbed: Span | LogRecord = walk.span(event)
+        elif isinstance(event, LogRecord):
+            scrubbed = walk.log(event)
+        else:
+            return row, walk.kinds
+        if not walk.kinds:
+            return row, walk.kinds
+        scrubbed = msgspec.structs.replace(scrubbed, scrubbed=tuple(sorted(walk.kinds)))
+        return codec.encode_event(scrubbed), walk.kinds
+
+    def _context(self, data: bytes) -> bytes:
+        context = codec.decode_context(data)
+        walk = _Walk(self._exempt, self._replace, None)
+        scrubbed = msgspec.structs.replace(
+            context,
+            resource_attributes=walk.attributes(context.resource_attributes),
+            scope_attributes=walk.attributes(context.scope_attributes),
+        )
+        if not walk.kinds:
+            return data
+        return codec.encode_context(
+            msgspec.structs.replace(scrubbed, scrubbed=tuple(sorted(walk.kinds)))
+        )
+
+
+class _Walk:
+    """Rebuilds one event with its suspect strings scrubbed; None takes every string."""
+
+    def __init__(self, exempt: frozenset[str], replace: Replace, suspects: set[str] | None) -> None:
+        self.kinds: set[str] = set()
+        self._exempt = exempt
+        self._replace = replace
+        self._suspects = suspects
+
+    def span(self, span: Span) -> Span:
+        return msgspec.structs.replace(
+            span,
+            name=self.text(span.name),
+            attributes=self.attributes(span.attributes),
+            events=[self._event(event) for event in span.events],
+            links=[self._link(link) for link in span.links],
+            status_message=self.text(span.status_message),
+        )
+
+    def log(self, record: LogRecord) -> LogRecord:
+        return msgspec.structs.replace(
+            record,
+            body=self._value(record.body),
+            attributes=self.attributes(record.attributes),
+            severity_text=self.text(record.severity_text),
+            event_name=self.text(record.event_name),
+        )
+
+    def _event(self, event: SpanEvent) -> SpanEvent:
+        return msgspec.structs.replace(
+            event, name=self.text(event.name), attributes=self.attributes(event.attributes)
+        )
+
+    def _link(self, link: SpanLink) -> SpanLink:
+        return msgspec.structs.replace(link, attributes=self.attributes(link.attributes))
+
+    def attributes(self, attributes: Attributes) -> Attributes:
+        exempt = self._exempt
+        return {
+            key: value if key in exempt else self._value(value) for key, value in attributes.items()
+        }
+
+    def text(self, text: str) -> str:
+        # A string with a NUL of its own stands in pieces among the suspects.
+        if self._suspects is None or text in self._suspects or "\0" in text:
+            return self._replace(text, self.kinds)
+        return text
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self._value(item) for item in value]
+        if isinstance(value, dict):
+            return self.attributes(value)
+        return value

@@ -1,0 +1,201 @@
+"""What counts as private data: one pattern a kind, and a closer look where that says too much.
+
+Patterns are RE2, written to be cheap in one automaton; no class takes NUL.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import re2
+
+EMAIL: Final = "email"
+IP: Final = "ip"
+TOKEN: Final = "token"
+CARD: Final = "card"
+PASSWORD: Final = "password"
+UUID: Final = "uuid"
+
+_WIDE: Final = r"\x{80}-\x{10FFFF}"
+_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_GROUP: Final = r"[0-9A-Fa-f]{1,4}"
+_KEY: Final = (
+    r"(?:password|passwd|passphrase|(?:\b|_)(?:pass|pwd)|secret|token|api[_\-]?key"
+    r"|access[_\-]?key(?:[_\-]id)?|secret[_\-]?(?:access[_\-]?)?key|private[_\-]?key"
+    r"|auth[_\-]?key|credentials?)"
+)
+_BARE: Final = r"[^\s\"'&,;<>(){}\x00]+"
+_SECRET: Final = rf"(?:\"[^\"\x00]+\"|'[^'\x00]+'|(?i:bearer|basic)[ \t]+{_BARE}|{_BARE})"
+_KEYED: Final = rf"(?i:{_KEY}[\"']?)[ \t]?[=:][ \t]?"
+_KEYED_PARTS: Final = re2.compile(f"({_KEYED})({_SECRET})")
+_CARD_LENGTHS: Final = {
+    b"2": (16,), b"3": (16, 15, 14), b"4": (19, 16, 13), b"5": (16,), b"6": (19, 18, 17, 16),
+}  # fmt: skip
+
+Check = Callable[[bytes, bytes, bytes], bytes | None]
+"""(match, character before, character after) to the replacement, or None: nothing private."""
+
+Replace = Callable[[str, set[str]], str]
+
+
+class Rule(NamedTuple):
+    """A kind of private data; `pattern` has no capturing group."""
+
+    kind: str
+    pattern: str
+    check: Check
+
+
+def _whole(kind: str) -> Check:
+    replacement = f"[{kind}]".encode()
+    return lambda match, before, after: replacement
+
+
+def _url_password(match: bytes, before: bytes, after: bytes) -> bytes | None:
+    colon = match.index(b":", match.index(b"://") + 3)
+    return match[: colon + 1] + b"[password]@"
+
+
+def _keyed(match: bytes, before: bytes, after: bytes) -> bytes | None:
+    found = _KEYED_PARTS.fullmatch(match)
+    head, secret = found.group(1), found.group(2)
+    kind = b"[password]" if b"pass" in head.lower() or b"pwd" in head.lower() else b"[token]"
+    quote = secret[:1] if secret[:1] in (b'"', b"'") else b""
+    return bytes(head + quote + kind + quote)
+
+
+def _credential(match: bytes, before: bytes, after: bytes) -> bytes | None:
+    """`Bearer …` in prose is followed by words, not by a credential."""
+    scheme, _, value = match.partition(match[6:7])
+    if len(value) < 20 and value.isalpha():
+        return None
+    return scheme + match[6:7] + b"[token]"
+
+
+def _prefixed_key(match: bytes, before: bytes, after: bytes) -> bytes | None:
+    """A key has digits; `sk-learn-something-else` has not."""
+    return b"[token]" if any(48 <= byte < 58 for byte in match) else None
+
+
+def _ipv6(match: bytes, before: bytes, after: bytes) -> bytes | None:
+    """`a::b` is a name in C++ and Rust; an address has a digit and ends where its text does."""
+    if before == b":" or after.isalnum() or after in (b"_", b":"):
+        return None
+    if not any(48 <= byte < 58 for byte in match):
+        return None
+    try:
+        ipaddress.IPv6Address(match.decode())
+    except ValueError:
+        return None
+    return b"[ip]"
+
+
+def _ipv4(match: bytes, before: bytes, after: bytes) -> bytes | None:
+    return None if before == b"." else b"[ip]"
+
+
+def _basic(match: bytes, before: bytes, after: bytes) -> bytes | None:
+    return match[: match.lower().index(b"basic") + 5] + b" [token]"
+
+
+def _card(match: bytes, before: bytes, after: bytes) -> bytes | None:
+    """A card number passes Luhn's check and is no fraction of a number or part of an id."""
+    if before in (b".", b"-"):
+        return None
+    places = [place for place, byte in enumerate(match) if 48 <= byte < 58]
+    for length in _CARD_LENGTHS[match[:1]]:
+        if length > len(places):
+            continue
+        end = places[length - 1] + 1
+        following = match[end : end + 1] or after
+        if not following.isdigit() and following != b"-" and _luhn(match[:end]):
+            return b"[card]" + match[end:]
+    return None
+
+
+def _luhn(number: bytes) -> bool:
+    digits = [byte - 48 for byte in number if 48 <= byte < 58]
+    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def scrub_rules(*, uuids: bool) -> list[Rule]:
+    """The rules, the first that matches at a place wins."""
+    every = [
+        Rule(PASSWORD, r"\b[A-Za-z][A-Za-z0-9+.\-]*://[^\s/:@\x00]*:[^\s/?#\x00]+@", _url_password),
+        Rule(
+            TOKEN,
+            r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^\x00\-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?",
+            _whole(TOKEN),
+        ),
+        Rule(TOKEN, r"(?i:\bbearer)[ \t:][A-Za-z0-9\-._~+/]{8,}=*", _credential),
+        Rule(
+            TOKEN, r"(?i:\bauthorization[\"']?\s*[:=]\s*[\"']?basic\s+)[A-Za-z0-9+/]{4,}=*", _basic
+        ),
+        Rule(TOKEN, r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*", _whole(TOKEN)),
+        Rule(TOKEN, r"\bA(?:KIA|SIA|GPA|IDA|ROA|NPA|NVA)[A-Z0-9]{16}\b", _whole(TOKEN)),
+        Rule(
+            TOKEN,
+            r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|xapp-|hf_|npm_|pypi-|AIza"
+            r"|[spr]k_(?:live|test)_)[A-Za-z0-9_\-]{10,}",
+            _whole(TOKEN),
+        ),
+        Rule(TOKEN, r"\bsk-[A-Za-z0-9_\-]{16,}", _prefixed_key),
+        Rule(TOKEN, _KEYED + _SECRET, _keyed),
+        Rule(
+            EMAIL,
+            rf"[A-Za-z0-9._%+\-{_WIDE}]+@[A-Za-z0-9\-{_WIDE}]+(?:\.[A-Za-z0-9\-{_WIDE}]+)*"
+            r"\.[A-Za-z]{2,}",
+            _whole(EMAIL),
+        ),
+        Rule(IP, rf"\b{_GROUP}(?::{_GROUP}){{7}}", _ipv6),
+        Rule(IP, rf"\b{_GROUP}(?::{_GROUP}){{0,6}}::(?:{_GROUP}(?::{_GROUP}){{0,6}})?", _ipv6),
+        Rule(IP, rf"\b{_OCTET}(?:\.{_OCTET}){{3}}\b", _ipv4),
+        Rule(
+            CARD,
+            r"\b(?:4[0-9]{3}|5[1-5][0-9]{2}|2[2-7][0-9]{2}|3(?:0[0-5]|[4-8][0-9])[0-9]|6(?:011|[245][0-9]{2}))"
+            r"[ \-]?[0-9]{4}(?:[ \-]?[0-9]){5,11}\b",
+            _card,
+        ),
+    ]
+    if uuids:
+        hexa = "[0-9A-Fa-f]"
+        every.append(
+            Rule(UUID, rf"\b{hexa}{{8}}(?:-{hexa}{{4}}){{3}}-{hexa}{{12}}\b", _whole(UUID))
+        )
+    return every
+
+
+class Replacer:
+    """Applies all rules to one string, until none finds anything more."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        self._rules = rules
+        self._search = re2.compile("|".join(f"({rule.pattern})" for rule in rules)).search
+
+    def replace(self, text: str, kinds: set[str]) -> str:
+        """`text` without private data; what was found is added to `kinds`."""
+        data = text.encode()
+        while True:
+            scrubbed = self._once(data, kinds)
+            if scrubbed == data:
+                return data.decode()
+            data = scrubbed
+
+    def _once(self, data: bytes, kinds: set[str]) -> bytes:
+        pieces: list[bytes] = []
+        kept = at = 0
+        while found := self._search(data, at):
+            start, end = found.span()
+            kind, _, check = self._rules[found.lastindex - 1]
+            match = data[start:end]
+            new = check(match, data[start - 1 : start] if start else b"", data[end : end + 1])
+            if new is None:
+                at = start + 1  # what the rule let pass may hide something else
+                continue
+            if new != match:
+                kinds.add(PASSWORD if b"[password]" in new else kind)
+            pieces += (data[kept:start], new)
+            kept = at = end
+        pieces.append(data[kept:])
+        return b"".join(pieces)
