@@ -47,7 +47,7 @@ def attempts(
     status: Status = None,
     run: Annotated[
         str | None,
-        typer.Option("--run", metavar="ID", help="Only this run.", rich_help_panel=FILTERS),
+        typer.Option("--run", metavar="ID", help="Only this run of --task.", rich_help_panel=FILTERS),
     ] = None,
     q: Prefix = None,
 ) -> None:

@@ -2,17 +2,14 @@
 
 from pathlib import Path
 
-import platformdirs
-
 from events.errors import Unavailable
 from events.log.sqlite import FILE
+from service.configuration import default_data
 
 
 def data_folder(given: Path | None) -> Path:
     """The folder of `--data`, or the user's data folder."""
-    if given is not None:
-        return given.expanduser().absolute()
-    return Path(platformdirs.user_data_dir("spanledger"))
+    return default_data() if given is None else given.expanduser().absolute()
 
 
 def existing_folder(given: Path | None) -> Path:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from service.cli.projector import ask_projector
 
 from events.errors import BadInput, Unavailable
 from events.log.reader import open_reader

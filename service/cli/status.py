@@ -1,0 +1,101 @@
+"""`spanledger status`: the whole service on one screen."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from events.errors import SpanledgerError
+from service.cli import forward, projections
+from service.cli.answers import Document, write
+from service.cli.command import command
+from service.cli.folder import existing_folder
+from service.cli.options import Asking, Form
+from service.cli.render import console, grid, pairs
+from service.cli.source import Source, open_source
+from service.endpoints import read_endpoints
+from service.locks import is_held
+
+ROLES: Final = ("supervisor", "receiver", "writer", "projector", "forwarder", "api")
+
+
+@command
+def status(asking: Asking, form: Form) -> None:
+    """Show the whole service: endpoints, roles, head of the log, lag of views and targets.
+
+    With --url: what the service tells over HTTP.
+
+    Examples:
+
+        spanledger status
+
+        spanledger status --watch
+    """
+    with open_source(asking) as source:
+        folder = None if asking.url else existing_folder(asking.data)
+        write(lambda: status_document(source, folder), form, draw_status)
+
+
+def status_document(source: Source, data: Path | None) -> dict[str, Any]:
+    """What is known of the service; a part that cannot be told has its reason in `problems`."""
+    problems: list[str] = []
+
+    def part(resource: str) -> dict[str, Any]:
+        try:
+            return source.ask(resource, {})
+        except SpanledgerError as exc:
+            problems.append(str(exc))
+            return {}
+
+    document: dict[str, Any] = {
+        "where": source.where,
+        "head": source.ask("log/head", {}),
+        "projections": part("projections").get("items", []),
+    }
+    if data is not None:
+        endpoints = read_endpoints(data)
+        document |= {
+            "serving": endpoints is not None,
+            "endpoints": endpoints,
+            "roles": [role for role in ROLES if is_held(data, role)],
+            "forward": _targets(data, problems),
+        }
+    return document | {"problems": problems}
+
+
+def _targets(data: Path, problems: list[str]) -> list[dict[str, Any]]:
+    if not (data / "forward.db").exists():
+        return []
+    try:
+        targets: list[dict[str, Any]] = forward.ask_forwarder(data, "status")
+    except SpanledgerError as exc:
+        problems.append(str(exc))
+        return []
+    return targets
+
+
+def draw_status(document: Document) -> RenderableType:
+    """The service, then its projections, then its targets."""
+    out = console()
+    head = document["head"]
+    facts: dict[str, str | Text] = {"service": document["where"]}
+    if "serving" in document:
+        serving = document["serving"]
+        facts["serving"] = Text("yes", "green") if serving else Text("no", "yellow")
+        facts |= {
+            name: str(address)
+            for name, address in (document["endpoints"] or {}).items()
+            if name not in ("version",)
+        }
+        facts["roles"] = ", ".join(document["roles"]) or "none runs"
+    facts["head"] = f"{head['position']}  {head.get('committed_at') or ''}"
+    parts: list[RenderableType] = [pairs(facts)]
+    for columns, items in (
+        (projections.COLUMNS, document["projections"]),
+        (forward.TARGETS, document.get("forward")),
+    ):
+        if items:
+            parts += [Text(""), grid(columns, items, out)]
+    parts += [Text(problem, style="red") for problem in document["problems"]]
+    return Group(*parts)
