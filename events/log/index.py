@@ -1,7 +1,7 @@
 """The duplicate index: which ids are in the log, and in which segment; a cache in memory.
 
 The durable record of an id is its segment's `ids` column. Here each id is 12 bytes in an
-open-addressing table: 64 bits of the (random, keyed) id and the ordinal of its segment. Tables
+hash table: 64 bits of the (random, keyed) id and the ordinal of its segment. Tables
 come in generations: a full one is sealed, written to a cache file and never changed again, and
 a new one of twice the size takes over, so that growth never rehashes and a start maps the
 sealed ones from disk. A hit is only a candidate: the caller confirms it against the segment.
@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOLDER: Final = "index"
-_FIRST_BITS: Final = 20
+_FIRST_BITS: Final = 21
 _LAST_BITS: Final = 24
-_FILL: Final = 0.65
-_WRITE_BYTES: Final = 4 << 20
+_WIDTH: Final = 8
+_FILL: Final = 0.7
+_WRITE_BYTES: Final = 512 << 10
+_WRITE_PAUSE_S: Final = 0.015
 
 U64 = NDArray[np.uint64]
 Ints = NDArray[np.int64]
@@ -39,60 +42,79 @@ def hashes(ids: bytes) -> U64:
 
 
 class Table:
-    """One generation: `2 ** bits` slots, filled to 65 %."""
+    """One generation: buckets of eight slots, a cache line each, filled to 70 %.
+
+    A bucket is filled from its first slot on. What does not fit goes to the next bucket, so a
+    look-up ends at the first bucket with an empty slot: nearly always the one it starts in.
+    """
 
     def __init__(self, bits: int, keys: U64 | None = None, segments: Any = None) -> None:
+        """`2 ** bits` slots, new or mapped from a cache file."""
         self.bits = bits
         self.count = 0
         self.through = 0
-        """Ordinal after the last segment whose ids are in here."""
-        self._keys: U64 = np.zeros(1 << bits, np.uint64) if keys is None else keys
-        self._segments = np.zeros(1 << bits, np.uint32) if segments is None else segments
+        """Ordinal after the last segment whose ids are all in here or in older tables."""
+        slots = 1 << bits
+        self._keys: U64 = (np.zeros(slots, np.uint64) if keys is None else keys).reshape(-1, _WIDTH)
+        self._segments = np.zeros(slots, np.uint32) if segments is None else segments
 
     def room(self) -> int:
         """How many more ids fit."""
         return int(_FILL * (1 << self.bits)) - self.count
 
-    def _slots(self, wanted: U64) -> Ints:
-        return (wanted >> np.uint64(64 - self.bits)).astype(np.int64)
+    def _buckets(self, wanted: U64) -> Ints:
+        return (wanted >> np.uint64(64 - self.bits + 3)).astype(np.int64)
 
     def find(self, wanted: U64) -> Ints:
         """The segment ordinal of each hash; -1 where it is unknown."""
         found = np.full(len(wanted), -1, np.int64)
         left: Ints = np.arange(len(wanted))
-        slots, last = self._slots(wanted), (1 << self.bits) - 1
+        buckets, last = self._buckets(wanted), len(self._keys) - 1
         while left.size:
-            held = self._keys[slots]
-            hit = held == wanted
-            if hit.any():
-                found[left[hit]] = self._segments[slots[hit]]
-            go_on = ~hit & (held != 0)
-            left, wanted = left[go_on], wanted[go_on]
-            slots = (slots[go_on] + 1) & last
+            held = self._keys[buckets]
+            go_on = held[:, -1] != 0
+            hits = np.flatnonzero(held == wanted[:, None])
+            if hits.size:
+                rows = hits >> 3
+                found[left[rows]] = self._segments[buckets[rows] * _WIDTH + (hits & 7)]
+                go_on[rows] = False
+            rest = np.flatnonzero(go_on)
+            left, wanted, buckets = left[rest], wanted[rest], (buckets[rest] + 1) & last
         return found
 
     def insert(self, new: U64, segments: Any) -> NDArray[np.bool_]:
         """Add distinct hashes with their segments; says which were here already and left out."""
         present = np.zeros(len(new), np.bool_)
         left: Ints = np.arange(len(new))
-        slots, last = self._slots(new), (1 << self.bits) - 1
+        buckets, last = self._buckets(new), len(self._keys) - 1
+        keys = self._keys.reshape(-1)
         while left.size:
-            held = self._keys[slots]
-            same = held == new
+            held = self._keys[buckets]
+            same = np.unique(np.flatnonzero(held == new[:, None]) >> 3)
             present[left[same]] = True
-            empty = held == 0
-            self._keys[slots[empty]] = new[empty]  # of several on one slot, the last one wins
-            won = empty & (self._keys[slots] == new)
+            full = held[:, -1] != 0
+            slots = buckets * _WIDTH + np.count_nonzero(held, axis=1)
+            waiting = ~full
+            waiting[same] = False
+            mine = np.flatnonzero(waiting)
+            keys[slots[mine]] = new[mine]  # of several on one slot, the last one wins
+            won = mine[keys[slots[mine]] == new[mine]]
             self._segments[slots[won]] = segments[won]
-            go_on = ~same & ~won
-            left, new, segments = left[go_on], new[go_on], segments[go_on]
-            slots = (slots[go_on] + (held[go_on] != 0)) & last
+            go_on = np.ones(len(left), np.bool_)
+            go_on[same] = go_on[won] = False
+            rest = np.flatnonzero(go_on)
+            left, new, segments = left[rest], new[rest], segments[rest]
+            buckets = (buckets[rest] + full[rest]) & last
         self.count += int(len(present) - present.sum())
         return present
 
     def arrays(self) -> tuple[U64, Any]:
         """Keys and segment ordinals, slot by slot."""
-        return self._keys, self._segments
+        return self._keys.reshape(-1), self._segments
+
+    def replace_arrays(self, keys: U64, segments: Any) -> None:
+        """Use equal arrays, mapped from a file, instead of those in memory."""
+        self._keys, self._segments = keys.reshape(-1, _WIDTH), segments
 
 
 class DuplicateIndex:
@@ -216,7 +238,9 @@ def save_table(path: Path, about: dict[str, Any], table: Table) -> None:
                 for at in range(0, len(view), _WRITE_BYTES):
                     file.write(view[at : at + _WRITE_BYTES])
                     os.fdatasync(file.fileno())  # in steps: a commit waits for one at most
+                    time.sleep(_WRITE_PAUSE_S)
         part.replace(path)
+        table.replace_arrays(*_map(path, about["bits"]))
     except OSError as exc:
         _log.warning("the duplicate index was not cached", extra={"error": str(exc)})
 
@@ -232,13 +256,19 @@ def load_tables(folder: Path) -> Iterator[tuple[Table, dict[str, Any]]]:
             if hashlib.sha256(head).digest() != check:
                 return
             about = json.loads(head)
-            slots = 1 << about["bits"]
-            if path.stat().st_size != offset + 12 * slots:
+            if path.stat().st_size != offset + (12 << about["bits"]):
                 return
         except (OSError, ValueError, KeyError):
             return
-        keys = np.memmap(path, np.uint64, "r", offset, (slots,))
-        segments = np.memmap(path, np.uint32, "r", offset + 8 * slots, (slots,))
-        table = Table(about["bits"], keys.view(np.ndarray), segments.view(np.ndarray))
+        table = Table(about["bits"], *_map(path, about["bits"]))
         table.count, table.through = about["count"], about["through"]
         yield table, about
+
+
+def _map(path: Path, bits: int) -> tuple[U64, Any]:
+    """Keys and segment ordinals at the end of a cache file, mapped read-only."""
+    slots = 1 << bits
+    at = path.stat().st_size - 12 * slots
+    keys = np.memmap(path, np.uint64, "r", at, (slots,))
+    segments = np.memmap(path, np.uint32, "r", at + 8 * slots, (slots,))
+    return keys.view(np.ndarray), segments.view(np.ndarray)
