@@ -1,9 +1,10 @@
 """Lists in order, page by page: key ranges merged, rows looked up, the rest filtered in time.
 
 A list is read in two steps. *Strands* are ranges of an index that give keys, which begin with a
-time, in the list's order; several are merged. Then the rows of the next keys are looked up, and only
-those that pass the other filters are kept. So a list that an index serves costs one page of look-ups,
-and any other goes on until its page is full or its time is over; `next` then goes on from there.
+time, in the list's order; several are merged. Then the rows of the next keys are looked up, and
+only those that pass the other filters are kept. So a list that an index serves costs one page of
+look-ups, and any other goes on until its page is full or its time is over; `next` then goes on
+from there.
 """
 
 import heapq

@@ -14,7 +14,7 @@ from service.query.errors import BadQuestion
 from service.query.times import parse_rfc3339
 
 LIMIT: Final = 1000
-TEXT_LIMIT: Final = 1024
+TEXT_LIMIT: Final = 8192
 
 AttemptStatus = Literal[
     "running", "completed", "failed", "timed_out", "cancelled", "skipped", "abandoned", "unknown"

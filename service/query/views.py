@@ -9,7 +9,6 @@ import contextlib
 import re
 import sqlite3
 import threading
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -27,7 +26,7 @@ class Views:
 
     def __init__(self, data: Path) -> None:
         self._data = data.absolute()
-        self._idle: dict[Path, list[sqlite3.Connection]] = defaultdict(list)
+        self._idle: dict[Path, list[sqlite3.Connection]] = {}
         self._lock = threading.Lock()
         self._closed = False
 
@@ -78,8 +77,13 @@ class Views:
 
     def _take(self, path: Path) -> sqlite3.Connection:
         with self._lock:
-            if self._idle[path]:
-                return self._idle[path].pop()
+            left = [kept for kept in self._idle if kept != path] if self._is_live(path) else []
+            stale = [connection for kept in left for connection in self._idle.pop(kept)]
+            ready = self._idle[path].pop() if self._idle.get(path) else None
+        for connection in stale:  # of a generation that was left: let its file go
+            connection.close()
+        if ready is not None:
+            return ready
         connection = sqlite3.connect(
             f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None,
             check_same_thread=False, timeout=5.0,
@@ -92,16 +96,14 @@ class Views:
         if connection.in_transaction:
             connection.rollback()
         with self._lock:
-            current = not self._closed and self._is_current(path)
-            if current and len(self._idle[path]) < _KEPT:
-                self._idle[path].append(connection)
+            pool = self._idle.setdefault(path, [])
+            if not self._closed and len(pool) < _KEPT and self._is_live(path):
+                pool.append(connection)
                 return
-            stale = [] if current else self._idle.pop(path, [])
-        for each in (connection, *stale):
-            each.close()
+            if not pool:
+                del self._idle[path]
+        connection.close()
 
-    def _is_current(self, path: Path) -> bool:
-        """Whether a file can still be asked for; a generation that was left is let go."""
-        if path.name.startswith("views-asof-"):
-            return path.exists()
+    def _is_live(self, path: Path) -> bool:
+        """Whether `views.db` points to this file; views of the past may be replaced in place."""
         return path == (self._data / LIVE).resolve()

@@ -1,0 +1,81 @@
+"""The application: routes, error shape and the raw path."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+
+from events import names
+from events.metrics import REQUESTS
+from service.api.answers import Answers
+from service.api.events import Events
+from service.api.feed import Feed
+from service.api.problems import HANDLERS
+from service.api.system import Probe, System
+from service.query.queries import Queries
+from service.settings import Settings
+from service.tokens import TokenStore
+
+
+class Application(Litestar):
+    """Routes by the path as it was sent, so that a task id may hold encoded slashes."""
+
+    queries: Queries
+    feed: Feed
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """See ASGI; counts each answer by its status."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        raw = scope.get("raw_path")
+        if raw:
+            scope["path"] = raw.partition(b"?")[0].decode("latin-1")
+
+        async def counted(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                REQUESTS.labels("query", "http", str(message["status"])).inc()
+            await send(message)
+
+        await super().__call__(scope, receive, counted)
+
+
+def create_app(
+    settings: Settings, tokens: TokenStore, *, probe: Probe | None = None
+) -> Application:
+    """The application on a data folder.
+
+    Args:
+        probe: see `System`; asks the roles' control sockets if None.
+    """
+    queries = Queries(settings.data, budget_s=settings.query_budget_s)
+    feed = Feed(queries.log)
+    cors = CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_methods=["GET"],
+        allow_headers=["authorization", "last-event-id", names.TENANT_HEADER],
+    )
+
+    @contextlib.asynccontextmanager
+    async def living(app: Litestar) -> AsyncIterator[None]:
+        yield
+        await feed.close()
+        queries.close()
+
+    app = Application(
+        route_handlers=[
+            *Answers(queries, tokens).routes(),
+            *System(queries, tokens, settings.data, probe).routes(),
+            Events(queries.log, feed, tokens).route(),
+        ],
+        exception_handlers=HANDLERS,
+        openapi_config=None,
+        cors_config=cors if settings.cors_origins else None,
+        lifespan=[living],
+        logging_config=None,
+        request_max_body_size=64 << 10,
+    )
+    app.queries, app.feed = queries, feed
+    return app

@@ -1,0 +1,75 @@
+"""What a request asks and for whom: its parameters, its path's arguments, its tenant."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+import anyio
+from litestar import Request
+
+from events import names
+from service.query.errors import BadQuestion
+from service.query.questions import TEXT_LIMIT
+from service.tokens import Scope, TokenStore
+
+QUERY_LIMIT_BYTES: Final = 32 << 10
+_MOST_PARAMETERS: Final = 64
+AnyRequest = Request[Any, Any, Any]
+
+
+def parameters(request: AnyRequest) -> dict[str, str]:
+    """The query string's parameters, each given once.
+
+    Raises:
+        BadQuestion: too long, no UTF-8, or one given twice.
+    """
+    query: bytes = request.scope.get("query_string", b"")
+    if len(query) > QUERY_LIMIT_BYTES:
+        raise BadQuestion([("query", f"longer than {QUERY_LIMIT_BYTES} bytes")])
+    try:
+        pairs = parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict",
+            max_num_fields=_MOST_PARAMETERS,
+        )  # fmt: skip
+    except UnicodeDecodeError as exc:
+        raise BadQuestion([("query", "not UTF-8, percent-encoded")]) from exc
+    except ValueError as exc:
+        raise BadQuestion([("query", f"more than {_MOST_PARAMETERS} parameters")]) from exc
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name in found:
+            raise BadQuestion([(name[:64], "given more than once")])
+        found[name] = value
+    return found
+
+
+def arguments(request: AnyRequest, wanted: Iterable[str]) -> list[str]:
+    """The parts of the path that name something, decoded; they may hold any character.
+
+    Raises:
+        BadQuestion: one is too long or no UTF-8.
+    """
+    values = []
+    for name in wanted:
+        try:
+            value = unquote_to_bytes(request.scope["path_params"][name]).decode()
+        except UnicodeDecodeError as exc:
+            raise BadQuestion([(name, "not UTF-8, percent-encoded")]) from exc
+        if len(value) > TEXT_LIMIT:
+            raise BadQuestion([(name, f"longer than {TEXT_LIMIT} characters")])
+        values.append(value)
+    return values
+
+
+async def tenant_of(request: AnyRequest, tokens: TokenStore, scope: Scope = "read") -> str:
+    """The tenant that the request acts for.
+
+    Raises:
+        Unauthenticated, Forbidden, BadInput: as `TokenStore.authorize`.
+    """
+    return await anyio.to_thread.run_sync(
+        tokens.authorize,
+        request.headers.get("authorization"),
+        scope,
+        request.headers.get(names.TENANT_HEADER),
+    )

@@ -1,0 +1,223 @@
+"""`events`: the log as it grows, as server-sent events.
+
+A stream reads the log at its client's pace, one part of a segment at a time, so a slow client
+costs no memory. A client that falls more than `backlog` events behind is moved on: an event
+`gap` names the positions that it misses. `id` is the position, so a client that connects again
+with `Last-Event-ID` misses nothing within its backlog.
+"""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any, Final, Literal
+
+import anyio
+import msgspec
+from litestar import Request, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
+from msgspec import Meta
+
+from events import names
+from events.log.port import Recorded
+from events.schema import AttemptAbandoned, LogRecord, Span
+from service.api.answers import PREFIX
+from service.api.asking import AnyRequest, parameters, tenant_of
+from service.api.feed import Feed
+from service.query.errors import BadQuestion, BeyondHead
+from service.query.log import Log
+from service.query.questions import Position, Text, parse
+from service.query.spans import log_out, span_out
+from service.tokens import TokenStore
+
+PATH: Final = "events"
+HEARTBEAT_S: Final = 15.0
+_EVENTS_AT_ONCE: Final = 256
+_READ_S: Final = 0.1
+
+Kind = Literal["span", "log", "attempt_abandoned"]
+_KINDS: Final[dict[type, Kind]] = {
+    Span: "span",
+    LogRecord: "log",
+    AttemptAbandoned: "attempt_abandoned",
+}
+
+
+class EventsQuestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parameters of the live tail."""
+
+    after: (
+        Annotated[
+            Position,
+            Meta(description="Start after this position; at the head if absent. "
+                 "A `Last-Event-ID` header goes before it."),
+        ]
+        | None
+    ) = None  # fmt: skip
+    kind: Annotated[Kind, Meta(description="Only events of this kind.")] | None = None
+    task: Annotated[Text, Meta(description="Only events that name this task.")] | None = None
+    trace: (
+        Annotated[str, Meta(pattern="^[0-9a-fA-F]{32}$", description="Only of this trace.")] | None
+    ) = None
+    backlog: Annotated[
+        int,
+        Meta(ge=1, le=10_000_000, description="Fall so many events behind before a gap."),
+    ] = 100_000
+    heartbeat_s: Annotated[
+        float, Meta(ge=0.2, le=60, description="A comment after so many seconds of silence.")
+    ] = HEARTBEAT_S
+
+
+class Events:
+    """Serves the live tail."""
+
+    def __init__(self, log: Log, feed: Feed, tokens: TokenStore) -> None:
+        self._log = log
+        self._feed = feed
+        self._tokens = tokens
+
+    def route(self) -> HTTPRouteHandler:
+        """The handler."""
+
+        async def events(request: Request[Any, Any, Any]) -> Stream:
+            return await self._open(request)
+
+        return get(f"{PREFIX}/{PATH}", name=PATH)(events)
+
+    async def _open(self, request: AnyRequest) -> Stream:
+        tenant = await tenant_of(request, self._tokens)
+        question = parse(EventsQuestion, parameters(request))
+        head = await self._feed.head()
+        after = _start(request, question, head)
+        if after > head:
+            raise BeyondHead(after, head)
+        entering = self._feed.subscribed()
+        await entering.__aenter__()  # refuses before the answer begins
+
+        async def frames() -> AsyncIterator[bytes]:
+            try:
+                async for frame in self._frames(tenant, question, after):
+                    yield frame
+            finally:
+                await entering.__aexit__(None, None, None)
+
+        return Stream(
+            frames(),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        )
+
+    async def _frames(
+        self, tenant: str, question: EventsQuestion, after: int
+    ) -> AsyncIterator[bytes]:
+        yield b"retry: 2000\n\n"
+        tail = Tail(self._log, tenant, question, after)
+        while not self._feed.closed:
+            if not await self._feed.beyond(tail.position, question.heartbeat_s):
+                if not self._feed.closed:
+                    yield b": heartbeat\n\n"
+                continue
+            skipped = tail.skip(await self._feed.head())
+            if skipped:
+                yield skipped
+            text = await anyio.to_thread.run_sync(tail.read)
+            if text:
+                yield text
+        yield b": closing\n\n"
+
+
+def _start(request: AnyRequest, question: EventsQuestion, head: int) -> int:
+    """The position after which the stream starts."""
+    last = request.headers.get("last-event-id", "").strip()
+    if last:
+        if not (last.isascii() and last.isdigit() and len(last) <= 19):
+            raise BadQuestion([("last-event-id", "not a position")])
+        return int(last)
+    return head if question.after is None else int(question.after)
+
+
+class Tail:
+    """One client's place in the log; used by one thread at a time."""
+
+    def __init__(self, log: Log, tenant: str, question: EventsQuestion, after: int) -> None:
+        self.position = after
+        self._log = log
+        self._tenant = tenant
+        self._question = question
+        self._trace = bytes.fromhex(question.trace) if question.trace else None
+        self._segment: Iterator[Recorded] = iter(())
+        self._through = after
+
+    def skip(self, head: int) -> bytes:
+        """Move on if the client is too far behind, and say what it misses."""
+        target = head - self._question.backlog
+        if target <= self.position:
+            return b""
+        gap = {"from": str(self.position + 1), "to": str(target)}
+        self.position = self._through = target
+        self._segment = iter(())
+        return _frame("gap", target, gap)
+
+    def read(self) -> bytes:
+        """The frames of the next events that pass the filters; a part of what there is."""
+        frames: list[bytes] = []
+        ends = time.monotonic() + _READ_S
+        while len(frames) < _EVENTS_AT_ONCE and time.monotonic() < ends:
+            recorded = next(self._segment, None)
+            if recorded is None:
+                self.position = max(self.position, self._through)
+                if not self._next_segment():
+                    break
+                continue
+            self.position = recorded.position
+            if self._passes(recorded):
+                frames.append(_frame(_KINDS[type(recorded.event)], self.position, _out(recorded)))
+        return b"".join(frames)
+
+    def _next_segment(self) -> bool:
+        with self._log.read() as reader:
+            page = reader.read(0, self.position, limit_segments=1)
+        self._segment, self._through = page.recorded(), page.through
+        return page.through > self.position
+
+    def _passes(self, recorded: Recorded) -> bool:
+        event, asked = recorded.event, self._question
+        return (
+            recorded.tenant == self._tenant
+            and (asked.kind is None or _KINDS[type(event)] == asked.kind)
+            and (self._trace is None or event.trace_id == self._trace)
+            and (asked.task is None or _task_of(event) == asked.task)
+        )
+
+
+def _task_of(event: Span | LogRecord | AttemptAbandoned) -> Any:
+    if isinstance(event, AttemptAbandoned):
+        return event.task_id
+    return event.attributes.get(names.TASK_ID)
+
+
+def _out(recorded: Recorded) -> Any:
+    event = recorded.event
+    if isinstance(event, Span):
+        return span_out(recorded, event)
+    if isinstance(event, LogRecord):
+        return log_out(recorded, event)
+    return {
+        "position": str(recorded.position),
+        "partition": recorded.partition,
+        "event_id": recorded.event_id.hex(),
+        "attempt_id": event.attempt_id,
+        "task_id": event.task_id,
+        "run_id": event.run_id,
+        "trace_id": event.trace_id.hex(),
+        "span_id": event.span_id.hex(),
+        "time_ns": event.time_ns,
+        "last_heartbeat_ns": event.last_heartbeat_ns,
+    }
+
+
+def _frame(event: str, position: int, data: Any) -> bytes:
+    return b"event: %b\nid: %d\ndata: %b\n\n" % (
+        event.encode(),
+        position,
+        msgspec.json.encode(data),
+    )

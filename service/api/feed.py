@@ -1,0 +1,75 @@
+"""The log's head, watched once for all streams."""
+
+import asyncio
+import contextlib
+from typing import Final
+
+import anyio
+
+from events.errors import SpanledgerError, Unavailable
+from service.query.log import Log
+
+POLL_S: Final = 0.1
+MOST_STREAMS: Final = 100
+
+
+class Feed:
+    """Tells streams that the log grew; belongs to one event loop."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._head = 0
+        self._streams = 0
+        self._changed = asyncio.Condition()
+        self._watch: asyncio.Task[None] | None = None
+        self.closed = False
+
+    @contextlib.asynccontextmanager
+    async def subscribed(self):  # type: ignore[no-untyped-def]
+        """Count a stream in; the head is watched while there is any.
+
+        Raises:
+            Unavailable: there are too many, or the service is closing.
+        """
+        if self.closed or self._streams >= MOST_STREAMS:
+            why = "the service is closing" if self.closed else f"{MOST_STREAMS} streams are open"
+            raise Unavailable(why)
+        self._streams += 1
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._follow())
+        try:
+            yield self
+        finally:
+            self._streams -= 1
+            if self._streams == 0 and self._watch is not None:
+                self._watch.cancel()
+                self._watch = None
+
+    async def head(self) -> int:
+        """The last committed position, looked up now."""
+        self._head = max(self._head, await anyio.to_thread.run_sync(self._log.head))
+        return self._head
+
+    async def beyond(self, position: int, wait_s: float) -> bool:
+        """Wait until the head is beyond `position`, the feed closes or the time is over."""
+        async with self._changed:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(
+                    self._changed.wait_for(lambda: self.closed or self._head > position), wait_s
+                )
+        return self._head > position
+
+    async def close(self) -> None:
+        """End all streams."""
+        async with self._changed:
+            self.closed = True
+            self._changed.notify_all()
+
+    async def _follow(self) -> None:
+        while True:
+            with contextlib.suppress(SpanledgerError):  # the next look may succeed
+                before = self._head
+                if await self.head() > before:
+                    async with self._changed:
+                        self._changed.notify_all()
+            await asyncio.sleep(POLL_S)

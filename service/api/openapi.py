@@ -1,0 +1,195 @@
+"""The OpenAPI 3.1 document, made from the records that questions and answers are."""
+
+import re
+from importlib import metadata
+from typing import Any, Final
+
+import msgspec
+
+from service.api.answers import PREFIX
+from service.api.events import PATH as EVENTS_PATH
+from service.api.events import EventsQuestion
+from service.api.problems import MEDIA_TYPE, Problem
+from service.query.endpoints import ENDPOINTS, Endpoint
+from service.query.records import LogHead
+
+REF: Final = "#/components/schemas/{name}"
+_DESCRIPTION: Final = """\
+What Spanledger knows of tasks, their runs, attempts and errors.
+
+Lists answer `{"items": […], "next": cursor or null, "position": …}`. Pass `next` as `cursor` to
+go on. `complete: false` says that the time budget ended; going on with `next` searches further.
+Errors are `application/problem+json` (RFC 9457). Times are RFC 3339 and, in fields that end in
+`_ns`, integer nanoseconds since 1970 UTC."""
+_TENANT: Final = {
+    "name": "X-Scope-OrgID",
+    "in": "header",
+    "required": False,
+    "description": "Tenant; `default` if absent, or the one that the token is bound to.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+}
+_ARGUMENTS: Final = {
+    "task_id": "The task's id, percent-encoded; it may hold any character, slashes too.",
+    "trace_id": "32 hex digits.",
+    "fingerprint": "The pattern's fingerprint: 32 hex digits.",
+}
+
+
+def document() -> dict[str, Any]:
+    """The whole document."""
+    answers = [endpoint.answers for endpoint in ENDPOINTS] + [LogHead, Problem]
+    refs, components = msgspec.json.schema_components(answers, ref_template=REF)
+    paths = {
+        f"{PREFIX}/{endpoint.path}": {"get": _operation(endpoint, ref)}
+        for endpoint, ref in zip(ENDPOINTS, refs, strict=False)
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Spanledger",
+            "version": metadata.version("spanledger"),
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths | _system_paths(refs[-2]),
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+    }
+
+
+def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The document's operations with their path, for the readable page."""
+    return [
+        {"path": path, "id": operation["operationId"], **operation}
+        for path, item in document["paths"].items()
+        for operation in item.values()
+    ]
+
+
+def _operation(endpoint: Endpoint, ref: dict[str, Any]) -> dict[str, Any]:
+    arguments = [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _ARGUMENTS[name],
+            "schema": {"type": "string"},
+        }
+        for name in re.findall(r"{(\w+)}", endpoint.path)
+    ]
+    answers = _answers(_content("application/json", ref), "400", "401", "403", "503")
+    if arguments:
+        answers["404"] = _problem("404")
+    return {
+        "operationId": _identifier(endpoint.path),
+        "tags": [endpoint.path.split("/")[0]],
+        "summary": endpoint.summary,
+        "parameters": [*arguments, *_parameters(endpoint.asks), _TENANT],
+        "responses": answers,
+    }
+
+
+def _parameters(question: type[msgspec.Struct]) -> list[dict[str, Any]]:
+    """The query parameters that a question's fields are."""
+    (_,), components = msgspec.json.schema_components([question], ref_template=REF)
+    found = []
+    for name, schema in components[question.__name__]["properties"].items():
+        shown = {k: v for k, v in schema.items() if k != "anyOf" and (k, v) != ("default", None)}
+        for option in schema.get("anyOf", ()):
+            if option != {"type": "null"}:
+                shown |= option
+        parameter = {"name": name, "in": "query", "required": False, "schema": shown}
+        if description := shown.pop("description", None):
+            parameter["description"] = description
+        found.append(parameter)
+    return found
+
+
+def _system_paths(head: dict[str, Any]) -> dict[str, Any]:
+    health = {
+        "type": "object",
+        "properties": {
+            "status": {"type": "string"},
+            "missing": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["status"],
+    }
+    text = {"type": "string"}
+    open_ = {"security": [{}]}
+    json = "application/json"
+    events = _simple(
+        EVENTS_PATH,
+        "The log as it grows (server-sent events). `id` is the position; a `gap` event names the "
+        "positions that a client too far behind misses.",
+        _answers(_content("text/event-stream", text), "400", "401", "403", "503"),
+    )
+    events["parameters"] = [
+        *_parameters(EventsQuestion),
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "required": False,
+            "description": "Go on after this position; clients send it by themselves.",
+            "schema": {"type": "string"},
+        },
+        _TENANT,
+    ]
+    head_answers = _answers(_content(json, head), "401", "403", "503")
+    ready_answers = _answers(_content(json, health), "503")
+    metrics_answers = _answers(_content("text/plain", text), "401", "403")
+    return {
+        f"{PREFIX}/{EVENTS_PATH}": {"get": events},
+        f"{PREFIX}/log/head": {"get": _simple("log/head", "The end of the log.", head_answers)},
+        f"{PREFIX}/health/live": {
+            "get": _simple(
+                "health/live", "The process answers.", _answers(_content(json, health))
+            ) | open_
+        },
+        f"{PREFIX}/health/ready": {
+            "get": _simple(
+                "health/ready",
+                "Receiver, writer and projector answer and the views are there.",
+                ready_answers,
+            ) | open_
+        },
+        "/metrics": {
+            "get": _simple("metrics", "Prometheus metrics of all processes.", metrics_answers)
+        },
+    }  # fmt: skip
+
+
+def _simple(path: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "operationId": _identifier(path if path != "metrics" else "prometheus"),
+        "tags": [path.split("/", maxsplit=1)[0] if path != "metrics" else "prometheus"],
+        "summary": summary,
+        "parameters": [],
+        "responses": answers,
+    }
+
+
+def _identifier(path: str) -> str:
+    return re.sub(r"\W+", "_", path).strip("_")
+
+
+def _content(media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": "The answer", "content": {media_type: {"schema": schema}}}
+
+
+def _answers(good: dict[str, Any], *problems: str) -> dict[str, Any]:
+    return {"200": good, **{status: _problem(status) for status in problems}}
+
+
+def _problem(status: str) -> dict[str, Any]:
+    means = {
+        "400": "A parameter, cursor or position is wrong",
+        "401": "A token is needed",
+        "403": "The token does not allow it",
+        "404": "Nothing of that name",
+        "503": "Not now; `Retry-After` says when to ask again",
+    }
+    schema = {"$ref": REF.format(name=Problem.__name__)}
+    return {"description": means[status], "content": {MEDIA_TYPE: {"schema": schema}}}

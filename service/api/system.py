@@ -1,0 +1,167 @@
+"""The service about itself: health, the log's head, metrics, documentation, welcome."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import jinja2
+import msgspec
+from litestar import MediaType, Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from events.errors import SpanledgerError, Unavailable
+from service import control
+from service.api import openapi
+from service.api.answers import PREFIX
+from service.api.asking import parameters, tenant_of
+from service.api.problems import NotReady
+from service.query.errors import BadQuestion
+from service.query.queries import Queries
+from service.tokens import Forbidden, TokenStore, Unauthenticated
+
+ROLES: Final = ("receiver", "writer", "projector")
+_PING_S: Final = 2.0
+_PAGE_HEADERS: Final = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "x-content-type-options": "nosniff",
+}
+
+Probe = Callable[[str], None]
+
+
+def ping(data: Path, role: str) -> None:
+    """Ask a role of the service on `data` for a sign of life.
+
+    Raises:
+        SpanledgerError: it gives none.
+    """
+    control.call(data, role, "ping", timeout_s=_PING_S)
+
+
+class System:
+    """Serves what is not about tasks.
+
+    Args:
+        probe: raises if the role that it is given does not answer.
+    """
+
+    def __init__(
+        self, queries: Queries, tokens: TokenStore, data: Path, probe: Probe | None = None
+    ) -> None:
+        self._queries = queries
+        self._tokens = tokens
+        self._probe = probe or partial(ping, data)
+        self._document = openapi.document()
+        pages = jinja2.Environment(
+            loader=jinja2.PackageLoader("service.api"), autoescape=True, trim_blocks=True,
+            lstrip_blocks=True,
+        )  # fmt: skip
+        self._welcome = pages.get_template("welcome.html.j2")
+        self._docs = pages.get_template("docs.html.j2").render(
+            document=self._document, operations=openapi.operations(self._document)
+        )
+
+    def routes(self) -> list[HTTPRouteHandler]:
+        """All handlers."""
+        return [
+            get(f"{PREFIX}/health/live", name="live")(self._answering(self._live)),
+            get(f"{PREFIX}/health/ready", name="ready")(self._answering(self._ready)),
+            get(f"{PREFIX}/log/head", name="log/head")(self._answering(self._log_head)),
+            get("/metrics", name="metrics")(self._answering(self._metrics)),
+            get("/openapi.json", name="openapi")(self._answering(self._openapi)),
+            get("/docs", name="docs")(self._answering(self._docs_page)),
+            get("/", name="welcome")(self._answering(self._welcome_page)),
+        ]
+
+    def _answering(self, answer: Callable[..., Any]) -> Callable[..., Any]:
+        """A handler that Litestar accepts: a function with an annotated request."""
+
+        async def handler(request: Request[Any, Any, Any]) -> Response[Any]:
+            unknown = [(name, "no parameters are known here") for name in parameters(request)]
+            if unknown:
+                raise BadQuestion(unknown)
+            response: Response[Any] = await answer(request)
+            return response
+
+        return handler
+
+    async def _live(self, request: Request[Any, Any, Any]) -> Response[Any]:
+        return _json({"status": "live"})
+
+    async def _ready(self, request: Request[Any, Any, Any]) -> Response[Any]:
+        missing = await anyio.to_thread.run_sync(self._missing)
+        if missing:
+            raise NotReady(missing)
+        return _json({"status": "ready", "missing": []})
+
+    def _missing(self) -> list[str]:
+        """What keeps the service from being ready."""
+        missing = []
+        for role in ROLES:
+            try:
+                self._probe(role)
+            except SpanledgerError:
+                missing.append(role)
+        try:
+            self._queries.seen(())
+        except SpanledgerError:
+            missing.append("views")
+        return missing
+
+    async def _log_head(self, request: Request[Any, Any, Any]) -> Response[Any]:
+        await tenant_of(request, self._tokens)
+        return _json(await anyio.to_thread.run_sync(self._queries.log_head))
+
+    async def _metrics(self, request: Request[Any, Any, Any]) -> Response[Any]:
+        await tenant_of(request, self._tokens)
+        content = await anyio.to_thread.run_sync(_metrics_text)
+        return Response(content, media_type=CONTENT_TYPE_LATEST.rpartition(";")[0])
+
+    async def _openapi(self, request: Request[Any, Any, Any]) -> Response[Any]:
+        return _json(self._document)
+
+    async def _docs_page(self, request: Request[Any, Any, Any]) -> Response[Any]:
+        return Response(self._docs, media_type=MediaType.HTML, headers=_PAGE_HEADERS)
+
+    async def _welcome_page(self, request: Request[Any, Any, Any]) -> Response[Any]:
+        facts: dict[str, Any] | None = None
+        try:
+            tenant = await tenant_of(request, self._tokens)
+            facts = await anyio.to_thread.run_sync(self._facts, tenant)
+        except (Unauthenticated, Forbidden):
+            pass  # the page stays without figures
+        text = self._welcome.render(facts=facts)
+        return Response(text, media_type=MediaType.HTML, headers=_PAGE_HEADERS)
+
+    def _facts(self, tenant: str) -> dict[str, Any]:
+        """The figures of the welcome page."""
+        facts: dict[str, Any] = {"tenant": tenant, "figures": {}, "missing": self._missing()}
+        try:
+            head = self._queries.log.head()
+            facts["figures"] = {"events in the log": head}
+            facts["figures"] |= self._queries.counts(tenant)
+            facts["figures"]["events not in the views yet"] = head - self._queries.seen(())
+        except Unavailable:
+            pass  # no log or no views yet; `missing` tells
+        return facts
+
+
+def _json(value: Any) -> Response[bytes]:
+    return Response(
+        msgspec.json.encode(value), media_type=MediaType.JSON, headers={"cache-control": "no-store"}
+    )
+
+
+def _metrics_text() -> bytes:
+    """All processes of the service in one text, if it has several."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return generate_latest(registry)
