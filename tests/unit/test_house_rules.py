@@ -1,0 +1,67 @@
+"""House rules that a program can check: imports point down, files and functions are short."""
+
+import ast
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("events", "projections", "service")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+FILE_LINES = 400
+FUNCTION_LINES = 50
+DEPTH = 3
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path: Path) -> None:
+    """`events` knows neither of the others, `projections` does not know `service`."""
+    own = path.relative_to(ROOT).parts[0]
+    above = set(PACKAGES[PACKAGES.index(own) + 1 :])
+    assert not _imported(ast.parse(path.read_text())) & (above | {"tests", "benchmarks"})
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_are_short(path: Path) -> None:
+    """No file has over 400 lines, no function over 50 lines of code, no folder lies too deep."""
+    text = path.read_text()
+    assert len(text.splitlines()) <= FILE_LINES
+    assert len(path.relative_to(ROOT).parts) <= DEPTH + 1
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            lines = node.end_lineno - body[0].lineno + 1 if body and node.end_lineno else 0
+            assert lines <= FUNCTION_LINES, f"{node.name} has {lines} lines"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_say_what_they_hold(path: Path) -> None:
+    """Every module that is not empty begins with a docstring."""
+    tree = ast.parse(path.read_text())
+    assert not tree.body or ast.get_docstring(tree)
+
+
+def test_each_dependency_is_used() -> None:
+    """What `pyproject.toml` asks for at run time is imported somewhere, or named as a plug-in."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    modules = {
+        "google-re2": "re2", "googleapis-common-protos": "google", "grpcio": "grpc",
+        "grpcio-health-checking": "grpc_health", "grpcio-reflection": "grpc_reflection",
+        "opentelemetry-exporter-otlp": "opentelemetry", "opentelemetry-proto": "opentelemetry",
+        "opentelemetry-sdk": "opentelemetry", "prometheus-client": "prometheus_client",
+        "protobuf": "google", "uvicorn[standard]": "uvicorn",
+    }  # fmt: skip
+    used = set().union(*(_imported(ast.parse(path.read_text())) for path in SOURCES))
+    names = [requirement.split(">")[0].split("<")[0] for requirement in project["dependencies"]]
+    assert not {name for name in names if modules.get(name, name) not in used}
