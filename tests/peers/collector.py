@@ -1,5 +1,6 @@
 """A stock OpenTelemetry Collector of the parts that `otel-collector.yaml` names."""
 
+import hashlib
 from pathlib import Path
 
 from tests.peers.build import cached, go, run
@@ -19,7 +20,8 @@ def collector_binary() -> Path:
         run([scratch / "builder", "--config", MANIFEST], TMPDIR=str(scratch))
         return next(scratch.glob("otelcol-distribution*/otelcol"))
 
-    return cached("otelcol", VERSION, build)
+    parts = hashlib.sha256(MANIFEST.read_bytes()).hexdigest()[:8]
+    return cached("otelcol", f"{VERSION}-{parts}", build)
 
 
 class Collector(Peer):
