@@ -21,8 +21,14 @@ WHERE (
         :q IS NULL OR substr(k.task_id, 1, length(:q)) = :q OR substr(t.name, 1, length(:q)) = :q
     )
     AND (
-        :executor IS NULL OR EXISTS (
-            SELECT 1 FROM task_metric AS m
+        -- Not by the view: inside a subquery SQLite reads all of it.
+        :executor IS NULL
+        OR EXISTS (
+            SELECT 1 FROM metric AS m
             WHERE m.task_no = t.task_no AND m.scope = 1 AND m.key = :executor
+        )
+        OR EXISTS (
+            SELECT 1 FROM metric AS m
+            WHERE m.task_no = t.task_no AND m.scope = 0 AND m.only_executor_no = :executor
         )
     );
