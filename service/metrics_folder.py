@@ -1,0 +1,34 @@
+"""Where the processes of one service share their metrics.
+
+prometheus_client asks the environment once, when it is imported: this runs before anything that
+imports it, and each start has a fresh folder, so that figures begin with the service.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from events.errors import CommitFailed
+
+METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def metrics_root(data: Path) -> Path:
+    """The folder of the folders."""
+    return data / "run" / "metrics"
+
+
+def share_metrics(data: Path, *, role: str = "") -> None:
+    """Name a folder for this process and its children; roles run one by one share theirs.
+
+    Raises:
+        CommitFailed: the data folder cannot be written.
+    """
+    name = "roles" if role else f"serve-{time.time_ns()}-{os.getpid()}"
+    folder = metrics_root(data) / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise CommitFailed(f"the data folder {data} cannot be written: {exc.strerror}") from exc
+    os.environ[METRICS_VARIABLE] = str(folder)

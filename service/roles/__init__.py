@@ -1,0 +1,60 @@
+"""The roles of a service: what each process of it builds and runs.
+
+A role has a module here, named as it is, with `build(settings, place) -> Role`; that module alone
+builds the objects of its process, by constructor arguments. An *instance* is a role as it runs:
+`receiver` holds the writer as well, `receiver-1`, `receiver-2`, … reach it through its door.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from service.settings import Settings
+
+ROLES: Final = ("writer", "receiver", "projector", "forwarder", "api")
+
+
+class Role(Protocol):
+    """One role at work in this process."""
+
+    locks: tuple[str, ...]
+    """The locks it holds for life; taken before `start`."""
+
+    def start(self) -> dict[str, str]:
+        """Begin; returns once it can work. The ports it listens on, by name."""
+        ...
+
+    def handlers(self) -> Mapping[str, Callable[..., Any]]:
+        """What it answers on its control socket."""
+        ...
+
+    def drain(self, deadline_s: float) -> None:
+        """Take nothing new and finish what was begun, within `deadline_s`."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back; may be called twice and without `start`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a role runs: its instance's name, and whom it tells that it cannot go on."""
+
+    instance: str
+    fail: Callable[[BaseException], None]
+
+
+def role_of(instance: str) -> str:
+    """The role that `instance` is one of."""
+    return instance.partition("-")[0]
+
+
+def build(settings: Settings, place: Place) -> Role:
+    """The role of `place`, not started. Only its own module is loaded: memory counts."""
+    role = role_of(place.instance)
+    assert role in ROLES, role
+    module = importlib.import_module(f"{__name__}.{role}")
+    built: Role = module.build(settings, place)
+    return built

@@ -1,0 +1,72 @@
+"""A child process of the supervisor: `python -P -m service.roles INSTANCE`.
+
+Standard input brings the settings as its first line, then `stop SECONDS`; its end means that the
+parent is gone. Standard output takes one JSON line: `{"ready": ports}` or `{"failed": …}`;
+whatever else is printed in this process goes to standard error.
+"""
+
+import json
+import logging
+import os
+import signal
+import sqlite3
+import sys
+import threading
+from typing import Any, Final, TextIO
+
+from events.errors import SpanledgerError
+from service.configuration import from_json
+from service.logs import start_logging
+from service.roles.runner import Stop, kind_of, run
+
+_log = logging.getLogger(__name__)
+_ORPHANED_S: Final = 0.3
+"""A child ends within a second of losing its parent, half of it left to the system."""
+
+
+def main() -> int:
+    """Run one instance; the exit code is 0 only if it ended because it was told to."""
+    instance = sys.argv[1]
+    words = os.fdopen(os.dup(0), "r", encoding="utf-8")
+    reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    settings = from_json(words.readline().encode())
+    start_logging(instance, settings.log_level, settings.log_format)
+    stop = Stop()
+    # Ctrl-C reaches the whole terminal; the parent says in which order its children stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: stop.ask(settings.drain_s))
+    threading.Thread(target=_listen, args=(words, stop), name="life-line", daemon=True).start()
+    try:
+        run(instance, settings, stop, lambda ports: _tell(reports, ready=ports))
+    except (SpanledgerError, OSError, sqlite3.Error) as exc:
+        _tell(reports, failed={"kind": kind_of(exc), "message": str(exc)})
+        return 1
+    except Exception as exc:
+        _log.critical("role failed", extra={"action": "role"}, exc_info=exc)
+        _tell(reports, failed={"kind": kind_of(exc), "message": repr(exc)})
+        return 1
+    return 0
+
+
+def _listen(words: TextIO, stop: Stop) -> None:
+    for line in words:
+        word, _, seconds = line.partition(" ")
+        if word == "stop":
+            stop.ask(float(seconds))
+    stop.ask(_ORPHANED_S)
+
+
+def _tell(reports: TextIO, **message: Any) -> None:
+    try:
+        reports.write(json.dumps(message) + "\n")
+        reports.flush()
+    except OSError:
+        pass  # the parent is gone, which the life-line tells as well
+
+
+if __name__ == "__main__":
+    # Threads that are still at work must not hold the process back once its role is closed.
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)

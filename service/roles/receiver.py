@@ -1,0 +1,74 @@
+"""The receiver: OTLP in. A single one holds the writer too, several reach it through its door."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from events.errors import Unavailable
+from events.log.port import Door
+from events.log.socket import DoorClient
+from service.configuration import is_loopback
+from service.control import socket_path
+from service.otlp.receiver import Receiver
+from service.roles import Place
+from service.roles.writer import Writer
+from service.settings import Settings
+from service.telemetry import traced_door
+from service.tokens import TokenStore
+
+_DOOR_WAIT_S: Final = 30.0
+
+
+class ReceiverRole:
+    """Receives into the writer of this process, or into the door of another."""
+
+    def __init__(self, settings: Settings, writer: Writer | None) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._client: DoorClient | None = None
+        self._receiver: Receiver | None = None
+        self._closing = threading.Event()
+        self.locks = writer.locks if writer else ()
+
+    def start(self) -> dict[str, str]:
+        tokens = TokenStore(
+            self._settings.data / "tokens.json",
+            open_without_tokens=is_loopback(self._settings.host),
+        )
+        self._receiver = Receiver(self._settings, self._open_door(), tokens)
+        return dict(self._receiver.start())
+
+    def _open_door(self) -> Door:
+        if self._writer is not None:
+            self._writer.start()
+            return self._writer.door
+        deadline_s = time.monotonic() + _DOOR_WAIT_S
+        while True:
+            try:
+                self._client = DoorClient(socket_path(self._settings.data, "door"))
+                return traced_door(self._client)
+            except Unavailable:
+                if time.monotonic() > deadline_s or self._closing.wait(0.1):
+                    raise
+
+    def handlers(self) -> Mapping[str, Callable[..., Any]]:
+        return self._writer.handlers() if self._writer else {}
+
+    def drain(self, deadline_s: float) -> None:
+        deadline = time.monotonic() + deadline_s
+        if self._receiver is not None:
+            self._receiver.drain(deadline_s)
+        if self._writer is not None:
+            self._writer.drain(max(deadline - time.monotonic(), 0.1))
+
+    def close(self) -> None:
+        self._closing.set()
+        for part in (self._receiver, self._client, self._writer):
+            if part is not None:
+                part.close()
+
+
+def build(settings: Settings, place: Place) -> ReceiverRole:
+    """See `service.roles.build`."""
+    return ReceiverRole(settings, Writer(settings) if place.instance == "receiver" else None)

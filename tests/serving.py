@@ -1,0 +1,140 @@
+"""A real service in its own process, for tests: `with serving(folder, "--workers", "2") as it:`."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from service.control import call
+
+READY_S: Final = 40.0
+STOP_S: Final = 20.0
+SERVE: Final = [sys.executable, "-P", "-m", "service.cli.main", "serve"]
+
+
+class NotServing(RuntimeError):
+    """The service did not get ready, or would not end; the message carries what it printed."""
+
+
+def clean_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment without settings of ours, changed."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SPANLEDGER_", "PROMETHEUS_"))}
+    return kept | dict(changes or {})
+
+
+@dataclass
+class Service:
+    """A running `spanledger serve`; ports as `host:port`."""
+
+    data: Path
+    process: "subprocess.Popen[bytes]"
+    output: Path
+    grpc: str = ""
+    http: str = ""
+    api: str = ""
+
+    @property
+    def pid(self) -> int:
+        """Of the supervisor."""
+        return self.process.pid
+
+    def said(self) -> str:
+        """All that it printed and logged."""
+        return self.output.read_text(errors="replace")
+
+    def endpoints(self) -> dict[str, Any] | None:
+        """What stands in endpoints.json."""
+        with contextlib.suppress(FileNotFoundError):
+            found: dict[str, Any] = json.loads((self.data / "endpoints.json").read_text())
+            return found
+        return None
+
+    def children(self) -> dict[str, int]:
+        """The process ids of its children, by instance."""
+        status = call(self.data, "supervisor", "status")
+        return {child["instance"]: child["pid"] for child in status if child["pid"]}
+
+    def ask(self, path: str, *, timeout_s: float = 10.0, **headers: str) -> Any:
+        """The JSON document that the API answers to GET `path`."""
+        request = urllib.request.Request(f"http://{self.api}{path}", headers=headers)
+        with _direct.open(request, timeout=timeout_s) as answer:
+            return json.loads(answer.read())
+
+    def wait_ready(self, within_s: float = READY_S) -> "Service":
+        """Wait until the API says that everything works.
+
+        Raises:
+            NotServing: it ended, or the time is over.
+        """
+        deadline_s = time.monotonic() + within_s
+        while time.monotonic() < deadline_s:
+            if self.process.poll() is not None:
+                break
+            found = self.endpoints()
+            if found and found["pid"] == self.pid:
+                self.grpc, self.http, self.api = found["grpc"], found["http"], found["api"]
+                with contextlib.suppress(OSError):
+                    self.ask("/api/v1/health/ready")
+                    return self
+            time.sleep(0.05)
+        raise NotServing(f"not ready (exit code {self.process.poll()}):\n{self.said()[-6000:]}")
+
+    def terminate(self, within_s: float = STOP_S) -> int:
+        """End it by SIGTERM; returns its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(within_s)
+        except subprocess.TimeoutExpired as exc:
+            self.kill()
+            raise NotServing(f"it did not end:\n{self.said()[-6000:]}") from exc
+
+    def kill(self) -> None:
+        """Kill the supervisor alone; its children are to notice."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def start(data: Path, *args: str, env: Mapping[str, str] | None = None) -> Service:
+    """Start a service on free ports without waiting for it; the caller ends it by its pid."""
+    data.mkdir(parents=True, exist_ok=True)
+    output = data.parent / f"{data.name}.log"
+    ports = ["--grpc-port", "0", "--http-port", "0", "--api-port", "0"]
+    with output.open("ab") as file:
+        process = subprocess.Popen(
+            [*SERVE, "--data", str(data), *ports, *args], stdin=subprocess.DEVNULL, stdout=file,
+            stderr=file, env=clean_environment(env), cwd=data.parent,
+        )  # fmt: skip
+    return Service(data, process, output)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *args: str, env: Mapping[str, str] | None = None) -> Iterator[Service]:
+    """A ready service on `folder / "data"`, with free ports; ended by its pid at the end.
+
+    Args:
+        args: further options of `spanledger serve`; later ones win.
+        env: further environment variables.
+
+    Raises:
+        NotServing: it did not get ready, or did not end in time.
+    """
+    service = start(folder / "data", *args, env=env)
+    try:
+        yield service.wait_ready()
+    except BaseException:
+        service.kill()
+        raise
+    service.terminate()
