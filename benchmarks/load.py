@@ -107,7 +107,7 @@ class _Load:
         texts = {
             "task.id": task,
             "task.run.id": run or f"run-{self.tag}-{self.number:09d}",
-            "task.name": f"build component {self.number % 97}",
+            "task.name": f"build component {self.number % 97} of the next release",
             "task.queue": draw.choice(_QUEUES),
             "task.executor.tool": draw.choice(_TOOLS),
             "task.executor.model": draw.choice(_MODELS),
@@ -133,16 +133,16 @@ class _Load:
         texts = {
             "http.request.method": draw.choice(("GET", "POST")),
             "url.path": f"/v1/items/{draw.randrange(1 << 40):x}",
-            "server.address": f"backend-{draw.randrange(20)}.internal",
+            "server.address": f"backend-{draw.randrange(20)}",
             "db.system.name": "postgresql",
-            "db.query.summary": "SELECT items WHERE owner",
-            "code.function.name": f"app.module_{draw.randrange(40)}.handle",
-            "thread.name": f"worker-{draw.randrange(16)}",
+            "db.query.summary": "SELECT items",
+            "code.function": f"module_{draw.randrange(40)}",
+            "thread.name": f"w-{draw.randrange(16)}",
             "peer.service": draw.choice(_TOOLS),
         }
         numbers = {
             "http.response.status_code": 500 if failed else 200,
-            "http.response.body.size": draw.randrange(1 << 16),
+            "http.body.size": draw.randrange(1 << 16),
             "server.port": 5432,
             "thread.id": draw.randrange(1 << 20),
         }

@@ -49,8 +49,8 @@ class Assembly:
         self._context = data
         self._rows: list[bytes] = []
         self._texts: list[bytes] = []
-        self._min_ns = TIME_LIMIT
-        self._max_ns = 0
+        self._starts_ns: list[int] = []
+        self._ends_ns: list[int] = []
 
     def close(self) -> None:
         """End the group."""
@@ -59,7 +59,12 @@ class Assembly:
         ends = list(accumulate(map(len, self._texts)))
         self._groups.append(
             Group(
-                self._context, self._rows, b"".join(self._texts), ends, self._min_ns, self._max_ns
+                self._context,
+                self._rows,
+                b"".join(self._texts),
+                ends,
+                min(self._starts_ns),
+                max(self._starts_ns + self._ends_ns),
             )
         )
 
@@ -95,9 +100,8 @@ class Assembly:
             strings = None
             row = codec.encode_event(span)
         self._keep(row, span_strings(span) if strings is None else strings)
-        start_ns = span.start_ns
-        self._min_ns = min(self._min_ns, start_ns)
-        self._max_ns = max(self._max_ns, start_ns, span.end_ns)
+        self._starts_ns.append(span.start_ns)
+        self._ends_ns.append(span.end_ns)
 
     def add_log(self, record: LogRecord, cuts: Cuts) -> None:
         """Accept or refuse one log record; identical ones of a request are numbered."""
@@ -123,9 +127,7 @@ class Assembly:
         if ordinal:
             row = codec.encode_event(msgspec.structs.replace(record, ordinal=ordinal))
         self._keep(row, log_strings(record))
-        time_ns = record.time_ns or record.observed_ns
-        self._min_ns = min(self._min_ns, time_ns)
-        self._max_ns = max(self._max_ns, time_ns)
+        self._starts_ns.append(record.time_ns or record.observed_ns)
 
     def refuse(self, fault: str, name: str, count: int = 1) -> None:
         """Refuse `count` events for `fault`; `name` tells the sender which."""

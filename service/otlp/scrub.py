@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-import re2
 
 from events import codec, names
 from events.schema import Attributes, LogRecord, Span, SpanEvent, SpanLink
@@ -43,14 +42,10 @@ class Scrubber:
     """Scrubs rows and contexts. Belongs to one thread."""
 
     def __init__(self, *, uuids: bool = False, exempt: Iterable[str] = ()) -> None:
-        exempt_keys = EXEMPT_KEYS.union(exempt)
-        rules = scrub_rules(uuids=uuids)
-        options = re2.Options()
-        options.never_capture = True
-        options.max_mem = 64 << 20  # room for the whole automaton: a flush costs a rescan
-        self._scan = re2.compile("|".join(rule.pattern for rule in rules), options).search
-        self._replace = Replacer(rules).replace
-        self._exempt = exempt_keys
+        replacer = Replacer(scrub_rules(uuids=uuids))
+        self._scan = replacer.search
+        self._replace = replacer.replace
+        self._exempt = EXEMPT_KEYS.union(exempt)
         self.context = lru_cache(_CACHED_CONTEXTS)(self._context)
 
     @classmethod
@@ -63,27 +58,21 @@ class Scrubber:
     def rows(self, rows: list[bytes], text: bytes, ends: Sequence[int], kinds: Cuts) -> None:
         """Scrub `rows` in place; `text` and `ends` are as in `Group`, `kinds` counts events."""
         at = 0
+        current = -1
+        suspects: set[str] = set()
         while found := self._scan(text, at):
-            number = bisect_right(ends, found.start())
-            start = ends[number - 1] if number else 0
-            at = ends[number]
-            suspects = self._suspects(text[start:at], found.start() - start)
-            row, replaced = self._row(rows[number], suspects)
-            rows[number] = row
-            kinds.update(replaced)
+            start = found.start()
+            number = bisect_right(ends, start)
+            if number != current:
+                if suspects:
+                    rows[current] = self._row(rows[current], suspects, kinds)
+                current, suspects = number, set()
+            at = text.index(_NUL, start)
+            suspects.add(text[text.rfind(_NUL, 0, start) + 1 : at].decode())
+        if suspects:
+            rows[current] = self._row(rows[current], suspects, kinds)
 
-    def _suspects(self, text: bytes, at: int) -> set[str]:
-        """The strings of one row's text that hold a candidate; the first is at `at`."""
-        suspects = set()
-        while True:
-            end = text.index(_NUL, at)
-            suspects.add(text[text.rfind(_NUL, 0, at) + 1 : end].decode())
-            found = self._scan(text, end)
-            if not found:
-                return suspects
-            at = found.start()
-
-    def _row(self, row: bytes, suspects: set[str]) -> tuple[bytes, set[str]]:
+    def _row(self, row: bytes, suspects: set[str], kinds: Cuts) -> bytes:
         event = codec.decode_event(row)
         walk = _Walk(self._exempt, self._replace, suspects)
         if isinstance(event, Span):
@@ -91,11 +80,12 @@ class Scrubber:
         elif isinstance(event, LogRecord):
             scrubbed = walk.log(event)
         else:
-            return row, walk.kinds
+            return row
         if not walk.kinds:
-            return row, walk.kinds
+            return row
+        kinds.update(walk.kinds)
         scrubbed = msgspec.structs.replace(scrubbed, scrubbed=tuple(sorted(walk.kinds)))
-        return codec.encode_event(scrubbed), walk.kinds
+        return codec.encode_event(scrubbed)
 
     def _context(self, data: bytes) -> bytes:
         context = codec.decode_context(data)
@@ -120,6 +110,7 @@ class _Walk:
         self._exempt = exempt
         self._replace = replace
         self._suspects = suspects
+        self._done: dict[str, str] = {}
 
     def span(self, span: Span) -> Span:
         return msgspec.structs.replace(
@@ -157,7 +148,9 @@ class _Walk:
     def text(self, text: str) -> str:
         # A string with a NUL of its own stands in pieces among the suspects.
         if self._suspects is None or text in self._suspects or "\0" in text:
-            return self._replace(text, self.kinds)
+            if text not in self._done:  # a message stands in the status and in its event
+                self._done[text] = self._replace(text, self.kinds)
+            return self._done[text]
         return text
 
     def _value(self, value: Any) -> Any:
