@@ -6,9 +6,11 @@ caller compares the trace ids of the events that it reads.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
 from events.log.port import Page
+from projections.port import Projection
 from projections.statements import run_script
 from projections.traces import sorted_runs
 from projections.traces.trace_ids import page_hashes, trace_hash
@@ -22,11 +24,10 @@ class Traces:
 
     name = NAME
     version = 1
-    tables = ("trace_run", "trace_block")
+    tables: Sequence[str] = ("trace_run", "trace_block")
 
-    @property
-    def projections(self) -> "tuple[Traces, ...]":
-        return (self,)
+    def __init__(self) -> None:
+        self.projections: Sequence[Projection] = (self,)
 
     def create(self, connection: sqlite3.Connection) -> None:
         """See `Projection.create`."""

@@ -1,0 +1,33 @@
+"""The folds of this release, for all projections or some of them."""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from events.errors import BadInput
+from projections.fold import make_fold
+from projections.port import Fold
+from projections.traces.fold import NAME as TRACES
+from projections.traces.fold import Traces
+
+
+def make_folds(names: Collection[str] | None = None) -> Sequence[Fold]:
+    """Folds that share no tables, each with a stage of its own; None: every projection.
+
+    Raises:
+        BadInput: no projection has one of these names.
+    """
+    told_by_runs = None if names is None else set(names) - {TRACES}
+    folds: list[Fold] = []
+    if told_by_runs is None or told_by_runs:
+        try:
+            folds.append(make_fold(told_by_runs))
+        except ValueError as exc:
+            raise BadInput(f"{exc}; there are {', '.join(sorted(NAMES))}") from exc
+    if names is None or TRACES in names:
+        folds.append(Traces())
+    return folds
+
+
+NAMES: Final = frozenset(
+    projection.name for fold in (make_fold(None), Traces()) for projection in fold.projections
+)

@@ -1,0 +1,34 @@
+"""Pages of about a wanted number of events, from segments of any size."""
+
+from typing import Final
+
+from events.log.port import LogReader, Page
+
+_SEGMENTS: Final = 64
+
+
+class Pager:
+    """Reads pages of one partition; learns how many segments make about `events` events."""
+
+    def __init__(self, reader: LogReader, partition: int, events: int) -> None:
+        self._reader = reader
+        self._partition = partition
+        self._events = events
+        self._segments = 8
+
+    def read(self, after: int, through: int | None = None) -> Page:
+        """The next page; `page.through == after` at the end."""
+        pages: list[Page] = []
+        count, at = 0, after
+        while count < self._events:
+            limit = min(self._segments, _SEGMENTS)
+            page = self._reader.read(self._partition, at, through=through, limit_segments=limit)
+            if page.through == at:
+                break
+            pages.append(page)
+            at, count = page.through, count + page.count
+            self._segments = max(1, self._events * len(page.segments) // max(page.count, 1))
+            if len(page.segments) < limit:
+                break
+        segments = tuple(segment for page in pages for segment in page.segments)
+        return Page(self._partition, after, at, segments)
