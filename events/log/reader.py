@@ -34,7 +34,7 @@ def open_reader(data: Path) -> "SqliteReader":
 class SqliteReader:
     """`LogReader` on `ledger.db`. Use from one thread at a time."""
 
-    partitions = (0,)
+    partitions: tuple[int, ...] = (0,)
 
     def __init__(self, data: Path) -> None:
         self._data = data

@@ -229,7 +229,8 @@ def _retry_delay_s(details: bytes) -> float | None:
         for detail in status_pb2.Status.FromString(details).details:
             info = error_details_pb2.RetryInfo()
             if detail.Unpack(info):
-                return max(0.0, info.retry_delay.seconds + info.retry_delay.nanos / 1e9)
+                delay_s: float = info.retry_delay.seconds + info.retry_delay.nanos / 1e9
+                return max(0.0, delay_s)
     return None
 
 
@@ -246,7 +247,7 @@ def _read_http_error(response: http.client.HTTPResponse, data: bytes) -> Answer:
 def _said(response: http.client.HTTPResponse, data: bytes) -> str:
     if response.getheader("content-type", "").startswith("application/x-protobuf"):
         with contextlib.suppress(DecodeError):
-            return status_pb2.Status.FromString(data).message
+            return str(status_pb2.Status.FromString(data).message)
     return data[:500].decode("utf-8", "replace").strip() or response.reason
 
 

@@ -11,6 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -39,7 +40,8 @@ class Place(NamedTuple):
     epoch: int
 
 
-class Parked(NamedTuple):
+@dataclass(frozen=True, slots=True, order=True)
+class Parked:
     """`count` events at the positions `first` to `last` that a target refused.
 
     With `partial` the target took some of the run and did not say which it refused.
@@ -53,7 +55,8 @@ class Parked(NamedTuple):
     error: str
 
 
-class ParkedRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ParkedRow:
     """A parked run as it is kept."""
 
     id: int
@@ -196,7 +199,7 @@ class CursorStore:
     def _settle(self, target: str, log_id: str, sent: int, parked: Sequence[Parked]) -> None:
         now_ns = time.time_ns()
         for run in parked:
-            values = run._asdict() | {"error": run.error[:_ERROR_CHARS]}
+            values = asdict(run) | {"error": run.error[:_ERROR_CHARS]}
             self._run("park", target=target, log_id=log_id, now_ns=now_ns, **values)
         refused = sum(run.count for run in parked)
         self._run("count", target=target, sent=sent, refused=refused, now_ns=now_ns)

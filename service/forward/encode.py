@@ -119,7 +119,8 @@ def encode_span(span: Span) -> bytes:
             dropped_attributes_count=link.dropped_attributes_count,
             flags=link.flags,
         )
-    return message.SerializeToString()
+    data: bytes = message.SerializeToString()
+    return data
 
 
 def encode_record(record: LogRecord) -> bytes:
@@ -138,7 +139,8 @@ def encode_record(record: LogRecord) -> bytes:
     )
     if record.body is not None:
         message.body.CopyFrom(_value(record.body))
-    return message.SerializeToString()
+    data: bytes = message.SerializeToString()
+    return data
 
 
 def frame_request(items: Iterable[Item]) -> bytes:

@@ -7,6 +7,7 @@ its lock and uses them on the files. Answers are plain JSON values; positions ar
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ class Operations:
         """Runs of events that targets refused, oldest first; `next` goes on after the last."""
         rows = self._store.parked(target, after, min(max(limit, 1), 1000))
         items = [
-            row._asdict() | {"first": str(row.first), "last": str(row.last),
+            asdict(row) | {"first": str(row.first), "last": str(row.last),
                              "partial": bool(row.partial), "requeued": bool(row.requeued)}
             for row in rows
         ]  # fmt: skip

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, Literal
 
@@ -278,7 +278,7 @@ def join_runs(parked: list[Parked]) -> list[Parked]:
             and last.error == run.error
             and ((last.partition, last.last + 1) == (run.partition, run.first))
         ):
-            joined[-1] = last._replace(last=run.last, count=last.count + run.count)
+            joined[-1] = replace(last, last=run.last, count=last.count + run.count)
         else:
             joined.append(run)
     return joined

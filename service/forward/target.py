@@ -121,7 +121,7 @@ def resolve(setting: ForwardTarget) -> Target:
     return Target(
         name=name, url=setting.url, transport=transport, host=host, port=port,
         path=parts.path.rstrip("/"), headers=_headers(setting), signals=setting.signals,
-        start=setting.start, tls=_tls(setting) if secure else _no_tls(setting),
+        start=setting.start, tls=_tls(setting, secure),
     )  # fmt: skip
 
 
@@ -162,25 +162,23 @@ def _headers(setting: ForwardTarget) -> tuple[tuple[str, str], ...]:
     return tuple(checked)
 
 
-def _tls(setting: ForwardTarget) -> Tls:
-    files: list[bytes | None] = []
-    for file in (setting.ca_file, setting.cert_file, setting.key_file):
-        try:
-            files.append(file.read_bytes() if file else None)
-        except OSError as exc:
-            raise BadSetting(f"forward target {setting.url!r}: {exc}") from exc
-    if (files[1] is None) != (files[2] is None):
+def _tls(setting: ForwardTarget, secure: bool) -> Tls | None:
+    if not secure:
+        if setting.ca_file or setting.cert_file or setting.key_file:
+            raise BadSetting(
+                f"forward target {setting.url!r}: TLS files need otlp+grpcs:// or otlp+https://"
+            )
+        return None
+    if (setting.cert_file is None) != (setting.key_file is None):
         raise BadSetting(f"forward target {setting.url!r}: cert_file and key_file go together")
-    tls = Tls(*files, setting)
     try:
+        tls = Tls(
+            ca=setting.ca_file.read_bytes() if setting.ca_file else None,
+            certificate=setting.cert_file.read_bytes() if setting.cert_file else None,
+            key=setting.key_file.read_bytes() if setting.key_file else None,
+            setting=setting,
+        )
         tls.context()
     except (OSError, ssl.SSLError) as exc:
         raise BadSetting(f"forward target {setting.url!r}: {exc}") from exc
     return tls
-
-
-def _no_tls(setting: ForwardTarget) -> None:
-    if setting.ca_file or setting.cert_file or setting.key_file:
-        raise BadSetting(
-            f"forward target {setting.url!r}: TLS files need otlp+grpcs:// or otlp+https://"
-        )
