@@ -176,7 +176,6 @@ class Projector(Feeder):
         generation.remove_file(self.data / f"views-{left.number}.part")
         if left.number != self.generations.active():
             self.generations.remove(left.number)
-        plan.clear(self.data)
         wanted = wanted or left
         return Plan(self.generations.reserve(), wanted.names, wanted.through, wanted.view)
 

@@ -5,6 +5,7 @@ from typing import Final
 from events.log.port import LogReader, Page
 
 _SEGMENTS: Final = 64
+_LARGE_SEGMENT: Final = 4096
 
 
 class Pager:
@@ -14,7 +15,7 @@ class Pager:
         self._reader = reader
         self._partition = partition
         self._events = events
-        self._segments = 8
+        self._segments = max(1, events // _LARGE_SEGMENT)
 
     def read(self, after: int, through: int | None = None) -> Page:
         """The next page; `page.through == after` at the end."""
