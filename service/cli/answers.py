@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich.console import Group, RenderableType
@@ -17,6 +17,7 @@ from events.errors import BadInput, Unavailable
 from service.cli.options import Form
 from service.cli.render import Column, console, grid
 
+_INCOMPLETE: Final = "the time budget ended before the search did; its `next` goes on"
 Document = Mapping[str, Any]
 Drawing = Callable[[Document], RenderableType]
 
@@ -66,9 +67,9 @@ def drawing_of_list(columns: Sequence[Column], nothing: str, *, more: str = "--c
         out = console()
         items = document["items"]
         parts = [grid(columns, items, out) if items else Text(nothing, style="dim")]
-        if not document.get("complete", True):
-            parts.append(Text("the time budget ended before the search did", style="yellow"))
-        if document.get("next") and out.is_terminal:
+        if out.is_terminal and not document.get("complete", True):
+            parts.append(Text(_INCOMPLETE, style="yellow"))
+        if out.is_terminal and document.get("next"):
             parts.append(Text(f"more: {more} {document['next']}", style="dim"))
         return Group(*parts)
 
@@ -88,6 +89,8 @@ def _write_once(document: Document, form: Form, draw: Drawing) -> None:
         write_csv(items_of(document))
     else:
         console().print(draw(document))
+    if not document.get("complete", True) and not console().is_terminal:
+        typer.echo(f"spanledger: {_INCOMPLETE}", err=True)
 
 
 def _watch(ask: Callable[[], Document], form: Form, draw: Drawing) -> None:

@@ -21,13 +21,13 @@ from service.cli.options import (
 from service.cli.render import Column, Kind
 
 COLUMNS = (
-    Column("task", "task_id", narrow=12),
+    Column("task", "task_id", narrow=16),
     Column("run", "run_id", drop=6),
     Column("try", "attempt", Kind.COUNT),
     Column("status", "status", Kind.STATUS),
     Column("duration", "duration_ns", Kind.DURATION),
-    Column("error", "error.type", drop=3),
-    Column("message", "error.message", drop=5, narrow=16),
+    Column("error", "error.type", drop=3, narrow=16),
+    Column("message", "error.message", drop=5, narrow=24),
     Column("executor", "executor.id", drop=7),
     Column("queue", "queue", drop=8),
     Column("trace", "trace_id", drop=4, narrow=32),
@@ -47,7 +47,9 @@ def attempts(
     status: Status = None,
     run: Annotated[
         str | None,
-        typer.Option("--run", metavar="ID", help="Only this run of --task.", rich_help_panel=FILTERS),
+        typer.Option(
+            "--run", metavar="ID", help="Only this run of --task.", rich_help_panel=FILTERS
+        ),
     ] = None,
     q: Prefix = None,
 ) -> None:

@@ -24,8 +24,8 @@ from service.cli.render import Column, Kind, console, field_of, grid, write_valu
 from service.cli.source import open_source
 
 COLUMNS = (
-    Column("fingerprint", "fingerprint", narrow=16),
-    Column("type", "type", narrow=14),
+    Column("fingerprint", "fingerprint", narrow=32),
+    Column("type", "type", narrow=12),
     Column("message", "message", drop=4, narrow=16),
     Column("count", "count", Kind.COUNT),
     Column("recovered", "recovered", Kind.COUNT, drop=3),

@@ -4,6 +4,7 @@ import base64
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +17,20 @@ from service.cli.render import plain
 from service.cli.times import human_duration
 from service.query.times import rfc3339
 
-KINDS: Final = {Span: "span", LogRecord: "log", AttemptAbandoned: "attempt_abandoned"}
+
+class EventKind(StrEnum):
+    """What an event is."""
+
+    SPAN = "span"
+    LOG = "log"
+    ATTEMPT_ABANDONED = "attempt_abandoned"
+
+
+KINDS: Final = {
+    Span: EventKind.SPAN,
+    LogRecord: EventKind.LOG,
+    AttemptAbandoned: EventKind.ATTEMPT_ABANDONED,
+}
 _ERROR: Final = 2  # OTLP's STATUS_CODE_ERROR
 
 
@@ -24,7 +38,7 @@ _ERROR: Final = 2  # OTLP's STATUS_CODE_ERROR
 class EventFilter:
     """Which events are wanted; None takes all."""
 
-    kind: str | None = None
+    kind: EventKind | None = None
     trace_id: bytes | None = None
     task_id: str | None = None
     tenant: str | None = None
@@ -34,7 +48,7 @@ class EventFilter:
         event = recorded.event
         return (
             (self.tenant is None or recorded.tenant == self.tenant)
-            and (self.kind is None or KINDS[type(event)] == self.kind)
+            and (self.kind is None or KINDS[type(event)] is self.kind)
             and (self.trace_id is None or event.trace_id == self.trace_id)
             and (self.task_id is None or task_of(recorded) == self.task_id)
         )

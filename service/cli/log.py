@@ -7,12 +7,10 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from events.errors import BadInput
 from events.log.port import Recorded
@@ -20,7 +18,7 @@ from events.log.reader import SqliteReader, open_reader
 from service.cli import verification
 from service.cli.answers import write_json
 from service.cli.command import command
-from service.cli.event_lines import KINDS, EventFilter, event_document, event_line
+from service.cli.event_lines import EventFilter, EventKind, event_document, event_line
 from service.cli.folder import data_folder
 from service.cli.following import Follower, pages
 from service.cli.options import FILTERS, Data, Json
@@ -30,7 +28,6 @@ from service.query.times import rfc3339
 
 app = typer.Typer(no_args_is_help=True, help="Read, follow and check the event log.")
 
-EventKind = StrEnum("EventKind", list(KINDS.values()))
 Lines = Annotated[bool, typer.Option("--json", help="Write JSON lines, also to a terminal.")]
 
 
@@ -61,8 +58,7 @@ class Wanted:
             trace_id = bytes.fromhex(self.trace) if self.trace else None
         except ValueError as exc:
             raise BadInput(f"--trace {self.trace}: a trace id has 32 hex digits") from exc
-        kind = self.kind.value if self.kind else None
-        return EventFilter(kind, trace_id, self.task, self.tenant)
+        return EventFilter(self.kind, trace_id, self.task, self.tenant)
 
 
 @app.command()
@@ -185,7 +181,7 @@ def verify(
 ) -> None:
     """Walk the hash chain and say where it breaks; exit code 5 if it does.
 
-    Also compares the log with its recorded head and with the checkpoints of the views.
+    Also compares the log with its recorded head, and with what views and targets have seen.
 
     Examples:
 
@@ -252,8 +248,7 @@ def _print(events: Iterator[Recorded], as_json: bool) -> None:
     if not as_json and sys.stdout.isatty():
         out = console()
         for event in events:
-            line: Text = event_line(event)
-            out.print(line)
+            out.print(event_line(event), no_wrap=True, overflow="ellipsis")
         return
     for event in events:
         sys.stdout.write(json.dumps(event_document(event), ensure_ascii=False) + "\n")

@@ -204,6 +204,7 @@ class Paging:
         typer.Option(
             "--limit",
             "-n",
+            metavar="NUMBER",
             min=1,
             max=1000,
             help="At most this many.",

@@ -10,12 +10,12 @@ import typer
 from events.errors import BadInput, Unavailable
 from events.log.reader import open_reader
 from service.cli.answers import drawing_of_list, write, write_json
-from service.cli.bars import progress_bar
 from service.cli.command import command
 from service.cli.completion import complete_projection
-from service.cli.folder import data_folder
+from service.cli.folder import existing_folder
 from service.cli.options import Asking, Data, Form, Json
-from service.cli.render import Column, Kind
+from service.cli.projector import ask_projector
+from service.cli.render import Column, Kind, console, pairs, plain
 from service.cli.source import open_source
 from service.cli.times import parse_moment
 
@@ -90,7 +90,7 @@ def rebuild(
         raise BadInput("name the projections to rebuild, or give --all")
     if (as_of is None) != (view is None):
         raise BadInput("--as-of and --view go together")
-    folder = data_folder(data)
+    folder = existing_folder(data)
     arguments = {
         "names": names or None,
         "as_of": None if as_of is None else position_of(folder, as_of),
@@ -125,7 +125,7 @@ def activate(
 
         spanledger projections activate
     """
-    _perform(data_folder(data), "activate", {"generation": generation}, as_json=as_json)
+    _perform(data, "activate", {"generation": generation}, as_json=as_json)
 
 
 @app.command()
@@ -137,7 +137,7 @@ def rollback(data: Data = None, as_json: Json = False) -> None:
 
         spanledger projections rollback
     """
-    _perform(data_folder(data), "rollback", {}, as_json=as_json)
+    _perform(data, "rollback", {}, as_json=as_json)
 
 
 @app.command()
@@ -149,7 +149,7 @@ def cancel(data: Data = None, as_json: Json = False) -> None:
 
         spanledger projections cancel
     """
-    _perform(data_folder(data), "cancel", {}, as_json=as_json)
+    _perform(data, "cancel", {}, as_json=as_json)
 
 
 @app.command()
@@ -189,15 +189,9 @@ def wait(
             return
 
 
-def _perform(data: Path, op: str, arguments: dict[str, Any], *, as_json: bool) -> None:
-    with progress_bar() as progress:
-        bar = progress.add_task(op, total=None)
-
-        def on_progress(said: dict[str, Any]) -> None:
-            progress.update(bar, **said)
-
-        answer = ask_projector(data, op, on_progress, **arguments)
+def _perform(data: Path | None, op: str, arguments: dict[str, Any], *, as_json: bool) -> None:
+    answer = ask_projector(data, op, **arguments)
     if as_json:
         write_json(answer)
     else:
-        typer.echo(answer)
+        console().print(pairs({name: plain(str(value)) for name, value in answer.items()}))

@@ -63,7 +63,7 @@ def human_duration(duration_ns: float) -> str:
 
 def _short_duration(duration_ns: float) -> str:
     if duration_ns < 1000:
-        return f"{duration_ns:.0f} ns"
+        return f"{duration_ns:.0f} ns" if duration_ns else "0 s"
     for unit, size_ns in (("µs", 1e3), ("ms", 1e6)):
         if duration_ns < 999.5 * size_ns:
             return f"{duration_ns / size_ns:.3g} {unit}"

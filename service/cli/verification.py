@@ -4,7 +4,7 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
 
@@ -17,7 +17,10 @@ from service.cli.bars import progress_bar
 
 Anchor = tuple[int, bytes]
 _ANCHOR = re.compile(r"(\d{1,19}):([0-9a-fA-F]{64})")
-_CHECKPOINTS = "SELECT projection, log_id, position, hash FROM checkpoint WHERE partition = 0"
+_MEMORIES: Final = (
+    ("views.db", "SELECT projection, log_id, position, hash FROM checkpoint WHERE partition = 0"),
+    ("forward.db", "SELECT target, log_id, position, hash FROM cursor WHERE partition = 0"),
+)
 
 
 def parse_anchor(text: str) -> Anchor:
@@ -41,7 +44,7 @@ def run(data: Path, anchor: Anchor | None, start: Anchor | None, *, as_json: boo
             reader.check_head()
             if anchor is not None:
                 check_anchor(reader, anchor)
-            compared = check_checkpoints(reader, data)
+            compared = check_memories(reader, data)
     except (LogDamaged, ViewsDamaged) as exc:
         if not as_json:
             raise
@@ -75,29 +78,32 @@ def check_anchor(reader: SqliteReader, anchor: Anchor) -> None:
         )
 
 
-def check_checkpoints(reader: SqliteReader, data: Path) -> int:
-    """Compare the checkpoints of the active views with the log; returns how many there are."""
-    views = data / "views.db"
-    if not views.exists():
-        return 0
+def check_memories(reader: SqliteReader, data: Path) -> int:
+    """Compare what views and targets remember of the log with the log; returns how many do."""
+    compared = 0
+    for file, query in _MEMORIES:
+        for who, log_id, position, digest in _remembered(data / file, query):
+            compared += 1
+            if log_id != reader.log_id:
+                raise ViewsDamaged(f"{file}: {who} followed another log, {log_id}")
+            if reader.hash_at(0, position) != digest:
+                raise ViewsDamaged(
+                    f"{file}: {who} has seen position {position} with a hash that the log does "
+                    "not have there: the log was cut, or put back from an older copy"
+                )
+    return compared
+
+
+def _remembered(path: Path, query: str) -> list[tuple[str, str, int, bytes]]:
+    if not path.exists():
+        return []
     try:
-        with closing(sqlite3.connect(f"{views.as_uri()}?mode=ro", uri=True)) as connection:
-            checkpoints = connection.execute(_CHECKPOINTS).fetchall()
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as found:
+            return found.execute(query).fetchall()
     except sqlite3.OperationalError:
-        return 0  # the views are just being made
+        return []  # it is just being made
     except sqlite3.DatabaseError as exc:
-        raise ViewsDamaged(f"{views} is damaged: {exc}; rebuild it from the log") from exc
-    for projection, log_id, position, digest in checkpoints:
-        if not position:
-            continue
-        if log_id != reader.log_id:
-            raise ViewsDamaged(f"projection {projection} was folded from another log, {log_id}")
-        if reader.hash_at(0, position) != digest:
-            raise ViewsDamaged(
-                f"projection {projection} remembers position {position} with a hash that the log "
-                "does not have there: the log was cut or put back from an older copy"
-            )
-    return len(checkpoints)
+        raise ViewsDamaged(f"{path} is damaged: {exc}") from exc
 
 
 def _walk(reader: SqliteReader, start: Anchor | None) -> chain.Verified:

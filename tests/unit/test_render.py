@@ -134,7 +134,7 @@ def test_widths_never_exceed_what_is_wanted() -> None:
 @pytest.mark.parametrize(
     ("duration_ns", "expected"),
     [
-        (0, "0 ns"),
+        (0, "0 s"),
         (999, "999 ns"),
         (1500, "1.5 µs"),
         (999_600, "1 ms"),

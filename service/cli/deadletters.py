@@ -1,0 +1,164 @@
+"""`spanledger deadletters`: events that a projection could not apply."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from events.errors import BadInput, Unavailable
+from events.log.reader import open_reader
+from projections import deadletters
+from projections.deadletters import DeadLetter
+from projections.generation import LINK, connect_reader
+from service.cli.answers import Document, drawing_of_list, write, write_json
+from service.cli.command import command
+from service.cli.completion import complete_projection
+from service.cli.event_lines import event_document, event_line
+from service.cli.folder import existing_folder
+from service.cli.options import FILTERS, Data, Form, Json
+from service.cli.projector import ask_projector
+from service.cli.render import Column, Kind, pairs, plain
+from service.query.errors import NotFound
+from service.query.times import rfc3339
+
+app = typer.Typer(no_args_is_help=True, help="See and settle events that could not be applied.")
+
+COLUMNS: Final = (
+    Column("id", "id", Kind.COUNT),
+    Column("projection", "projection", narrow=17),
+    Column("position", "position", narrow=8),
+    Column("state", "state", drop=2),
+    Column("parked", "parked_ns", Kind.MOMENT, drop=1),
+    Column("error", "error", narrow=24),
+)
+Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Which; or give --all.")]
+Every = Annotated[bool, typer.Option("--all", help="Every parked one.")]
+
+
+@app.command("list")
+@command
+def list_letters(
+    form: Form,
+    projection: Annotated[
+        str | None,
+        typer.Option(
+            "--projection",
+            metavar="NAME",
+            help="Only of this projection.",
+            autocompletion=complete_projection,
+            rich_help_panel=FILTERS,
+        ),
+    ] = None,
+    data: Data = None,
+) -> None:
+    """List dead letters: events parked because a projection could not apply them.
+
+    Examples:
+
+        spanledger deadletters list --projection attempts
+    """
+    folder = existing_folder(data)
+
+    def ask() -> dict[str, Any]:
+        found = letters(folder, projection=projection)
+        return {"items": [letter_document(letter) for letter in found], "next": None}
+
+    write(ask, form, drawing_of_list(COLUMNS, "no dead letters; good"))
+
+
+@app.command()
+@command
+def show(
+    form: Form,
+    letter_id: Annotated[int, typer.Argument(metavar="ID", help="Its id in the list.")],
+    data: Data = None,
+) -> None:
+    """Show one dead letter: the error and the event.
+
+    Examples:
+
+        spanledger deadletters show 3 --json
+    """
+    folder = existing_folder(data)
+    found = letters(folder, letter_id=letter_id)
+    if not found:
+        raise NotFound(f"no dead letter {letter_id}")
+    (letter,) = found
+    with closing(open_reader(folder)) as reader:
+        events = reader.fetch(letter.partition, [letter.position])
+    document = letter_document(letter) | {"event": event_document(events[0]) if events else None}
+
+    def draw(_: Document) -> RenderableType:
+        facts = {name: plain(str(document[name])) for name in document if name != "event"}
+        return Group(pairs(facts), *([Text(""), event_line(events[0])] if events else []))
+
+    write(lambda: document, form, draw)
+
+
+@app.command()
+@command
+def requeue(
+    ids: Ids = None, every: Every = False, data: Data = None, as_json: Json = False
+) -> None:
+    """Apply dead letters again, after what they stumbled on was changed.
+
+    Exit code 1 if any fails again.
+
+    Examples:
+
+        spanledger deadletters requeue --all
+    """
+    _settle("requeue", ids, every, data, as_json)
+
+
+@app.command()
+@command
+def discard(
+    ids: Ids = None, every: Every = False, data: Data = None, as_json: Json = False
+) -> None:
+    """Give dead letters up; the log keeps the events, and rebuilds don't stop at them.
+
+    Examples:
+
+        spanledger deadletters discard 3 4
+    """
+    _settle("discard", ids, every, data, as_json)
+
+
+def letters(
+    data: Path, *, projection: str | None = None, letter_id: int | None = None
+) -> list[DeadLetter]:
+    """The dead letters of the views that readers see now.
+
+    Raises:
+        Unavailable: there are no views yet.
+    """
+    views = data / LINK
+    if not views.exists():
+        raise Unavailable(f"there are no views in {data} yet")
+    with closing(connect_reader(views.resolve())) as connection:
+        return deadletters.listing(connection, projection=projection, id=letter_id)
+
+
+def letter_document(letter: DeadLetter) -> dict[str, Any]:
+    """A dead letter as JSON carries it."""
+    return letter._asdict() | {
+        "position": str(letter.position),
+        "event_id": letter.event_id.hex(),
+        "parked_at": rfc3339(letter.parked_ns),
+    }
+
+
+def _settle(op: str, ids: list[int] | None, every: bool, data: Path | None, as_json: bool) -> None:
+    if bool(ids) == every:
+        raise BadInput("name the ids, or give --all")
+    folder = existing_folder(data)
+    chosen = ids or [letter.id for letter in letters(folder) if letter.state == "parked"]
+    answers = [ask_projector(folder, op, id=letter_id) for letter_id in chosen]
+    if as_json:
+        write_json({"items": answers})
+    else:
+        typer.echo(f"{len(chosen)} {'dead letter' if len(chosen) == 1 else 'dead letters'}: {op}")
