@@ -33,6 +33,8 @@ from projections.rows import (
 from projections.times import parse_ns
 
 PRODUCER: Final = 4
+PLACES_LIMIT: Final = 1_024
+SOURCES_LIMIT: Final = 256
 STATUS_ERROR: Final = 2
 LIFECYCLE: Final = {
     names.ATTEMPT_STARTED: LogKind.STARTED,
@@ -42,12 +44,8 @@ LIFECYCLE: Final = {
 }
 
 
-class RunKey(NamedTuple):
-    """What identifies a run; `run_id` is the trace id in hex where the sender named none."""
-
-    tenant_no: int
-    task_id: str
-    run_id: str
+RunKey = tuple[int, str, str]
+"""What identifies a run: tenant number, task id, run id (the trace id in hex if none is said)."""
 
 
 class Extracted(NamedTuple):
@@ -58,11 +56,12 @@ class Extracted(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What the resource says of where its spans ran."""
+    """What a resource says of where its spans ran, and the sources met there."""
 
-    executor: str | None
+    instance: str | None
     host: str | None
     component: str | None
+    sources: dict[tuple[Any, ...], int]
 
 
 class Extractor:
@@ -70,7 +69,7 @@ class Extractor:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._places: dict[bytes, Place] = {}
+        self._places: dict[tuple[int, bytes], Place] = {}
 
     def extract(self, page: Page) -> Extracted:
         """The facts of a page."""
@@ -92,7 +91,7 @@ class Extractor:
                 continue
             if place is None:
                 tenant_no = self._registry.tenant_no(block.tenant)
-                place = self._place(bytes(block.context))
+                place = self._place(tenant_no, bytes(block.context))
             at = _At(segment.event_id(position), page.partition, position, tenant_no, place)
             try:
                 self._extract_row(row, at, found)
@@ -108,27 +107,35 @@ class Extractor:
         else:
             self._span(decode_span(row), at, found)
 
-    def _place(self, context: bytes) -> Place:
-        place = self._places.get(context)
+    def _place(self, tenant_no: int, context: bytes) -> Place:
+        place = self._places.get((tenant_no, context))
         if place is None:
             resource = decode_context(context).resource_attributes
             place = Place(
                 _text(resource.get(names.SERVICE_INSTANCE_ID)),
                 _text(resource.get(names.HOST_NAME)),
                 _text(resource.get(names.SERVICE_NAME)),
+                {},
             )
-            if len(self._places) >= 4_096:
+            if len(self._places) >= PLACES_LIMIT:
                 self._places.clear()
-            self._places[context] = place
+            self._places[tenant_no, context] = place
         return place
+
+    def forget(self) -> None:
+        """Drop what is kept in memory."""
+        self._places.clear()
 
     def _span(self, row: SpanRow, at: "_At", found: Extracted) -> None:
         said = row.attributes
         task_id = _text(said.id)
         if task_id is None:
             return
-        status, error, fingerprint_no, message = self._outcome(row, said, at)
-        number = _number(said.attempt)
+        if row.status_code != STATUS_ERROR and said.result is None and row.end_ns:
+            status, error, fingerprint_no, message = words.COMPLETED, 0, None, None
+        else:
+            status, error, fingerprint_no, message = self._outcome(row, said, at)
+        number = 0 if said.attempt is None else _number(said.attempt)
         fact = SpanFact(
             at.event_id,
             at.partition,
@@ -147,11 +154,16 @@ class Extractor:
             message,
             _text(said.name),
             _text(said.group_id),
-            parse_ns(said.queued_at),
-            _number(said.max_attempts) or None,
+            None if said.queued_at is None else parse_ns(said.queued_at),
+            None if said.max_attempts is None else _number(said.max_attempts) or None,
             _more(said),
         )
-        _facts_of(found, at.tenant_no, task_id, said, row.trace_id).spans.append(fact)
+        key = (at.tenant_no, task_id, _text(said.run_id) or row.trace_id.hex())
+        facts = found.runs.get(key)
+        if facts is None:
+            found.runs[key] = RunFacts([fact], [], [])
+        else:
+            facts.spans.append(fact)
 
     def _outcome(
         self, row: SpanRow, said: TaskAttributes, at: "_At"
@@ -185,22 +197,26 @@ class Extractor:
         return self._registry.fingerprint_no(tenant_no, fingerprint(type_, message, stack))
 
     def _source_no(self, said: TaskAttributes, at: "_At") -> int:
-        tool, model, planner = _text(said.tool), _text(said.model), _text(said.planner)
+        parts = (said.executor_id, said.queue, said.tool, said.model, said.planner)
+        try:
+            number = at.place.sources.get(parts)
+        except TypeError:  # a list or map as an attribute
+            number = None
+        if number is not None:
+            return number
+        executor, queue, tool, model, planner = map(_text, parts)
         place = at.place
-        executor = _text(said.executor_id) or tool or model or place.executor or place.host
-        return self._registry.source_no(
+        executor = executor or tool or model or place.instance or place.host
+        number = self._registry.source_no(
             at.tenant_no,
-            (
-                executor,
-                _text(said.queue),
-                tool,
-                model,
-                planner,
-                place.host,
-                place.component,
-                "native",
-            ),
+            (executor, queue, tool, model, planner, place.host, place.component, "native"),
         )
+        # Only texts: 1, 1.0 and True are one key of a dictionary, but not one text.
+        if all(part is None or type(part) is str for part in parts):
+            if len(place.sources) >= SOURCES_LIMIT:
+                place.sources.clear()
+            place.sources[parts] = number
+        return number
 
     def _log(self, row: LogRow, at: "_At", found: Extracted) -> None:
         said = row.attributes
@@ -262,8 +278,7 @@ class Extractor:
             row.last_heartbeat_ns,
             self._fingerprint_no(at.tenant_no, words.ABANDONED, None, "", ""),
         )
-        key = RunKey(at.tenant_no, row.task_id, row.run_id)
-        _run_facts(found, key).abandoned.append(fact)
+        _run_facts(found, (at.tenant_no, row.task_id, row.run_id)).abandoned.append(fact)
 
 
 class _At(NamedTuple):
@@ -279,7 +294,7 @@ class _At(NamedTuple):
 def _facts_of(
     found: Extracted, tenant_no: int, task_id: str, said: TaskAttributes, trace_id: bytes
 ) -> RunFacts:
-    return _run_facts(found, RunKey(tenant_no, task_id, _text(said.run_id) or trace_id.hex()))
+    return _run_facts(found, (tenant_no, task_id, _text(said.run_id) or trace_id.hex()))
 
 
 def _run_facts(found: Extracted, key: RunKey) -> RunFacts:
@@ -347,6 +362,17 @@ def _texts_or_count(value: Any) -> tuple[str, ...] | int | None:
 
 
 def _more(said: TaskAttributes) -> More | None:
+    if (
+        said.retry_of is None
+        and said.will_retry is None
+        and said.backfilled is None
+        and said.parents is None
+        and said.causes is None
+        and said.files_written is None
+        and said.retrieval_count is None
+        and said.retrieval_sources is None
+    ):
+        return None
     more = More(
         _text(said.retry_of),
         _flag(said.will_retry),

@@ -4,7 +4,6 @@ Ties are broken by (start, event id). What a sender says is taken; what is concl
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -14,8 +13,10 @@ from projections.times import saturated
 
 SpanKey = tuple[bytes, bytes]
 
+_TELLS_ERROR = words.FAILURES | {words.CANCELLED, words.UNKNOWN}
 
-class Attempt(NamedTuple):
+
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """One try. The columns of table `attempt`, named alike."""
 
     number: int
@@ -45,10 +46,10 @@ class Attempt(NamedTuple):
         return self.status in words.FAILURES
 
 
-class Run(NamedTuple):
+class Run(msgspec.Struct, frozen=True, gc=False):
     """A run and its attempts by number. The columns of table `run`, named alike."""
 
-    attempts: Sequence[Attempt]
+    attempts: tuple[Attempt, ...]
     status: int
     recovered: bool
     backfilled: bool
@@ -79,6 +80,15 @@ def derive(facts: RunFacts, run_identity: tuple[str, str, str]) -> Run | None:
 
     `run_identity` is (tenant, task id, run id), of which attempt ids are made.
     """
+    if len(facts.spans) == 1 and not facts.logs:
+        span = facts.spans[0]
+        if span.end_ns and not span.queues and span.more is None:
+            return _single(span)
+    return derive_all(facts, run_identity)
+
+
+def derive_all(facts: RunFacts, run_identity: tuple[str, str, str]) -> Run | None:
+    """The same by every rule; `derive` goes a shorter way for the run of one plain span."""
     candidates, queued = _candidates(facts)
     if not candidates:
         return None if queued is None else _queued_run(queued)
@@ -89,11 +99,45 @@ def derive(facts: RunFacts, run_identity: tuple[str, str, str]) -> Run | None:
     return _run(attempts, queued)
 
 
+def _single(span: SpanFact) -> Run:
+    """A run of one ended attempt: most runs are."""
+    start_ns, end_ns, status = span.start_ns, span.end_ns, span.status
+    flags = 0 if span.number else words.FLAG_NUMBER_BY_ORDER
+    wall = end_ns - start_ns
+    if wall < 0:
+        flags |= words.FLAG_NEGATIVE_DURATION
+    told = status in _TELLS_ERROR
+    attempt = Attempt(
+        span.number or 1,
+        status,
+        flags,
+        start_ns,
+        end_ns,
+        span.queued_ns,
+        None,
+        span.max_attempts,
+        span.source_no,
+        span.fingerprint_no if told else None,
+        span.message if told else None,
+        None,
+        None,
+        span.trace_id,
+        span.span_id,
+        span.partition,
+        span.position,
+        span.name,
+        span.group_id,
+        None,
+        None,
+    )
+    return Run(
+        (attempt,), status, False, False, start_ns, start_ns, end_ns, span.queued_ns,
+        max(wall, 0), wall, 0, 0,
+    )  # fmt: skip
+
+
 def _candidates(facts: RunFacts) -> tuple[list[_Candidate], int | None]:
     """Which spans and log records are attempts, and when the run was last queued."""
-    if len(facts.spans) == 1 and not facts.logs and not facts.spans[0].queues:
-        span = facts.spans[0]  # most runs: one span
-        return [_Candidate(span.start_ns, span.event_id, span.number, span, [])], None
     spans = _without_snapshots([span for span in facts.spans if not span.queues])
     lifecycle = {_key(log) for log in facts.logs if not log.loose and log.kind != LogKind.EXCEPTION}
     spans, details = _without_details(spans, lifecycle)
@@ -242,7 +286,7 @@ def _attempt(
         status, ended, heartbeat, fingerprint_no, message = _open_end(candidate, facts, logs)
         if ended is not None:
             flags |= words.FLAG_STATUS_INFERRED
-    if status not in words.FAILURES and status not in (words.CANCELLED, words.UNKNOWN):
+    if status not in _TELLS_ERROR:
         fingerprint_no = message = None
     if span is None:
         flags |= words.FLAG_NO_SPAN
@@ -354,7 +398,7 @@ def _run(attempts: list[Attempt], queued_ns: int | None) -> Run:
     if queued_ns is not None:
         queues.append(queued_ns)
     return Run(
-        attempts,
+        tuple(attempts),
         status,
         status == words.COMPLETED and any(a.failed for a in attempts[:-1]),
         any(a.flags & words.FLAG_BACKFILLED for a in attempts),
@@ -365,5 +409,5 @@ def _run(attempts: list[Attempt], queued_ns: int | None) -> Run:
         total,
         wall,
         None if wall is None else max(0, wall - total),
-        0 if wall is None else max(0, total - wall),
+        0 if wall is None else max(0, total - max(0, wall)),
     )

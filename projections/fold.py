@@ -87,6 +87,7 @@ class RunFold:
         """See `Fold.forget`."""
         self._registry.forget()
         self._stage.forget()
+        self._extractor.forget()
 
 
 def make_fold(targets: Collection[str] | None = None) -> Fold:

@@ -30,8 +30,8 @@ def span_hashes(
     tenant_nos: Sequence[int], trace_ids: Sequence[bytes], span_ids: Sequence[bytes]
 ) -> Int64s:
     """The hash of each (tenant, trace id, span id); ids of another length count as zero."""
-    traces = np.frombuffer(b"".join(_sized(t, 16) for t in trace_ids), dtype="<u8").reshape(-1, 2)
-    spans = np.frombuffer(b"".join(_sized(s, 8) for s in span_ids), dtype="<u8")
+    traces = np.frombuffer(_packed(trace_ids, 16), dtype="<u8").reshape(-1, 2)
+    spans = np.frombuffer(_packed(span_ids, 8), dtype="<u8")
     mixed = traces[:, 0] * _M1 ^ traces[:, 1] * _M2
     mixed = mixed ^ np.asarray(tenant_nos, dtype=np.uint64) * _M3
     mixed = (mixed ^ (mixed >> np.uint64(29))) * _M4
@@ -40,8 +40,11 @@ def span_hashes(
     return packed.astype(np.int64)
 
 
-def _sized(value: bytes, length: int) -> bytes:
-    return value if len(value) == length else bytes(length)
+def _packed(ids: Sequence[bytes], length: int) -> bytes:
+    packed = b"".join(ids)
+    if len(packed) != length * len(ids) or any(len(id_) != length for id_ in ids):
+        packed = b"".join(id_ if len(id_) == length else bytes(length) for id_ in ids)
+    return packed
 
 
 def append(connection: sqlite3.Connection, hashes: Int64s, run_nos: Int64s) -> None:

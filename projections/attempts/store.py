@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from projections.columns import ABSENT, insert_into
 from projections.derive import Attempt, Run
 from projections.facts import More
 from projections.registry.numbers import Registry
@@ -13,7 +14,7 @@ from projections.registry.runs import Change
 from projections.store import Store
 from projections.words import NUMBER_BITS
 
-_INSERT = f"INSERT INTO attempt VALUES ({', '.join('?' * 21)})"
+_INSERT = insert_into("attempt", "nnnnnniiiiinitipnnnnt")
 _encode = msgspec.json.Encoder().encode
 
 Row = tuple[Any, ...]
@@ -46,6 +47,9 @@ class AttemptStore(Store):
         connection.executemany(_INSERT, added)
 
     def _row(self, change: Change, attempt: Attempt) -> Row:
+        ended, queued, retry_of = attempt.ended_ns, attempt.queued_ns, attempt.retry_of
+        most, executor_no = attempt.max_attempts, self._executor_no(attempt.source_no)
+        fingerprint_no, heartbeat = attempt.fingerprint_no, attempt.heartbeat_ns
         return (
             change.run_no << NUMBER_BITS | attempt.number,
             change.tenant_no,
@@ -53,29 +57,32 @@ class AttemptStore(Store):
             attempt.status,
             attempt.flags,
             attempt.started_ns,
-            attempt.ended_ns,
-            attempt.queued_ns,
-            attempt.retry_of,
-            attempt.max_attempts,
-            self._registry.source_parts(attempt.source_no)[0],
+            ABSENT if ended is None else ended,
+            ABSENT if queued is None else queued,
+            ABSENT if retry_of is None else retry_of,
+            ABSENT if most is None else most,
+            ABSENT if executor_no is None else executor_no,
             attempt.source_no,
-            attempt.fingerprint_no,
-            attempt.message,
-            attempt.heartbeat_ns,
-            attempt.progress,
-            attempt.trace_id,
-            attempt.span_id,
+            ABSENT if fingerprint_no is None else fingerprint_no,
+            attempt.message or "",
+            ABSENT if heartbeat is None else heartbeat,
+            -1 if attempt.progress is None else attempt.progress,
+            bytearray(attempt.trace_id),
+            bytearray(attempt.span_id),
             attempt.partition,
             attempt.position,
-            None if attempt.more is None else _extra(attempt.more),
+            "" if attempt.more is None else _extra(attempt.more),
         )
+
+    def _executor_no(self, source_no: int) -> int | None:
+        return self._registry.source_parts(source_no)[0]
 
 
 def _by_number(run: Run | None) -> dict[int, Attempt]:
     return {} if run is None else {attempt.number: attempt for attempt in run.attempts}
 
 
-def _extra(more: More) -> str | None:
+def _extra(more: More) -> str:
     said = {
         "parents": more.parents,
         "causes": more.causes,
@@ -84,4 +91,4 @@ def _extra(more: More) -> str | None:
         "retrieval_sources": more.retrieval_sources,
     }
     said = {name: value for name, value in said.items() if value not in (None, ())}
-    return _encode(said).decode() if said else None
+    return _encode(said).decode() if said else ""

@@ -4,10 +4,11 @@ First and last seen and the first message are read from the occurrences that are
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from projections import words
+from projections.columns import insert_into
 from projections.derive import Run
 from projections.registry.numbers import Registry
 from projections.registry.runs import Change
@@ -21,7 +22,7 @@ class _Occurrence(NamedTuple):
     fingerprint_no: int
     seen_ns: int
     attempt_key: int
-    recovered: bool
+    recovered: int
     message: str | None
     tenant_no: int
     task_no: int
@@ -62,8 +63,8 @@ class ErrorStore(Store):
             sorted(occurrence[:3] for occurrence in removed),
         )
         connection.executemany(
-            "INSERT INTO error_occurrence VALUES (?, ?, ?, ?, ?)",
-            [occurrence[:5] for occurrence in sorted(added)],
+            insert_into("error_occurrence", "nnnnt"),
+            sorted((*seen[:4], seen.message or "") for seen in added),
         )
         patterns: dict[int, _Pattern] = {}
         tasks: _Deltas[int] = {}
@@ -76,9 +77,10 @@ class ErrorStore(Store):
                 pattern.recovered += sign * seen.recovered
                 _add(tasks, (number, seen.task_no), sign)
                 _add(components, (number, seen.component), sign)
-        for number, change in _recount(connection, _TASK, tasks):
+        new_tasks = {change.task_no for change in changes if change.new_task}
+        for number, change in _recount(connection, _TASK, tasks, new_tasks):
             patterns[number].tasks += change
-        for number, change in _recount(connection, _COMPONENT, components):
+        for number, change in _recount(connection, _COMPONENT, components, ()):
             patterns[number].components += change
         for number in sorted(patterns):
             _write_pattern(connection, number, patterns[number])
@@ -87,10 +89,10 @@ class ErrorStore(Store):
         added: list[_Occurrence] = []
         removed: list[_Occurrence] = []
         for change in changes:
-            new = list(self._occurrences(change, change.new))
             if change.old is None:
-                added += new
+                added += self._occurrences(change, change.new)
                 continue
+            new = list(self._occurrences(change, change.new))
             old = list(self._occurrences(change, change.old))
             if new != old:
                 added += set(new).difference(old)
@@ -100,7 +102,7 @@ class ErrorStore(Store):
     def _occurrences(self, change: Change, run: Run | None) -> Iterator[_Occurrence]:
         if run is None:
             return
-        recovered = run.status == words.COMPLETED
+        recovered = 1 if run.status == words.COMPLETED else 0
         for attempt in run.attempts:
             if attempt.fingerprint_no is not None and attempt.status in words.FAILURES:
                 yield _Occurrence(
@@ -142,15 +144,21 @@ def _add(deltas: _Deltas[_Part], key: tuple[int, _Part], count: int) -> None:
 
 
 def _recount(
-    connection: sqlite3.Connection, touched: _Touched, deltas: _Deltas[_Part]
+    connection: sqlite3.Connection,
+    touched: _Touched,
+    deltas: _Deltas[_Part],
+    new: Container[_Part],
 ) -> Iterator[tuple[int, int]]:
-    """Change the counts; yields (fingerprint, +1 or -1) where one appeared or went."""
+    """Change the counts; yields (fingerprint, +1 or -1) where one appeared or went.
+
+    `new` are those that no row can mention yet.
+    """
     written: list[tuple[int, _Part, int]] = []
     deleted: list[tuple[int, _Part]] = []
     for key in sorted(deltas):
         if deltas[key] == 0:
             continue
-        row = connection.execute(touched.select, key).fetchone()
+        row = None if key[1] in new else connection.execute(touched.select, key).fetchone()
         before = 0 if row is None else row[0]
         after = before + deltas[key]
         if after:

@@ -44,7 +44,7 @@ class HistoryStore(Store):
 def _rows(change: Change, run: Run | None) -> list[Row]:
     if run is None:
         return []
-    _, tenant_no, task_no = change[:3]
+    tenant_no, task_no = change.tenant_no, change.task_no
     first_key = change.run_no << NUMBER_BITS
     rows: list[Row] = []
     if not run.attempts and run.queued_ns is not None:

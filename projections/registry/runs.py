@@ -6,12 +6,15 @@ with the page, and what derive() makes of both. Projections work on the differen
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
 
 from projections import spanindex
 from projections.attributes import Extracted, RunKey
+from projections.columns import ABSENT, insert_into
 from projections.derive import Run, derive
 from projections.facts import (
     LogFact,
@@ -26,11 +29,14 @@ from projections.words import key_hash
 
 _CHUNK: Final = 400  # rows of a VALUES list; SQLite allows 32,766 parameters
 
+_INSERT_RUN: Final = insert_into("run_key", "nnniinn")
+
 TaskKey = tuple[int, str]
+Row = tuple[Any, ...]
 
 
-class Change(NamedTuple):
-    """A run before and after a page; None where there is nothing to show."""
+class Change(msgspec.Struct, frozen=True, gc=False):
+    """A run before and after a page, which differ; None where there is nothing to show."""
 
     run_no: int
     tenant_no: int
@@ -81,7 +87,7 @@ class RunStage:
         self._join_loose(connection, found, spans, fresh, by_no, added)
         changes = self._change_known(connection, by_no, added)
         changes += self._insert_fresh(connection, found, fresh, new_tasks)
-        changes.sort()
+        changes.sort(key=_number_of)
         return changes
 
     def load_run(self, connection: sqlite3.Connection, run_no: int) -> Run | None:
@@ -96,7 +102,7 @@ class RunStage:
 
     def _resolve_tasks(self, connection: sqlite3.Connection, runs: Iterable[RunKey]) -> set[int]:
         """Make every task's number known; returns those given now."""
-        wanted = dict.fromkeys((key.tenant_no, key.task_id) for key in runs)
+        wanted = dict.fromkeys(key[:2] for key in runs)
         missing = {key: self._hash(*key) for key in wanted if key not in self._tasks}
         if len(self._tasks) + len(missing) > KEPT_LIMIT:
             self._tasks.clear()
@@ -161,9 +167,9 @@ class RunStage:
         """The runs that have a row, with their facts."""
         searched: dict[tuple[int, int], list[RunKey]] = {}
         for key in runs:
-            task_no = self._tasks[key.tenant_no, key.task_id]
+            task_no = self._tasks[key[:2]]
             if task_no not in new_tasks:
-                at = task_no, self._hash(key.tenant_no, key.task_id, key.run_id)
+                at = task_no, self._hash(*key)
                 searched.setdefault(at, []).append(key)
         known: dict[RunKey, _Known] = {}
         for part in _parts(sorted(searched), _CHUNK):
@@ -176,11 +182,10 @@ class RunStage:
             )
             for task_no, hash_, run_no, run_id, facts in rows:
                 for key in searched[task_no, hash_]:
-                    if key.run_id == run_id:
+                    if key[2] == run_id:
                         known[key] = _Known(
-                            run_no, key.tenant_no, task_no, hash_, key.task_id, run_id,
-                            decode_facts(facts),
-                        )  # fmt: skip
+                            run_no, key[0], task_no, hash_, key[1], run_id, decode_facts(facts)
+                        )
         return known
 
     def _number_runs(
@@ -207,11 +212,13 @@ class RunStage:
                 continue
             identity = self._registry.tenant_name(run.tenant_no), run.task_id, run.run_id
             old, new = derive(run.facts, identity), derive(facts, identity)
-            rows.append((*_span_of_time(new), encode_facts(facts), run_no))
-            changes.append(Change(run_no, run.tenant_no, run.task_no, run.hash, False, old, new))
+            rows.append((*_span_of_time(new), bytearray(encode_facts(facts)), run_no))
+            if old != new:
+                change = Change(run_no, run.tenant_no, run.task_no, run.hash, False, old, new)
+                changes.append(change)
         connection.executemany(
-            "UPDATE run_key SET first_started_ns = ?, last_started_ns = ?, facts = ?"
-            " WHERE run_no = ?",
+            f"UPDATE run_key SET first_started_ns = nullif(?, {ABSENT}),"
+            f" last_started_ns = nullif(?, {ABSENT}), facts = ? WHERE run_no = ?",
             rows,
         )
         return changes
@@ -223,21 +230,25 @@ class RunStage:
         fresh: dict[RunKey, int],
         new_tasks: set[int],
     ) -> list[Change]:
-        changes, key_rows, hash_rows = [], [], []
+        changes: list[Change] = []
+        key_rows: list[Row] = []
+        hash_rows: list[tuple[int, int, int]] = []
         for key, run_no in fresh.items():
-            task_no = self._tasks[key.tenant_no, key.task_id]
+            tenant_no, task_id, run_id = key
+            task_no = self._tasks[tenant_no, task_id]
             facts = found.runs[key]
-            identity = self._registry.tenant_name(key.tenant_no), key.task_id, key.run_id
+            identity = self._registry.tenant_name(tenant_no), task_id, run_id
             new = derive(facts, identity)
             hash_ = key_hash(*identity)
+            first, last = _span_of_time(new)
             key_rows.append(
-                (run_no, task_no, hash_, *_span_of_time(new), key.run_id, encode_facts(facts))
+                (run_no, task_no, hash_, first, last, run_id, bytearray(encode_facts(facts)))
             )
             hash_rows.append((task_no, hash_, run_no))
-            changes.append(
-                Change(run_no, key.tenant_no, task_no, hash_, task_no in new_tasks, None, new)
-            )
-        connection.executemany("INSERT INTO run_key VALUES (?, ?, ?, ?, ?, ?, ?)", key_rows)
+            if new is not None:
+                is_new = task_no in new_tasks
+                changes.append(Change(run_no, tenant_no, task_no, hash_, is_new, None, new))
+        connection.executemany(_INSERT_RUN, key_rows)
         connection.executemany("INSERT INTO run_hash VALUES (?, ?, ?)", sorted(hash_rows))
         return changes
 
@@ -254,13 +265,15 @@ class RunStage:
         keys: list[RunKey] = []
         traces: list[bytes] = []
         spans: list[bytes] = []
+        numbers: list[int] = []
         for key, facts in found.runs.items():
-            for fact in _located(facts):
+            number = fresh[key] if key in fresh else known[key].run_no
+            for trace_id, span_id in _located(facts):
                 keys.append(key)
-                traces.append(fact[0])
-                spans.append(fact[1])
-        hashes = spanindex.span_hashes([key.tenant_no for key in keys], traces, spans)
-        numbers = [fresh[key] if key in fresh else known[key].run_no for key in keys]
+                traces.append(trace_id)
+                spans.append(span_id)
+                numbers.append(number)
+        hashes = spanindex.span_hashes([key[0] for key in keys], traces, spans)
         spanindex.append(connection, hashes, np.array(numbers, dtype=np.int64))
         if self._has_loose is None:
             row = connection.execute("SELECT EXISTS (SELECT 1 FROM loose_log)").fetchone()
@@ -338,12 +351,15 @@ class RunStage:
                 by_no[columns[0]] = _Known(*columns, decode_facts(facts))
 
 
-def _located(facts: RunFacts) -> Iterator[tuple[bytes, bytes]]:
+_number_of = attrgetter("run_no")
+
+
+def _located(facts: RunFacts) -> list[tuple[bytes, bytes]]:
     """The spans that a run's facts name as its own."""
-    for span in facts.spans:
-        yield span.trace_id, span.span_id
+    found = [(span.trace_id, span.span_id) for span in facts.spans]
     if facts.logs:
-        yield from {(log.trace_id, log.span_id) for log in facts.logs if log.span_id}
+        found += {(log.trace_id, log.span_id) for log in facts.logs if log.span_id}
+    return found
 
 
 def _loose_logs(
@@ -357,9 +373,9 @@ def _loose_logs(
             yield hash_, decode_log_fact(fact)
 
 
-def _span_of_time(run: Run | None) -> tuple[int | None, int | None]:
+def _span_of_time(run: Run | None) -> tuple[int, int]:
     if run is None:
-        return None, None
+        return ABSENT, ABSENT
     first = run.last_started_ns if run.first_started_ns is None else run.first_started_ns
     return first, run.last_started_ns
 

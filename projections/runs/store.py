@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
+from projections.columns import ABSENT, insert_into
 from projections.derive import Attempt, Run
 from projections.registry.runs import Change
 from projections.store import Store
 
-_INSERT = f"INSERT INTO run VALUES ({', '.join('?' * 23)})"
+_INSERT = insert_into("run", "nnnnnnnniiiniinpiittntt")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -22,42 +23,60 @@ class RunStore(Store):
 
     def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
         """See `Store.update`."""
-        changed = [change for change in changes if change.old != change.new]
-        removed = [(change.run_no,) for change in changed if change.old is not None]
+        removed = [(change.run_no,) for change in changes if change.old is not None]
         connection.executemany("DELETE FROM run WHERE run_no = ?", removed)
         connection.executemany(
-            _INSERT, [_row(change, change.new) for change in changed if change.new is not None]
+            _INSERT, [_row(change, change.new) for change in changes if change.new is not None]
         )
 
 
 def _row(change: Change, run: Run) -> tuple[Any, ...]:
-    last = run.attempts[-1] if run.attempts else None
-    failure = next((a for a in reversed(run.attempts) if a.fingerprint_no is not None), None)
+    attempts = run.attempts
+    last = attempts[-1] if attempts else None
+    failure = _failure(attempts)
+    progress = None if last is None else last.progress
+    first_started, last_ended, queued = run.first_started_ns, run.last_ended_ns, run.queued_ns
+    wall, idle = run.wall_clock_ns, run.idle_ns
+    parents, causes = _relatives(attempts)
     return (
         change.run_no,
         change.tenant_no,
         change.task_no,
         run.status,
-        len(run.attempts),
-        run.recovered,
-        run.backfilled,
+        len(attempts),
+        1 if run.recovered else 0,
+        1 if run.backfilled else 0,
         run.last_started_ns,
-        run.first_started_ns,
-        run.last_ended_ns,
-        run.queued_ns,
+        ABSENT if first_started is None else first_started,
+        ABSENT if last_ended is None else last_ended,
+        ABSENT if queued is None else queued,
         run.total_execution_ns,
-        run.wall_clock_ns,
-        run.idle_ns,
+        ABSENT if wall is None else wall,
+        ABSENT if idle is None else idle,
         run.overlap_ns,
-        None if last is None else last.progress,
-        None if last is None else last.source_no,
-        None if failure is None else failure.fingerprint_no,
-        None if failure is None else failure.message,
-        _last_group(run.attempts),
-        _trace_ids(run.attempts),
-        _united(a.more.parents for a in run.attempts if a.more is not None),
-        _united(a.more.causes for a in run.attempts if a.more is not None),
+        -1 if progress is None else progress,
+        ABSENT if last is None else last.source_no,
+        ABSENT if failure is None or failure.fingerprint_no is None else failure.fingerprint_no,
+        "" if failure is None else failure.message or "",
+        _last_group(attempts) or "",
+        _trace_ids(attempts),
+        parents,
+        causes,
     )
+
+
+def _failure(attempts: Sequence[Attempt]) -> Attempt | None:
+    for attempt in reversed(attempts):
+        if attempt.fingerprint_no is not None:
+            return attempt
+    return None
+
+
+def _relatives(attempts: Sequence[Attempt]) -> tuple[str, str]:
+    said = [attempt.more for attempt in attempts if attempt.more is not None]
+    if not said:
+        return "", ""
+    return _united(more.parents for more in said), _united(more.causes for more in said)
 
 
 def _last_group(attempts: Sequence[Attempt]) -> str | None:
@@ -66,12 +85,12 @@ def _last_group(attempts: Sequence[Attempt]) -> str | None:
     return next((a.group_id for a in reversed(attempts) if a.group_id), None)
 
 
-def _trace_ids(attempts: Sequence[Attempt]) -> bytes:
+def _trace_ids(attempts: Sequence[Attempt]) -> bytearray:
     if len(attempts) == 1:
-        return attempts[0].trace_id
-    return b"".join(dict.fromkeys(attempt.trace_id for attempt in attempts))
+        return bytearray(attempts[0].trace_id)
+    return bytearray().join(dict.fromkeys(attempt.trace_id for attempt in attempts))
 
 
-def _united(lists: Iterable[Sequence[str]]) -> str | None:
+def _united(lists: Iterable[Sequence[str]]) -> str:
     texts = list(dict.fromkeys(text for texts in lists for text in texts))
-    return _encode(texts).decode() if texts else None
+    return _encode(texts).decode() if texts else ""

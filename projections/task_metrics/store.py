@@ -8,13 +8,26 @@ executor or hour makes them; they stay, and show the same.
 import sqlite3
 from collections.abc import Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from projections import buckets
+from projections.columns import ABSENT, insert_into
+from projections.derive import Run
 from projections.registry.numbers import Registry
 from projections.registry.runs import Change
 from projections.store import Store
-from projections.task_metrics.cells import ALL, COUNTERS, DAY, EXECUTOR, HOUR, Cell, Scope, add_run
+from projections.task_metrics.cells import (
+    ALL,
+    COUNTERS,
+    DAY,
+    EXECUTOR,
+    HOUR,
+    Cell,
+    Scope,
+    add_run,
+    scopes_of,
+)
 from projections.times import wrapped
 
 _WHOLE: Scope = (ALL, 0)
@@ -22,7 +35,11 @@ _SELECT = (
     f"SELECT only_executor_no, only_hour, {', '.join(COUNTERS)}, buckets FROM metric"
     " WHERE task_no = ? AND scope = ? AND key = ?"
 )
-_WRITE = f"INSERT OR REPLACE INTO metric VALUES ({', '.join('?' * (len(COUNTERS) + 6))})"
+_WRITE = insert_into("metric", "nnnii" + "n" * len(COUNTERS) + "n").replace(
+    "INSERT", "INSERT OR REPLACE", 1
+)
+
+_task_no_of = attrgetter("task_no")
 
 Row = tuple[Any, ...]
 
@@ -49,12 +66,16 @@ class MetricStore(Store):
 
     def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
         """See `Store.update`."""
-        changed = sorted((c for c in changes if c.old != c.new), key=lambda c: c.task_no)
+        changed = sorted(changes, key=_task_no_of)
         rows: list[Row] = []
         removed: list[tuple[int, int, int]] = []
-        for task_no, group in groupby(changed, key=lambda change: change.task_no):
-            cells: dict[Scope, Cell] = {}
+        for task_no, group in groupby(changed, key=_task_no_of):
             parts = list(group)
+            first = parts[0].new if parts[0].new_task and len(parts) == 1 else None
+            if first is not None and len(first.attempts) == 1:
+                rows += self._first_row(task_no, first)
+                continue
+            cells: dict[Scope, Cell] = {}
             for change in parts:
                 for sign, run in ((-1, change.old), (1, change.new)):
                     if run is not None:
@@ -67,6 +88,17 @@ class MetricStore(Store):
             "DELETE FROM metric WHERE task_no = ? AND scope = ? AND key = ?", removed
         )
         connection.executemany(_WRITE, rows)
+
+    def _first_row(self, task_no: int, run: Run) -> list[Row]:
+        """The rows of a task that had one attempt: the commonest case, without detours."""
+        (attempt,) = run.attempts
+        if attempt.ended_ns is None:
+            return []
+        cell = Cell()
+        cell.add_attempt(attempt, attempt.number, 1)
+        cell.add_run(run, 1)
+        _, (_, executor_no), (_, hour), _ = scopes_of(attempt, self._registry)
+        return [_row(task_no, _WHOLE, cell, executor_no, hour)]
 
 
 def _merge(
@@ -130,4 +162,11 @@ def _row(
 ) -> Row:
     counters = cell.counters
     counters[-1] = wrapped(counters[-1])
-    return (task_no, *scope, only_executor, only_hour, *counters, buckets.encode(cell.buckets))
+    return (
+        task_no,
+        *scope,
+        ABSENT if only_executor is None else only_executor,
+        ABSENT if only_hour is None else only_hour,
+        *counters,
+        bytearray(buckets.encode(cell.buckets)),
+    )

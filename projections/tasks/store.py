@@ -7,9 +7,10 @@ digest. If it moves back in time or goes, the runs of the task are searched agai
 import sqlite3
 from collections.abc import Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from projections import words
+from projections.columns import ABSENT, insert_into
 from projections.derive import Run
 from projections.registry.runs import Change, RunStage
 from projections.store import Store
@@ -18,6 +19,11 @@ _COLUMNS = (
     "task_no, tenant_no, status, run_no, last_started_ns, first_started_ns, updated_ns, runs,"
     " attempts, retries, recovered_runs, backfilled_runs, source_no, name"
 )
+
+
+_INSERT = insert_into("task", "nnnnnnnnnnnnit")
+
+Row = tuple[Any, ...]
 
 
 class _Task(NamedTuple):
@@ -58,8 +64,7 @@ class TaskStore(Store):
 
     def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
         """See `Store.update`."""
-        changed = [change for change in changes if change.old != change.new]
-        changed.sort(key=lambda change: change.task_no)
+        changed = sorted(changes, key=lambda change: change.task_no)
         stored = _load(connection, {c.task_no for c in changed if not c.new_task})
         rows, removed = [], []
         for task_no, group in groupby(changed, key=lambda change: change.task_no):
@@ -73,9 +78,7 @@ class TaskStore(Store):
             if row is not None and row != stored.get(task_no):
                 rows.append(row)
         connection.executemany("DELETE FROM task WHERE task_no = ?", removed)
-        connection.executemany(
-            f"INSERT INTO task VALUES ({', '.join('?' * len(_Task._fields))})", rows
-        )
+        connection.executemany(_INSERT, map(_bound, rows))
 
     def _changed_row(
         self, connection: sqlite3.Connection, row: _Task | None, parts: Sequence[Change]
@@ -173,8 +176,8 @@ def _first_started(
 
 
 def _row(change: Change, run: Run) -> _Task:
-    counters = [0] * 5
-    _count(counters, run, 1)
+    """The row of a task with one run."""
+    attempts = len(run.attempts)
     return _Task(
         change.task_no,
         change.tenant_no,
@@ -183,10 +186,19 @@ def _row(change: Change, run: Run) -> _Task:
         run.last_started_ns,
         _start(run),
         _updated(run),
-        *counters,
+        1,
+        attempts,
+        max(attempts - 1, 0),
+        1 if run.recovered else 0,
+        1 if run.backfilled else 0,
         _source(run),
         _name(run),
     )
+
+
+def _bound(row: _Task) -> Row:
+    source_no, name = row[-2:]
+    return (*row[:-2], ABSENT if source_no is None else source_no, name or "")
 
 
 def _count(counters: list[int], run: Run, sign: int) -> None:
@@ -215,4 +227,7 @@ def _source(run: Run) -> int | None:
 
 
 def _name(run: Run) -> str | None:
-    return next((a.name for a in reversed(run.attempts) if a.name is not None), None)
+    for attempt in reversed(run.attempts):
+        if attempt.name is not None:
+            return attempt.name
+    return None
