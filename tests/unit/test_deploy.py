@@ -6,11 +6,14 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from service.tokens import TokenStore
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -69,10 +72,25 @@ def test_the_image_copies_what_is_there() -> None:
                 assert source.removeprefix("./") in allowed
 
 
-def test_the_token_script_parses() -> None:
-    """The shell finds nothing wrong with the script that makes tokens."""
-    subprocess.run(["sh", "-n", DEPLOY / "make-token"], check=True)
-    assert os.access(DEPLOY / "make-token", os.X_OK)
+def test_the_token_script_makes_a_token_once(tmp_path: Path) -> None:
+    """The script leaves a token that works in the file, and keeps it when run again."""
+    command = tmp_path / "spanledger"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m service.cli.main "$@"\n')
+    command.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SPANLEDGER_DATA": str(tmp_path)}
+    made = tmp_path / "token"
+    make = [DEPLOY / "make-token", "collector", "ingest", made]
+    subprocess.run(make, check=True, env=environment)
+    token = made.read_text()
+    assert token == token.strip()
+    assert made.stat().st_mode & 0o777 == 0o600
+    store = TokenStore(tmp_path / "tokens.json")
+    assert store.authorize(f"Bearer {token}", "ingest", "default") == "default"
+    subprocess.run(make, check=True, env=environment)
+    assert made.read_text() == token
+    made.unlink()
+    subprocess.run(make, check=True, env=environment)
+    assert store.authorize(f"Bearer {made.read_text()}", "ingest", "default") == "default"
 
 
 def test_compose_files_fit_together() -> None:
