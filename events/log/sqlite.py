@@ -23,7 +23,7 @@ OLDEST_SQLITE: Final = (3, 37, 0)
 
 def load_queries(package: str, file: str) -> dict[str, str]:
     """The statements of an `.sql` file, by the name in their `-- name:` line."""
-    text = resources.files(package).joinpath(file).read_text()
+    text = resources.files(package).joinpath(file).read_text("utf-8")
     parts = re.split(r"^-- name: *(\w+)\n", text, flags=re.MULTILINE)[1:]
     return dict(zip(parts[::2], (part.strip() for part in parts[1::2]), strict=True))
 
@@ -101,7 +101,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
         raise LogDamaged(f"{FILE} has schema {seen}; this release knows {len(scripts)}: upgrade")
     for number, script in enumerate(scripts[seen:], seen + 1):
         connection.executescript(
-            f"BEGIN IMMEDIATE;\n{script.read_text()}\nPRAGMA user_version = {number};"
+            f"BEGIN IMMEDIATE;\n{script.read_text("utf-8")}\nPRAGMA user_version = {number};"
         )
         if number == 1:
             _identify(connection)
