@@ -12,7 +12,7 @@ import itertools
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +22,7 @@ HIGHEST: Final = (1 << 63) - 1
 LOWEST: Final = -(1 << 63)
 _FIRST_SCAN = 512
 _WIDEST_SCAN = 8192
+_GRACE_S: Final = 1.0
 _STEPS_PER_CHECK = 20_000  # of SQLite's virtual machine: about a millisecond
 
 Key = tuple[int, ...]
@@ -90,8 +91,9 @@ class Budget:
         return time.monotonic() > self.ends
 
     def guard(self, connection: sqlite3.Connection) -> None:
-        """Let a single statement end (`interrupted`) once twice the time has passed."""
-        last = self.ends + self.seconds
+        """Let a single statement end (`interrupted`) long after the time is over: a part of a
+        search that is under way is worth its end, because the next page would begin there."""
+        last = self.ends + max(self.seconds, _GRACE_S)
         connection.set_progress_handler(lambda: time.monotonic() > last, _STEPS_PER_CHECK)
 
 
@@ -115,7 +117,8 @@ def find(
     found: list[tuple[Key, Any]] = []
     after: Key | None = None
     scan = max(limit + 1, _FIRST_SCAN) if filtered else limit + 1
-    keys = merged(connection, strands, order)
+    cursors = [connection.execute(*strand.statement(order)) for strand in strands]
+    keys: Any = heapq.merge(*cursors, reverse=order.newest_first)  # stepped only as far as taken
     try:
         while True:
             chunk = list(itertools.islice(keys, scan))
@@ -132,17 +135,11 @@ def find(
     except sqlite3.OperationalError as exc:
         if after is None:
             raise Unavailable(f"the question took more than {budget.seconds:g} s: {exc}") from exc
+    finally:
+        keys.close()
+        for cursor in cursors:
+            cursor.close()
     return Found([row for _, row in found], after, False)
-
-
-def merged(
-    connection: sqlite3.Connection, strands: Sequence[Strand], order: Order
-) -> Iterator[Key]:
-    """The keys of all strands in order; SQLite steps only as far as they are taken."""
-    cursors = [connection.execute(*strand.statement(order)) for strand in strands]
-    if len(cursors) == 1:
-        return iter(cursors[0])
-    return heapq.merge(*cursors, reverse=order.newest_first)
 
 
 def lookup(

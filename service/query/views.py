@@ -53,18 +53,16 @@ class Views:
         path = self.path(view)
         try:
             connection = self._take(path)
-        except sqlite3.Error as exc:
-            raise Unavailable(f"the views cannot be opened now: {exc}") from exc
-        try:
-            connection.execute("BEGIN")
-            yield connection
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                connection.set_progress_handler(None, 0)
+                self._give_back(path, connection)
         except sqlite3.OperationalError as exc:
             raise Unavailable(f"the views cannot be read now: {exc}") from exc
         except sqlite3.DatabaseError as exc:
             raise ViewsDamaged(f"{path.name} is damaged: {exc}") from exc
-        finally:
-            connection.set_progress_handler(None, 0)
-            self._give_back(path, connection)
 
     def close(self) -> None:
         """Close every idle connection; those in use close when they come back."""

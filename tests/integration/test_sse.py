@@ -1,0 +1,219 @@
+"""The live tail: order, resume, filters, gaps, heartbeats and the end."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from events import names
+from events.log.door import GroupDoor
+from events.schema import AttemptAbandoned
+from service.api.feed import MOST_STREAMS
+from service.api.server import ApiServer
+from service.settings import Settings
+from service.tokens import TokenStore
+from tests.events import make_batch, make_log, make_span, trace_id
+
+QUICK = "heartbeat_s=0.2"
+Message = dict[str, Any]
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[GroupDoor]:
+    """The door of a log in the test's folder."""
+    door = GroupDoor(tmp_path)
+    yield door
+    door.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path, door: GroupDoor) -> Iterator[tuple[ApiServer, str]]:
+    """The API on that log."""
+    server = ApiServer(
+        Settings(data=tmp_path, api_port=0, drain_s=5.0), TokenStore(tmp_path / "tokens.json"),
+        probe=lambda role: None,
+    )  # fmt: skip
+    yield server, f"http://{server.start()}/api/v1/events"
+    server.close()
+
+
+@contextmanager
+def listening(url: str, query: str = QUICK, **headers: str) -> Iterator[Iterator[Message]]:
+    """The messages of a stream; comments come as `{"comment": …}`."""
+    with (
+        httpx.Client(timeout=20, trust_env=False) as client,
+        client.stream("GET", f"{url}?{query}", headers=headers) as answer,
+    ):
+        assert answer.status_code == 200, answer.read()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield messages(answer)
+
+
+def messages(answer: httpx.Response) -> Iterator[Message]:
+    """Server-sent events by the WHATWG rules, as far as they are used."""
+    message: Message = {}
+    for line in answer.iter_lines():
+        if not line:
+            if message:
+                yield message
+            message = {}
+        elif line.startswith(":"):
+            yield {"comment": line[1:].strip()}
+        else:
+            field, _, value = line.partition(": ")
+            if field != "retry":
+                message[field] = json.loads(value) if field == "data" else value
+
+
+def until_silence(stream: Iterator[Message]) -> list[Message]:
+    """The events up to the first heartbeat."""
+    found = []
+    for message in stream:
+        if message.get("comment") == "heartbeat":
+            return found
+        found.append(message)
+    raise AssertionError("the stream ended")
+
+
+def test_events_come_in_order_with_their_position(
+    door: GroupDoor, server: tuple[ApiServer, str]
+) -> None:
+    """What was appended before and after the stream began; the id is the position."""
+    door.append(make_batch([make_span(), make_log(event_name="note")]))
+    with listening(server[1], f"after=0&{QUICK}") as stream:
+        first = until_silence(stream)
+        door.append(make_batch([make_span(name="live")]))
+        second = next(m for m in stream if "id" in m)
+    assert [(m["event"], m["id"]) for m in first] == [("span", "1"), ("log", "2")]
+    assert (second["id"], second["data"]["name"], second["data"]["position"]) == ("3", "live", "3")
+
+
+def test_without_a_place_a_stream_starts_at_the_head(
+    door: GroupDoor, server: tuple[ApiServer, str]
+) -> None:
+    """What was there before does not come."""
+    door.append(make_batch([make_span()]))
+    with listening(server[1]) as stream:
+        assert until_silence(stream) == []
+        door.append(make_batch([make_span()]))
+        assert next(m for m in stream if "id" in m)["id"] == "2"
+
+
+def test_a_client_resumes_where_it_was(door: GroupDoor, server: tuple[ApiServer, str]) -> None:
+    """`Last-Event-ID` goes before `after`; the rest of a segment comes too."""
+    door.append(make_batch([make_span() for _ in range(5)]))
+    with listening(server[1], f"after=0&{QUICK}", **{"last-event-id": "3"}) as stream:
+        assert [m["id"] for m in until_silence(stream)] == ["4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("kind=span", ["1", "2"]),
+        ("kind=log", ["3"]),
+        ("kind=attempt_abandoned", ["4"]),
+        ("task=a", ["1", "4"]),
+        (f"trace={trace_id(1 << 43).hex()}", ["2"]),
+        ("kind=log&task=a", []),
+    ],
+)
+def test_filters(
+    door: GroupDoor, server: tuple[ApiServer, str], query: str, ids: list[str]
+) -> None:
+    """By kind, task and trace, alone and together."""
+    abandoned = AttemptAbandoned("id", "a", "r", b"\x01" * 16, b"\x01" * 8, 5, 4, b"\x02" * 16)
+    spans = [make_span(task="a"), make_span(task="b", trace_id=trace_id(1 << 43)), make_log()]
+    door.append(make_batch(spans))
+    door.append(make_batch([abandoned]))
+    with listening(server[1], f"after=0&{QUICK}&{query}") as stream:
+        assert [m["id"] for m in until_silence(stream)] == ids
+
+
+def test_a_client_too_far_behind_is_told_what_it_missed(
+    door: GroupDoor, server: tuple[ApiServer, str]
+) -> None:
+    """A gap names the positions; the newest events within the backlog follow."""
+    door.append(make_batch([make_span() for _ in range(50)]))
+    with listening(server[1], f"after=5&backlog=10&{QUICK}") as stream:
+        gap, *rest = until_silence(stream)
+    assert (gap["event"], gap["id"], gap["data"]) == ("gap", "40", {"from": "6", "to": "40"})
+    assert [m["id"] for m in rest] == [str(n) for n in range(41, 51)]
+
+
+def test_a_client_that_does_not_read_costs_nothing_and_gets_a_gap(
+    door: GroupDoor, server: tuple[ApiServer, str]
+) -> None:
+    """While it sleeps the log grows beyond its backlog; nothing comes twice, all is accounted."""
+    big = "x" * 20_000
+    with listening(server[1], f"after=0&backlog=200&{QUICK}") as stream:
+        assert until_silence(stream) == []
+        for _ in range(20):
+            door.append(make_batch([make_span(attributes={"text": big}) for _ in range(50)]))
+        time.sleep(0.5)
+        seen = 0
+        for message in until_silence(stream):
+            if message["event"] == "gap":
+                assert message["data"]["from"] == str(seen + 1)
+                seen = int(message["data"]["to"])
+            else:
+                seen += 1
+                assert message["id"] == str(seen)
+    assert seen == 1000
+
+
+def test_many_events_of_one_segment_come_in_parts(
+    door: GroupDoor, server: tuple[ApiServer, str]
+) -> None:
+    """A segment larger than one read is told whole and once."""
+    door.append(make_batch([make_span() for _ in range(1200)]))
+    with listening(server[1], f"after=100&{QUICK}") as stream:
+        assert [int(m["id"]) for m in until_silence(stream)] == list(range(101, 1201))
+
+
+def test_streams_end_first_when_the_service_drains(
+    door: GroupDoor, server: tuple[ApiServer, str]
+) -> None:
+    """The stream ends by itself, at once, with a last word; nothing waits for the deadline."""
+    with listening(server[1], "heartbeat_s=60") as stream:
+        assert next(iter(()), None) is None
+        threading.Timer(0.3, server[0].drain).start()
+        started_s = time.monotonic()
+        assert [m["comment"] for m in stream] == ["closing"]
+    server[0].close()
+    assert time.monotonic() - started_s < 4
+
+
+def test_streams_are_bounded_in_number(door: GroupDoor, server: tuple[ApiServer, str]) -> None:
+    """One more than allowed is refused; a place is free again when one leaves."""
+    limits = httpx.Limits(max_connections=MOST_STREAMS + 10)
+    with httpx.Client(timeout=20, trust_env=False, limits=limits) as client:
+        streams = []
+        for _ in range(MOST_STREAMS):
+            stream = client.send(client.build_request("GET", server[1]), stream=True)
+            assert stream.status_code == 200
+            streams.append(stream)
+        assert client.get(server[1]).status_code == 503
+        for stream in streams:
+            stream.close()
+        ends = time.monotonic() + 10
+        while time.monotonic() < ends:
+            again = client.send(client.build_request("GET", server[1]), stream=True)
+            again.close()
+            if again.status_code == 200:
+                return
+            time.sleep(0.05)
+    raise AssertionError("no place became free")
+
+
+def test_tenants_do_not_hear_each_other(door: GroupDoor, server: tuple[ApiServer, str]) -> None:
+    """A stream tells of its own tenant, live too."""
+    with listening(server[1], f"after=0&{QUICK}", **{names.TENANT_HEADER: "acme"}) as stream:
+        door.append(make_batch([make_span()]))
+        door.append(make_batch([make_span()], tenant="acme"))
+        assert next(m for m in stream if "id" in m)["id"] == "2"
