@@ -75,7 +75,7 @@ class GroupDoor:
                 raise QueueFull(f"{self._bytes} bytes wait for a commit, the bound is reached")
             self._waiting.append((batch, future))
             self._bytes += size
-            metrics.QUEUE_BYTES.set(self._bytes)
+            metrics.QUEUE_BYTES.inc(size)
             self._changed.notify()
         return future
 
@@ -97,7 +97,7 @@ class GroupDoor:
             group.append(self._waiting.popleft())
             size += len(group[-1][0].payload) + len(group[-1][0].ids)
         self._bytes -= size
-        metrics.QUEUE_BYTES.set(self._bytes)
+        metrics.QUEUE_BYTES.dec(size)
         return group
 
     def _commit(self, group: list[_Waiting]) -> None:

@@ -1,0 +1,219 @@
+"""From raw requests to durable events: one thread decodes and builds, for all connections.
+
+Several decoding threads of one process were measured to be slower than one. Requests wait in a
+queue bounded in bytes; the thread takes what waits, decodes each on its own, builds one batch a
+signal and hands it to the door without waiting for its commit. A request's answer resolves after
+the commit, in the door's thread. At most `_HANDED_OVER` batches are at the door, so that requests
+gather into larger groups while the disk is busy.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Final
+
+from events import metrics
+from events.errors import Closing, QueueFull, SpanledgerError
+from events.identity import Identity
+from events.log.port import Appended, Door
+from service.otlp.batch import BatchBuilder
+from service.otlp.decode import decode_logs, decode_traces
+from service.otlp.decoded import Decoded
+from service.otlp.json_body import decode_logs_json, decode_traces_json
+from service.otlp.limits import Limits
+from service.otlp.request import Encoding, Outcome, Request, Signal
+from service.otlp.scrub import Scrubber
+
+GROUP_BYTES: Final = 1_500_000
+_HANDED_OVER: Final = 2
+_DECODERS: Final[dict[tuple[Signal, Encoding], Callable[[bytes, Limits], Decoded]]] = {
+    (Signal.TRACES, Encoding.PROTOBUF): decode_traces,
+    (Signal.TRACES, Encoding.JSON): decode_traces_json,
+    (Signal.LOGS, Encoding.PROTOBUF): decode_logs,
+    (Signal.LOGS, Encoding.JSON): decode_logs_json,
+}
+_log = logging.getLogger(__name__)
+_Part = tuple[Request, Decoded]
+
+
+class Pipeline:
+    """Takes requests until drained. Safe for any number of threads.
+
+    Args:
+        queue_bytes: bodies that may wait to be decoded; a single request may be larger.
+    """
+
+    def __init__(
+        self, door: Door, limits: Limits, scrubber: Scrubber | None, queue_bytes: int
+    ) -> None:
+        self._door = door
+        self._limits = limits
+        self._builder = BatchBuilder(Identity(door.identity_key), scrubber)
+        self._queue_bytes = queue_bytes
+        self._waiting: deque[Request] = deque()
+        self._bytes = 0
+        self._closing = False
+        self._changed = threading.Condition(threading.Lock())
+        self._handing = threading.Semaphore(_HANDED_OVER)
+        self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of the bodies that wait to be decoded."""
+        return self._bytes
+
+    def submit(self, request: Request) -> "Future[Outcome]":
+        """Queue `request`; its answer.
+
+        Raises:
+            QueueFull: the bound in bytes is reached.
+            Closing: nothing new is taken any more.
+        """
+        size = len(request.body)
+        with self._changed:
+            if self._closing:
+                raise Closing("the service is stopping; send it again")
+            if self._waiting and self._bytes + size > self._queue_bytes:
+                raise QueueFull(f"{self._bytes} bytes wait to be stored, which is the bound")
+            self._waiting.append(request)
+            self._bytes += size
+            self._changed.notify()
+        metrics.QUEUE_BYTES.inc(size)
+        return request.answer
+
+    def _run(self) -> None:
+        while group := self._take():
+            try:
+                self._pass(group)
+            except Exception as exc:
+                # The thread must outlive any one group; its senders are told.
+                _log.exception("group failed", extra={"action": "receive"})
+                for request in group:
+                    _fail(request, exc)
+
+    def _take(self) -> list[Request]:
+        """The next group, at least one request; empty at the end."""
+        with self._changed:
+            while not self._waiting and not self._closing:
+                self._changed.wait()
+            group: list[Request] = []
+            size = 0
+            while self._waiting and size < GROUP_BYTES:
+                group.append(self._waiting.popleft())
+                size += len(group[-1].body)
+            self._bytes -= size
+        metrics.QUEUE_BYTES.dec(size)
+        return group
+
+    def _pass(self, group: list[Request]) -> None:
+        # Whoever gave up waiting in the queue is left out; from here on nobody can.
+        group = [request for request in group if request.answer.set_running_or_notify_cancel()]
+        decoded = [part for request in group if (part := self._decode(request))]
+        for signal in (Signal.TRACES, Signal.LOGS):
+            parts = [part for part in decoded if part[0].signal is signal]
+            stored = [part for part in parts if part[1].groups]
+            for request, found in parts:
+                if not found.groups:
+                    _settle(request, found, None)
+            if stored:
+                self._hand_over(signal, stored)
+
+    def _decode(self, request: Request) -> _Part | None:
+        try:
+            decoded = _DECODERS[request.signal, request.encoding](request.body, self._limits)
+        except SpanledgerError as exc:
+            _fail(request, exc)
+            return None
+        except Exception as exc:
+            _log.exception("decoding failed", extra={"action": "receive"})
+            _fail(request, exc)
+            return None
+        return request, decoded
+
+    def _hand_over(self, signal: Signal, parts: list[_Part], *, alone: bool = False) -> None:
+        """Build the batch of `parts` and give it to the door; without waiting for its commit."""
+        try:
+            batch = self._builder.build([(r.tenant, r.received_ns, found) for r, found in parts])
+        except Exception as exc:
+            if alone:
+                _log.exception("building failed", extra={"action": "receive"})
+                _fail(parts[0][0], exc)
+            else:
+                self._hand_over_each(signal, parts)
+            return
+        assert batch is not None
+        self._handing.acquire()
+        try:
+            appending = self._door.append_async(batch)
+        except BaseException as exc:
+            self._handing.release()
+            if not isinstance(exc, SpanledgerError):
+                raise
+            for request, _ in parts:
+                _fail(request, exc)
+            return
+        appending.add_done_callback(lambda done: self._committed(signal, parts, done))
+
+    def _hand_over_each(self, signal: Signal, parts: list[_Part]) -> None:
+        """One request cannot be built: pass each alone, decoded anew, as building changes rows."""
+        for request, _ in parts:
+            if part := self._decode(request):
+                self._hand_over(signal, [part], alone=True)
+
+    def _committed(self, signal: Signal, parts: list[_Part], appending: "Future[Appended]") -> None:
+        self._handing.release()
+        error = appending.exception()
+        if error is not None:
+            for request, _ in parts:
+                _fail(request, error)
+            return
+        appended = appending.result()
+        metrics.EVENTS.labels(signal).inc(appended.stored)
+        for request, decoded in parts:
+            _settle(request, decoded, appended.through)
+
+    def drain(self, deadline_s: float) -> bool:
+        """Take nothing new and finish what waits; says whether it was done in time.
+
+        What is left then is told to try again.
+        """
+        ends_s = time.monotonic() + deadline_s
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(deadline_s)
+        done = not self._thread.is_alive()
+        for _ in range(_HANDED_OVER):
+            done = self._handing.acquire(timeout=max(ends_s - time.monotonic(), 0)) and done
+        self._give_back(Closing("the service stopped before this was stored; send it again"))
+        if done:
+            self._handing.release(_HANDED_OVER)
+        return done
+
+    def _give_back(self, error: SpanledgerError) -> None:
+        with self._changed:
+            left = list(self._waiting)
+            self._waiting.clear()
+            size, self._bytes = self._bytes, 0
+        metrics.QUEUE_BYTES.dec(size)
+        for request in left:
+            _fail(request, error)
+
+
+def _fail(request: Request, error: BaseException) -> None:
+    if not request.answer.done():  # given up, or told before the rest of its group failed
+        request.answer.set_exception(error)
+
+
+def _settle(request: Request, decoded: Decoded, position: int | None) -> None:
+    if decoded.refused:
+        metrics.REFUSED.labels(request.signal, "bad_event").inc(decoded.refused)
+    for what, count in decoded.cut.items():
+        metrics.CUT.labels(what).inc(count)
+    request.answer.set_result(
+        Outcome(decoded.accepted, decoded.refused, tuple(decoded.reasons), position)
+    )

@@ -1,0 +1,63 @@
+"""The receiver: both OTLP servers and the pipeline they feed, started and drained together."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from events.log.port import Door
+from service.otlp.grpc_server import GrpcServer
+from service.otlp.http_server import HttpServer
+from service.otlp.intake import Intake
+from service.otlp.limits import Limits
+from service.otlp.pipeline import Pipeline
+from service.otlp.scrub import Scrubber
+from service.settings import Settings
+from service.tokens import TokenStore
+
+_log = logging.getLogger(__name__)
+
+
+class Receiver:
+    """OTLP in: what is acknowledged has been committed through `door`."""
+
+    def __init__(self, settings: Settings, door: Door, tokens: TokenStore) -> None:
+        self._pipeline = Pipeline(
+            door, Limits.of(settings), Scrubber.of(settings), settings.queue_bytes
+        )
+        intake = Intake(self._pipeline, tokens)
+        self._grpc = GrpcServer(settings, intake)
+        self._http = HttpServer(settings, intake)
+        self._ports: dict[str, str] = {}
+
+    def start(self) -> dict[str, str]:
+        """Listen; the addresses `grpc` and `http` as `host:port`.
+
+        Raises:
+            Unavailable: a port is taken.
+            BadSetting: the certificates cannot be used.
+        """
+        self._ports = {"grpc": self._grpc.start(), "http": self._http.start()}
+        return dict(self._ports)
+
+    def handlers(self) -> Mapping[str, Callable[..., Any]]:
+        """What can be asked over the control socket."""
+        return {"receiving": self._receiving}
+
+    def _receiving(self) -> dict[str, Any]:
+        return {**self._ports, "waiting_bytes": self._pipeline.waiting_bytes}
+
+    def drain(self, deadline_s: float) -> None:
+        """Refuse what is new as `Closing`, store what is queued, answer it; within `deadline_s`."""
+        ends_s = time.monotonic() + deadline_s
+        done = self._pipeline.drain(deadline_s)
+        # What is answered by now only needs to be written out.
+        self._grpc.drain(max(ends_s - time.monotonic(), 0.1))
+        self._http.drain(max(ends_s - time.monotonic(), 0.1))
+        _log.info("drained", extra={"action": "stop", "complete": done})
+
+    def close(self) -> None:
+        """Stop at once and give back the ports; may be called twice and without `start`."""
+        self._grpc.close()
+        self._http.close()
+        self._pipeline.drain(0.0)
