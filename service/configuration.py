@@ -143,6 +143,12 @@ def default_data() -> Path:
     return Path(platformdirs.user_data_dir("spanledger"))
 
 
+def data_folder_of(options: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
+    """The data folder that is meant, even where the other settings cannot be used."""
+    given = options.get("data") or environ.get(FIELDS["data"].variable)
+    return Path(given).expanduser().absolute() if given else default_data()
+
+
 def _from_environment(environ: Mapping[str, str], here: Path) -> Iterator[tuple[str, _Given]]:
     by_variable = {field.variable: field for field in FIELDS.values()}
     for variable, text in sorted(environ.items()):
