@@ -7,6 +7,7 @@ its events left as bytes, and each is then parsed alone, so that a bad one is re
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -38,7 +39,12 @@ LENIENT_LIMIT_BYTES: Final = 1 << 20
 _SNAKE: Final = re2.compile(rb'"[a-z]+(?:_[a-z]+)+"\s*:')
 _NOT_UTF8: Final = "a string is not UTF-8"
 
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL
+)
+
 Message = TypeVar("Message")
+Envelope = TypeVar("Envelope", wire.RawTraces, wire.RawLogs)
 _traces = msgspec.json.Decoder(wire.Traces)
 _logs = msgspec.json.Decoder(wire.Logs)
 
@@ -107,18 +113,13 @@ def _whole(decoder: msgspec.json.Decoder[Message], body: bytes) -> Message | Non
 
 def _split(
     body: bytes,
-    envelope: type[wire.RawTraces] | type[wire.RawLogs],
+    envelope: type[Envelope],
     message: type[Message],
     add: Callable[[Message, Assembly], None],
     assembly: Assembly,
 ) -> None:
     """Parse each event alone; the bad ones are refused."""
-    try:
-        request = msgspec.json.decode(body, type=envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise BadInput(f"the body is no OTLP/JSON: {exc}") from None
-    except RecursionError:
-        raise BadInput("the JSON is nested too deeply") from None
+    request = _enveloped(body, envelope)
     for resource in request.resources():
         for scope in resource.scopes():
             events = scope.events()
@@ -139,6 +140,23 @@ def _split(
                 assembly.close()
 
 
+def _enveloped(body: bytes, envelope: type[Envelope]) -> Envelope:
+    try:
+        return msgspec.json.decode(body, type=envelope)
+    except RecursionError:
+        raise BadInput("the JSON is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        marked = _ESCAPE.sub(_mark_half_pair, body)
+        if marked == body:
+            raise BadInput(f"the body is no OTLP/JSON: {exc}") from None
+    return _enveloped(marked, envelope)
+
+
+def _mark_half_pair(escape: re.Match[bytes]) -> bytes:
+    """Half a surrogate pair is no text: bad bytes in its place fail in their own event only."""
+    return b"\xff" if escape["half"] else escape[0]
+
+
 def _add_lenient(
     data: msgspec.Raw,
     message: type[Message],
@@ -155,13 +173,13 @@ def _add_lenient(
         assembly.refuse(_reason(exc), f"{message.__name__} {number} of its scope")
 
 
-def _lenient(data: msgspec.Raw | None, message: type[Message]) -> Message | None:
+def _lenient(data: msgspec.Raw, message: type[Message]) -> Message | None:
     """One message in either spelling.
 
     Raises:
         Fault: it breaks the rules.
     """
-    if data is None:
+    if not data or data == b"null":
         return None
     if len(data) > LENIENT_LIMIT_BYTES:
         raise Fault(f"is malformed, or spelled in snake_case and over {LENIENT_LIMIT_BYTES} bytes")

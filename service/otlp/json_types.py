@@ -1,4 +1,7 @@
-"""The messages of OTLP/JSON as msgspec types; null and a missing field are the same."""
+"""The messages of OTLP/JSON as msgspec types; null and a missing field are the same.
+
+`Raw` cannot be in a union: there it is empty if missing.
+"""
 
 import msgspec
 
@@ -121,8 +124,8 @@ class ResourceSpans(msgspec.Struct, rename="camel"):
 
 class Traces(msgspec.Struct, rename="camel"):
     resource_spans: list[ResourceSpans] | None = None
-    resource_logs: msgspec.Raw | None = None
-    resource_metrics: msgspec.Raw | None = None
+    resource_logs: msgspec.Raw = msgspec.Raw()
+    resource_metrics: msgspec.Raw = msgspec.Raw()
 
 
 class ScopeLogs(msgspec.Struct, rename="camel"):
@@ -139,8 +142,8 @@ class ResourceLogs(msgspec.Struct, rename="camel"):
 
 class Logs(msgspec.Struct, rename="camel"):
     resource_logs: list[ResourceLogs] | None = None
-    resource_spans: msgspec.Raw | None = None
-    resource_metrics: msgspec.Raw | None = None
+    resource_spans: msgspec.Raw = msgspec.Raw()
+    resource_metrics: msgspec.Raw = msgspec.Raw()
 
 
 Raws = list[msgspec.Raw] | None
@@ -149,7 +152,7 @@ Raws = list[msgspec.Raw] | None
 class RawScope(msgspec.Struct):
     """ScopeSpans or ScopeLogs under either spelling, events left as bytes."""
 
-    scope: msgspec.Raw | None = None
+    scope: msgspec.Raw = msgspec.Raw()
     spans: Raws = None
     logRecords: Raws = None
     log_records: Raws = None
@@ -163,7 +166,7 @@ class RawScope(msgspec.Struct):
 class RawResource(msgspec.Struct):
     """ResourceSpans or ResourceLogs under either spelling."""
 
-    resource: msgspec.Raw | None = None
+    resource: msgspec.Raw = msgspec.Raw()
     scopeSpans: list[RawScope] | None = None
     scope_spans: list[RawScope] | None = None
     scopeLogs: list[RawScope] | None = None

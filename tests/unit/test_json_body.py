@@ -1,0 +1,254 @@
+"""OTLP/JSON: the same rows as protobuf, lenient where the rules are, strict where they are not."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from events import codec
+from events.errors import BadInput, Rejected
+from service.otlp.decoded import Decoded, WrongSignal
+from service.otlp.json_body import decode_logs_json, decode_traces_json
+from service.otlp.limits import Limits
+from service.otlp.protobuf import decode_logs, decode_traces
+from tests import otlp
+
+LIMITS = Limits(max_string_bytes=300, max_attributes=4, max_span_events=1, max_links=1)
+SPAN = {
+    "traceId": otlp.TRACE_ID.hex(), "spanId": otlp.SPAN_ID.hex(), "name": "charge",
+    "startTimeUnixNano": str(otlp.START_NS),
+}  # fmt: skip
+
+
+def _body(*spans: Any) -> bytes:
+    return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": list(spans)}]}]}).encode()
+
+
+def _decode(*spans: Any) -> Decoded:
+    decoded = decode_traces_json(_body(*spans), LIMITS)
+    assert decoded.accepted + decoded.refused == len(spans)
+    return decoded
+
+
+def _events(decoded: Decoded) -> list[Any]:
+    return [codec.decode_event(row) for group in decoded.groups for row in group.rows]
+
+
+def _value(value: Any) -> Any:
+    (event,) = _events(_decode(SPAN | {"attributes": [{"key": "k", "value": value}]}))
+    return event.attributes["k"]
+
+
+def _snake(value: Any) -> Any:
+    """`value` with field names in snake_case."""
+    if isinstance(value, list):
+        return [_snake(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        "".join(f"_{c.lower()}" if c.isupper() else c for c in key): _snake(item)
+        for key, item in value.items()
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(otlp.spans, max_size=3))
+def test_spans_in_json_give_the_rows_of_protobuf(spans: list[Any]) -> None:
+    """The encoding leaves no trace in a group, so a resend in the other one is a duplicate."""
+    request = otlp.traces(*spans)
+    expected = decode_traces(request.SerializeToString(), LIMITS)
+    body = otlp.to_json(request)
+    for text in (body, json.dumps(_snake(json.loads(body))).encode()):
+        found = decode_traces_json(text, LIMITS)
+        assert [(g.context, g.rows) for g in found.groups] == [
+            (g.context, g.rows) for g in expected.groups
+        ]
+        assert (found.accepted, found.refused) == (len(spans), 0)
+        assert found.cut == expected.cut
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(otlp.log_records, max_size=3))
+def test_log_records_in_json_give_the_rows_of_protobuf(records: list[Any]) -> None:
+    """The same for log records, whose bodies may be any value."""
+    request = otlp.logs(*records)
+    expected = decode_logs(request.SerializeToString(), LIMITS)
+    body = otlp.to_json(request)
+    for text in (body, json.dumps(_snake(json.loads(body))).encode()):
+        assert decode_logs_json(text, LIMITS).groups == expected.groups
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"stringValue": ""}, ""),
+        ({"intValue": "-5"}, -5),
+        ({"intValue": 7}, 7),
+        ({"intValue": 7.0}, 7),
+        ({"int_value": "9"}, 9),
+        ({"boolValue": False}, False),
+        ({"doubleValue": 3}, 3.0),
+        ({"doubleValue": "Infinity"}, float("inf")),
+        ({"doubleValue": "-Infinity"}, float("-inf")),
+        ({"doubleValue": "1.5"}, 1.5),
+        ({"bytesValue": "AP8="}, b"\x00\xff"),
+        ({"bytesValue": "_-8"}, b"\xff\xef"),
+        ({"arrayValue": {}}, []),
+        ({"arrayValue": {"values": [{"intValue": 1}, {}, None]}}, [1, None, None]),
+        ({"kvlistValue": {"values": [{"key": "a", "value": None}]}}, {"a": None}),
+        ({}, None),
+        (None, None),
+        ({"unknownValue": 1}, None),
+    ],
+)
+def test_values(value: Any, expected: Any) -> None:
+    """Each kind of value in each of its spellings."""
+    found = _value(value)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+def test_not_a_number_is_kept() -> None:
+    """NaN is a string in JSON and a float in the log."""
+    assert str(_value({"doubleValue": "NaN"})) == "nan"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"traceId": "xyz"}, "trace_id is not hex"),
+        ({"traceId": "00ff"}, "trace_id has 2 bytes"),
+        ({"spanId": "AAECAwQFBgc="}, "span_id is not hex"),
+        ({"name": 5}, "name"),
+        ({"name": "\ud800"}, "not UTF-8"),
+        ({"startTimeUnixNano": "12x"}, "no whole number"),
+        ({"startTimeUnixNano": 1.5}, "no whole number"),
+        ({"startTimeUnixNano": -1}, "negative"),
+        ({"startTimeUnixNano": 2**63}, "out of range"),
+        ({"startTimeUnixNano": 10**40}, "out of range"),
+        ({"startTimeUnixNano": None}, "missing"),
+        ({"endTimeUnixNano": str(2**64)}, "out of range"),
+        ({"flags": 2**32}, "flags is out of range"),
+        ({"droppedLinksCount": "-1"}, "out of range"),
+        ({"kind": "SPAN_KIND_NONE"}, "kind"),
+        ({"events": {}}, "events"),
+        ({"status": {"code": True}}, "code"),
+        ({"attributes": [{"key": "k", "value": {"intValue": str(2**63)}}]}, "intValue"),
+        ({"attributes": [{"key": "k", "value": {"bytesValue": "%"}}]}, "base64"),
+        ({"attributes": [{"key": "k", "value": {"doubleValue": "many"}}]}, "no number"),
+        ({"attributes": [{"key": "k", "value": "v"}]}, "attributes"),
+    ],
+)
+def test_a_bad_span_is_refused_alone(change: dict[str, Any], reason: str) -> None:
+    """The reason names the field, and the other span of the request is kept."""
+    decoded = _decode(SPAN | change, SPAN)
+    assert (decoded.accepted, decoded.refused) == (1, 1)
+    assert reason in decoded.reasons[0]
+
+
+def test_a_span_of_invalid_utf8_is_refused_alone() -> None:
+    """The other spans of the body are kept."""
+    body = _body(SPAN | {"name": "@"}, SPAN).replace(b'"@"', b'"\xff"')
+    decoded = decode_traces_json(body, LIMITS)
+    assert (decoded.accepted, decoded.refused) == (1, 1)
+    assert "UTF-8" in decoded.reasons[0]
+
+
+def test_a_bad_resource_refuses_its_spans_only() -> None:
+    """Spans under another resource are kept."""
+    bad = {"attributes": [{"key": "k", "value": {"intValue": "?"}}]}
+    parts = [
+        {"resource": bad, "scopeSpans": [{"spans": [SPAN, SPAN]}]},
+        {"scopeSpans": [{"spans": [SPAN]}]},
+    ]
+    for field in ("resourceSpans", "resource_spans"):
+        decoded = decode_traces_json(json.dumps({field: parts}).encode(), LIMITS)
+        assert (decoded.accepted, decoded.refused) == (1, 2)
+
+
+def test_enums_may_be_names() -> None:
+    """Names and numbers of kinds, codes and severities mean the same."""
+    named = SPAN | {"kind": "SPAN_KIND_SERVER", "status": {"code": "STATUS_CODE_ERROR"}}
+    numbered = SPAN | {"kind": 2, "status": {"code": 2}}
+    assert _decode(named).groups == _decode(numbered).groups
+
+
+def test_unknown_fields_and_nulls_are_ignored() -> None:
+    """A newer sender's fields do no harm, and null is an absent field."""
+    odd = SPAN | {"future": {"deep": [1]}, "links": None, "status": None, "parentSpanId": None}
+    assert _decode(odd).groups == _decode(SPAN).groups
+
+
+def test_hex_ids_may_be_of_either_case() -> None:
+    """The OTLP rules take both."""
+    assert _decode(SPAN | {"traceId": SPAN["traceId"].upper()}).groups == _decode(SPAN).groups
+
+
+def test_what_a_protobuf_library_writes_is_understood() -> None:
+    """Names of enums, strings for 64-bit integers; only ids differ from the OTLP rules."""
+    request = otlp.traces(otlp.make_span(kind=3, attributes={"n": 5}, flags=1))
+    message = MessageToDict(request)
+    span = message["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    span |= {"traceId": SPAN["traceId"], "spanId": SPAN["spanId"]}
+    found = decode_traces_json(json.dumps(message).encode(), LIMITS)
+    assert found.groups == decode_traces(request.SerializeToString(), LIMITS).groups
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"null", b"5", b'"x"', b"{", b'{"resourceSpans": 5}', b"\xff\xfe{}", b"\x0a\x00",
+     b'{"resourceSpans":' + b"[" * 100_000, b'{"resourceSpans":[{"scopeSpans":[{"spans":['
+     + b'{"x":' * 50_000],
+)  # fmt: skip
+@pytest.mark.parametrize("decode", [decode_traces_json, decode_logs_json])
+def test_what_is_no_otlp_is_refused(
+    body: bytes, decode: Callable[[bytes, Limits], Decoded]
+) -> None:
+    """A body of another shape, torn or nested without end, is refused with a sentence."""
+    with pytest.raises(BadInput):
+        decode(body, LIMITS) if decode is decode_traces_json or b"Spans" not in body else decode(
+            body.replace(b"Spans", b"Logs").replace(b"spans", b"logRecords"), LIMITS
+        )
+
+
+def test_another_signal_is_recognised() -> None:
+    """Logs on the traces path and traces on the logs path are told apart by their names."""
+    with pytest.raises(WrongSignal):
+        decode_traces_json(b'{"resourceLogs": []}', LIMITS)
+    with pytest.raises(WrongSignal):
+        decode_logs_json(b'{"resourceSpans": []}', LIMITS)
+    assert decode_traces_json(b"{}", LIMITS).accepted == 0
+
+
+def test_deep_values_are_cut() -> None:
+    """Nesting is bounded, and the span says that it was cut."""
+    value: Any = {"intValue": 1}
+    for _ in range(40):
+        value = {"arrayValue": {"values": [value]}}
+    decoded = _decode(SPAN | {"attributes": [{"key": "k", "value": value}]})
+    assert decoded.cut == {"depth": 1}
+    assert _events(decoded)[0].cut == ("depth",)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(otlp.spans, min_size=1, max_size=2), st.data())
+def test_torn_and_altered_json_never_harms(spans: list[Any], data: Any) -> None:
+    """Whatever the bytes, the answer is a decoded request or a rejection."""
+    body = bytearray(otlp.to_json(otlp.traces(*spans)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(body) - 1))
+        body[at : at + data.draw(st.integers(0, 3))] = data.draw(
+            st.sampled_from(
+                [b'"', b"{", b"null", b"-1", b"1e999", b"\xff", b"[]", b"\\ud800", b"_"]
+            )
+        )
+    for decode in (decode_traces_json, decode_logs_json):
+        try:
+            decoded = decode(bytes(body), LIMITS)
+        except Rejected:
+            continue
+        assert decoded.accepted == len(_events(decoded))
