@@ -101,7 +101,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
         raise LogDamaged(f"{FILE} has schema {seen}; this release knows {len(scripts)}: upgrade")
     for number, script in enumerate(scripts[seen:], seen + 1):
         connection.executescript(
-            f"BEGIN IMMEDIATE;\n{script.read_text("utf-8")}\nPRAGMA user_version = {number};"
+            f"BEGIN IMMEDIATE;\n{script.read_text('utf-8')}\nPRAGMA user_version = {number};"
         )
         if number == 1:
             _identify(connection)
