@@ -1,71 +1,90 @@
-"""The projector: folds the log into views, and watches for attempts whose worker is gone."""
+"""The projector: the only writer of the views. The watcher of heartbeats lives beside it."""
 
+import contextlib
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
+from typing import Any, Final
 
-from events.log.port import Door
+from events.errors import SpanledgerError
+from events.log.port import Door, LogReader
 from events.log.reader import open_reader
 from events.log.socket import DoorClient
+from projections.assembly import make_folds
 from projections.daemon import Projector
+from projections.port import Fold
 from service.control import socket_path
-from service.projector import Operations, build_projector
+from service.projector import Operations
 from service.roles import Place
 from service.settings import Settings
+from service.telemetry import traced_fold
 from service.watcher import Watcher
+
+_CATCH_UP_S: Final = 2.0
+_CLOSE_S: Final = 1.0
 
 
 class ProjectorRole:
-    """Runs a Projector and a Watcher, in a thread each."""
+    """Runs a Projector and a Watcher in a thread each."""
 
     locks = ("projector",)
 
     def __init__(self, settings: Settings, place: Place) -> None:
-        self._settings = settings
         self._fail = place.fail
+        self._data = settings.data
         self._stop = threading.Event()
-        self._projector = build_projector(settings.data, settings.rollback_s)
-        self._watcher = self._make_watcher()
-        self._threads: list[threading.Thread] = []
-
-    def _make_watcher(self) -> Watcher:
-        data = self._settings.data
-
-        def open_door() -> Door:
-            return DoorClient(socket_path(data, "door"))
-
-        return Watcher(
-            data,
-            lambda: open_reader(data),
-            open_door,
-            heartbeat_interval_s=self._settings.heartbeat_interval_s,
+        self._projector = Projector(
+            settings.data, self._open_log, _make_folds, rollback_s=settings.rollback_s
         )
+        self._watcher = Watcher(
+            settings.data, self._open_log, self._open_door,
+            heartbeat_interval_s=settings.heartbeat_interval_s,
+        )  # fmt: skip
+        self._threads = [
+            threading.Thread(target=self._run, args=(part.run,), name=name, daemon=True)
+            for name, part in (("projector", self._projector), ("watcher", self._watcher))
+        ]
 
-    def start(self) -> dict[str, str]:
-        for part in (self._projector, self._watcher):
-            thread = threading.Thread(
-                target=self._run, args=(part,), name=type(part).__name__.lower(), daemon=True
-            )
-            thread.start()
-            self._threads.append(thread)
-        return {}
+    def _open_log(self) -> LogReader:
+        return open_reader(self._data)
 
-    def _run(self, part: Projector | Watcher) -> None:
+    def _open_door(self) -> Door:
+        return DoorClient(socket_path(self._data, "door"))
+
+    def _run(self, part: Callable[[threading.Event], None]) -> None:
         try:
-            part.run(self._stop)
+            part(self._stop)
         except Exception as exc:
             self._fail(exc)
+
+    def start(self) -> dict[str, str]:
+        for thread in self._threads:
+            thread.start()
+        return {}
 
     def handlers(self) -> Mapping[str, Callable[..., Any]]:
         return Operations(self._projector).handlers()
 
     def drain(self, deadline_s: float) -> None:
+        """Catch up a little with what was stored last, so that a new start finds less to do."""
+        ends_s = time.monotonic() + deadline_s
+        with contextlib.suppress(SpanledgerError):  # what is missing is folded at the next start
+            with closing(self._open_log()) as reader:
+                head = reader.head().position
+            patience_s = max(min(_CATCH_UP_S, deadline_s - _CLOSE_S), 0.0)
+            self._projector.wait(head, timeout_s=patience_s)
         self._stop.set()
         for thread in self._threads:
-            thread.join(deadline_s)
+            thread.join(max(ends_s - time.monotonic(), 0.1))
 
     def close(self) -> None:
         self._stop.set()
+        self._projector.close()
+
+
+def _make_folds(names: Collection[str] | None) -> Sequence[Fold]:
+    return [traced_fold(fold) for fold in make_folds(names)]
 
 
 def build(settings: Settings, place: Place) -> ProjectorRole:

@@ -53,7 +53,8 @@ class ReceiverRole:
                     raise
 
     def handlers(self) -> Mapping[str, Callable[..., Any]]:
-        return self._writer.handlers() if self._writer else {}
+        own = self._receiver.handlers() if self._receiver else {}
+        return {**(self._writer.handlers() if self._writer else {}), **own}
 
     def drain(self, deadline_s: float) -> None:
         deadline = time.monotonic() + deadline_s
