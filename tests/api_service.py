@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from events.errors import Unavailable
 from service.api.server import ApiServer
 from service.settings import Settings
 from service.tokens import TokenStore
@@ -16,9 +17,14 @@ def everyone_answers(role: str) -> None:
     """A probe of roles that finds all of them well."""
 
 
+def nobody_answers(role: str) -> None:
+    """A probe of roles that finds none."""
+    raise Unavailable(f"no {role} runs")
+
+
 @contextmanager
 def serving(
-    data: Path, *, probe: Callable[[str], None] | None = everyone_answers, **settings: Any
+    data: Path, *, probe: Callable[[str], None] = everyone_answers, **settings: Any
 ) -> Iterator[httpx.Client]:
     """A client of the API on `data`; the server ends with the block."""
     server = ApiServer(

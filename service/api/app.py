@@ -42,13 +42,11 @@ class Application(Litestar):
         await super().__call__(scope, receive, counted)
 
 
-def create_app(
-    settings: Settings, tokens: TokenStore, *, probe: Probe | None = None
-) -> Application:
+def create_app(settings: Settings, tokens: TokenStore, *, probe: Probe) -> Application:
     """The application on a data folder.
 
     Args:
-        probe: see `System`; asks the roles' control sockets if None.
+        probe: see `System`.
     """
     queries = Queries(settings.data, budget_s=settings.query_budget_s)
     feed = Feed(queries.log)
@@ -67,7 +65,7 @@ def create_app(
     app = Application(
         route_handlers=[
             *Answers(queries, tokens).routes(),
-            *System(queries, tokens, settings.data, probe).routes(),
+            *System(queries, tokens, probe).routes(),
             Events(queries.log, feed, tokens).route(),
         ],
         exception_handlers=HANDLERS,

@@ -118,7 +118,7 @@ def _system_paths(head: dict[str, Any]) -> dict[str, Any]:
         "required": ["status"],
     }
     text = {"type": "string"}
-    open_ = {"security": [{}]}
+    open_: dict[str, Any] = {"security": [{}]}
     json = "application/json"
     events = _simple(
         EVENTS_PATH,

@@ -24,9 +24,7 @@ _log = logging.getLogger(__name__)
 class ApiServer:
     """Serves the API from `start` to `close`."""
 
-    def __init__(
-        self, settings: Settings, tokens: TokenStore, *, probe: Probe | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, tokens: TokenStore, *, probe: Probe) -> None:
         self._settings = settings
         self._app: Application = create_app(settings, tokens, probe=probe)
         self._server: uvicorn.Server | None = None

@@ -2,8 +2,6 @@
 
 import os
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import anyio
@@ -15,7 +13,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from events.errors import SpanledgerError, Unavailable
-from service import control
 from service.api import openapi
 from service.api.answers import PREFIX
 from service.api.asking import parameters, tenant_of
@@ -25,7 +22,6 @@ from service.query.queries import Queries
 from service.tokens import Forbidden, TokenStore, Unauthenticated
 
 ROLES: Final = ("receiver", "writer", "projector")
-_PING_S: Final = 2.0
 _PAGE_HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -35,28 +31,17 @@ _PAGE_HEADERS: Final = {
 Probe = Callable[[str], None]
 
 
-def ping(data: Path, role: str) -> None:
-    """Ask a role of the service on `data` for a sign of life.
-
-    Raises:
-        SpanledgerError: it gives none.
-    """
-    control.call(data, role, "ping", timeout_s=_PING_S)
-
-
 class System:
     """Serves what is not about tasks.
 
     Args:
-        probe: raises if the role that it is given does not answer.
+        probe: raises a SpanledgerError if the role that it is given does not answer.
     """
 
-    def __init__(
-        self, queries: Queries, tokens: TokenStore, data: Path, probe: Probe | None = None
-    ) -> None:
+    def __init__(self, queries: Queries, tokens: TokenStore, probe: Probe) -> None:
         self._queries = queries
         self._tokens = tokens
-        self._probe = probe or partial(ping, data)
+        self._probe = probe
         self._document = openapi.document()
         pages = jinja2.Environment(
             loader=jinja2.PackageLoader("service.api"), autoescape=True, trim_blocks=True,
@@ -163,5 +148,5 @@ def _metrics_text() -> bytes:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)

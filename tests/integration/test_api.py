@@ -12,7 +12,7 @@ import pytest
 
 from events import names
 from events.log.door import GroupDoor
-from tests.api_service import pages, serving
+from tests.api_service import nobody_answers, pages, serving
 from tests.events import BASE_NS, SECOND_NS, make_batch, make_exception, make_log, make_span
 from tests.events import trace_id as trace_of
 from tests.views import make_folder
@@ -323,7 +323,7 @@ def test_health_and_metrics(tmp_path: Path, client: httpx.Client) -> None:
     """Live always; ready when all roles answer and views are there; metrics in one text."""
     assert client.get("/api/v1/health/ready").json()["status"] == "ready"
     assert "spanledger_requests_total" in client.get("/metrics").text
-    with serving(tmp_path, probe=None) as other:
+    with serving(tmp_path, probe=nobody_answers) as other:
         assert other.get("/api/v1/health/live").status_code == 200
         answer = other.get("/api/v1/health/ready")
         assert answer.status_code == 503

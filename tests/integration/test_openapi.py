@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from service.api.app import create_app
 from service.settings import Settings
 from service.tokens import TokenStore
-from tests.api_service import serving
+from tests.api_service import everyone_answers, serving
 from tests.events import make_batch, make_exception, make_span, trace_id
 from tests.views import make_folder
 
@@ -40,7 +40,8 @@ def test_the_document_is_valid(document: dict[str, Any]) -> None:
 
 def test_every_route_is_described(document: dict[str, Any], tmp_path: Path) -> None:
     """All paths of the application but the pages for people are in the document."""
-    app = create_app(Settings(data=tmp_path), TokenStore(tmp_path / "tokens.json"))
+    tokens = TokenStore(tmp_path / "tokens.json")
+    app = create_app(Settings(data=tmp_path), tokens, probe=everyone_answers)
     routes = {route.path_format for route in app.routes}
     assert routes - {"/", "/docs", "/openapi.json"} == set(document["paths"])
 

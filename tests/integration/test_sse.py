@@ -18,6 +18,7 @@ from service.api.feed import MOST_STREAMS
 from service.api.server import ApiServer
 from service.settings import Settings
 from service.tokens import TokenStore
+from tests.api_service import everyone_answers
 from tests.events import make_batch, make_log, make_span, trace_id
 
 QUICK = "heartbeat_s=0.2"
@@ -37,7 +38,7 @@ def server(tmp_path: Path, door: GroupDoor) -> Iterator[tuple[ApiServer, str]]:
     """The API on that log."""
     server = ApiServer(
         Settings(data=tmp_path, api_port=0, drain_s=5.0), TokenStore(tmp_path / "tokens.json"),
-        probe=lambda role: None,
+        probe=everyone_answers,
     )  # fmt: skip
     yield server, f"http://{server.start()}/api/v1/events"
     server.close()
