@@ -16,6 +16,7 @@ from service.forward.forwarder import Forwarder
 from service.forward.operations import Operations
 from service.forward.target import resolve
 from service.settings import ForwardTarget
+from tests.certificates import make_certificate
 from tests.events import make_batch, make_context, make_log, make_span
 from tests.peers.sink import (
     BAD,
@@ -38,7 +39,7 @@ class Running:
     def __init__(
         self, data: Path, log: MemoryLog, sink: Sink, transport: str = "grpc", **setting: Any
     ) -> None:
-        url = f"otlp+{transport}://{getattr(sink, transport)}"
+        url = f"otlp+{transport}://{getattr(sink, transport.removesuffix('s'))}"
         values = {"start": "beginning", "name": "sink"} | setting
         self.forwarder = Forwarder(
             data, [resolve(ForwardTarget(url, **values))], lambda: log, limit_bytes=20_000,
@@ -120,6 +121,22 @@ def test_tenant_and_headers_are_sent(tmp_path: Path, log: MemoryLog, transport: 
         by_tenant = {r.headers["x-scope-orgid"]: r.names() for r in sink.taken}
         assert by_tenant == {"red": ["a"], "blue": ["b"]}
         assert {r.headers["authorization"] for r in sink.taken} == {"Bearer secret"}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_both_sides_can_show_certificates(tmp_path: Path, log: MemoryLog, transport: str) -> None:
+    """A target over TLS is trusted by `ca_file` and shown our certificate; another is not."""
+    store(log, "a")
+    ours, other = make_certificate(tmp_path), make_certificate(tmp_path, "other")
+    secure = f"{transport}s"
+    files = {"cert_file": ours.certificate, "key_file": ours.key}
+    with Sink(tls=ours) as sink:
+        with running(tmp_path, log, sink, secure, ca_file=other.certificate, **files) as forward:
+            until(lambda: forward.status()["state"] == "waiting")
+            assert sink.names() == []
+        with running(tmp_path, log, sink, secure, ca_file=ours.certificate, **files) as forward:
+            until(forward.settled)
+            assert sink.names() == ["a"]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

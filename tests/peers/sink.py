@@ -1,10 +1,12 @@
 """A real OTLP receiver on loopback, over gRPC and HTTP, that answers as a test tells it to.
 
 It keeps every span and log record of the requests it took. `answer` sees each request and
-returns how to answer it; without one everything is taken.
+returns how to answer it; without one everything is taken. With `tls` both transports are
+encrypted, and clients must show that same certificate.
 """
 
 import gzip
+import ssl
 import threading
 from collections.abc import Callable
 from concurrent import futures
@@ -18,6 +20,8 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+from tests.certificates import Certificate
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Sink:
     taken: list[Received] = field(default_factory=list)
     grpc: str = ""
     http: str = ""
+    tls: Certificate | None = None
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -86,12 +91,19 @@ class Sink:
         self._grpc = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server(_Traces(self), self._grpc)
         logs_service_pb2_grpc.add_LogsServiceServicer_to_server(_Logs(self), self._grpc)
-        port = self._grpc.add_insecure_port(self.grpc or "127.0.0.1:0")
+        port = self._add_port(self.grpc or "127.0.0.1:0")
         self._grpc.start()
         self.grpc = self.grpc or f"127.0.0.1:{port}"
         address = ("127.0.0.1", int(self.http.rpartition(":")[2] or 0))
         self._http = ThreadingHTTPServer(address, type("Handler", (_Handler,), {"sink": self}))
         self._http.daemon_threads = True
+        if self.tls:
+            context = ssl.create_default_context(
+                ssl.Purpose.CLIENT_AUTH, cafile=self.tls.certificate
+            )
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_cert_chain(self.tls.certificate, self.tls.key)
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
         self.http = f"127.0.0.1:{self._http.server_port}"
         threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
         return self
@@ -105,6 +117,15 @@ class Sink:
         self._grpc.stop(None).wait()
         self._http.shutdown()
         self._http.server_close()
+
+    def _add_port(self, address: str) -> int:
+        if self.tls is None:
+            return self._grpc.add_insecure_port(address)
+        certificate = self.tls.certificate.read_bytes()
+        credentials = grpc.ssl_server_credentials(
+            [(self.tls.key.read_bytes(), certificate)], certificate, require_client_auth=True
+        )
+        return self._grpc.add_secure_port(address, credentials)
 
     def names(self) -> list[str]:
         """The names of everything taken, in order of arrival."""
