@@ -72,7 +72,7 @@ class Generations:
         """A number never used before."""
         record = self.data / NUMBER_FILE
         try:
-            last = int(record.read_text())
+            last = int(record.read_text("utf-8"))
         except (FileNotFoundError, ValueError):
             last = 0
         number = max([last, *self.numbers()]) + 1
