@@ -35,7 +35,9 @@ NUMBERS = st.sampled_from([None, None, 1, 2, 3])
 TRACES = st.integers(1, 3).map(trace_id)
 SPANS = st.integers(1, 5).map(span_id)
 TIMES = st.integers(0, 4_000).map(lambda n: BASE_NS + n * SECOND_NS)
-RESULTS = st.sampled_from([None, None, "success", "failure", "timeout", "cancelled", "skip", "lost"])
+RESULTS = st.sampled_from(
+    [None, None, "success", "failure", "timeout", "cancelled", "skip", "lost"]
+)
 
 
 @st.composite
@@ -162,9 +164,7 @@ def fold_in_pages(log: MemoryLog, seed: int, *, again: bool, forget: bool) -> sq
     return connection
 
 
-ordinary = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+ordinary = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("partitions", [1, 4])
