@@ -44,11 +44,15 @@ def write_json(document: Any) -> None:
 
 
 def write_csv(records: Sequence[Mapping[str, Any]]) -> None:
-    """The records as CSV: every field of any of them, nested ones dotted, lists as JSON."""
+    """The records as CSV: every field of any of them, nested ones dotted, lists as JSON.
+
+    A field that is a record in one row and absent in another has only its dotted columns.
+    """
     rows = [dict(_flattened(record)) for record in records]
-    fields = list(dict.fromkeys(field for row in rows for field in row))
+    known = dict.fromkeys(field for row in rows for field in row)
+    fields = [name for name in known if not any(o.startswith(f"{name}.") for o in known)]
     text = io.StringIO()
-    writer = csv.DictWriter(text, fields, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, fields, extrasaction="ignore", lineterminator="\n")
     if fields:
         writer.writeheader()
     writer.writerows(rows)
@@ -101,7 +105,7 @@ def _watch(ask: Callable[[], Document], form: Form, draw: Drawing) -> None:
                 _write_once(ask(), form, draw)
                 sys.stdout.flush()
                 time.sleep(form.every)
-        with Live(console=out, auto_refresh=False, vertical_overflow="ellipsis") as live:
+        with Live(console=out, auto_refresh=False, screen=True) as live:
             shown: RenderableType = Text("")
             while True:
                 try:
@@ -119,7 +123,7 @@ def _flattened(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, A
     for name, value in record.items():
         if isinstance(value, Mapping):
             fields += _flattened(value, f"{prefix}{name}.")
-        elif isinstance(value, list | tuple):
+        elif isinstance(value, bool | list | tuple):
             fields.append((prefix + name, json.dumps(value, ensure_ascii=False)))
         else:
             fields.append((prefix + name, value))

@@ -17,6 +17,7 @@ from service.cli.answers import Document, drawing_of_list, write, write_json
 from service.cli.command import command
 from service.cli.completion import complete_projection
 from service.cli.event_lines import event_document, event_line
+from service.cli.exits import Failed
 from service.cli.folder import existing_folder
 from service.cli.options import FILTERS, Data, Form, Json
 from service.cli.projector import ask_projector
@@ -111,21 +112,56 @@ def requeue(
 
         spanledger deadletters requeue --all
     """
-    _settle("requeue", ids, every, data, as_json)
+    folder = existing_folder(data)
+    chosen = _chosen(folder, ids, every)
+    answers = [ask_projector(folder, "requeue", id=each) for each in chosen]
+    failed = [letter for answer in answers for letter in answer["failed"]]
+    _tell(answers, f"queued again, {len(failed)} failed again", as_json)
+    if failed:
+        raise Failed("; ".join(f"{letter['id']}: {letter['error']}" for letter in failed))
 
 
 @app.command()
 @command
 def discard(
-    ids: Ids = None, every: Every = False, data: Data = None, as_json: Json = False
+    ids: Ids = None,
+    every: Every = False,
+    projection: Annotated[
+        str | None,
+        typer.Option(
+            "--projection",
+            metavar="NAME",
+            help="With --position: an event that is not parked, but stopped a rebuild.",
+            autocompletion=complete_projection,
+        ),
+    ] = None,
+    position: Annotated[
+        int | None, typer.Option("--position", min=1, metavar="POSITION", help="See --projection.")
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,
 ) -> None:
-    """Give dead letters up; the log keeps the events, and rebuilds don't stop at them.
+    """Give events up; the log keeps them, and rebuilds don't stop at them.
 
     Examples:
 
         spanledger deadletters discard 3 4
+
+        spanledger deadletters discard --projection attempts --position 120017
     """
-    _settle("discard", ids, every, data, as_json)
+    folder = existing_folder(data)
+    if (projection is None) != (position is None):
+        raise BadInput("--projection and --position go together")
+    if projection is not None:
+        if ids or every:
+            raise BadInput("give ids, --all, or --projection and --position")
+        answer = ask_projector(
+            folder, "discard_event", projection=projection, position=str(position)
+        )
+        _tell([answer], "given up", as_json)
+        return
+    chosen = _chosen(folder, ids, every)
+    _tell([ask_projector(folder, "discard", id=each) for each in chosen], "given up", as_json)
 
 
 def letters(
@@ -152,13 +188,15 @@ def letter_document(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _settle(op: str, ids: list[int] | None, every: bool, data: Path | None, as_json: bool) -> None:
+def _chosen(data: Path, ids: list[int] | None, every: bool) -> list[int]:
     if bool(ids) == every:
         raise BadInput("name the ids, or give --all")
-    folder = existing_folder(data)
-    chosen = ids or [letter.id for letter in letters(folder) if letter.state == "parked"]
-    answers = [ask_projector(folder, op, id=letter_id) for letter_id in chosen]
+    return ids or [letter.id for letter in letters(data) if letter.state == "parked"]
+
+
+def _tell(answers: list[dict[str, Any]], done: str, as_json: bool) -> None:
     if as_json:
         write_json({"items": answers})
     else:
-        typer.echo(f"{len(chosen)} {'dead letter' if len(chosen) == 1 else 'dead letters'}: {op}")
+        count = len(answers)
+        typer.echo(f"{count} {'dead letter' if count == 1 else 'dead letters'} {done}")

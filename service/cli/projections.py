@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from events.errors import BadInput, Unavailable
 from events.log.reader import open_reader
-from service.cli.answers import drawing_of_list, write, write_json
+from service.cli.answers import Document, drawing_of_list, write, write_json
 from service.cli.command import command
-from service.cli.completion import complete_projection
+from service.cli.completion import complete_projection, complete_view
 from service.cli.folder import existing_folder
 from service.cli.options import Asking, Data, Form, Json
 from service.cli.projector import ask_projector
-from service.cli.render import Column, Kind, console, pairs, plain
+from service.cli.render import Column, Kind, console, grid, pairs, plain
 from service.cli.source import open_source
 from service.cli.times import parse_moment
 
@@ -30,6 +32,23 @@ COLUMNS = (
     Column("behind", "lag_s", Kind.SECONDS, drop=1),
     Column("dead letters", "dead_letters", Kind.COUNT, drop=2),
     Column("updated", "updated_at", drop=4, narrow=20),
+)
+STATUS: Final = (
+    Column("projection", "name", narrow=17),
+    Column("state", "status"),
+    Column("version", "version", Kind.COUNT, drop=3),
+    Column("position", "position", narrow=8),
+    Column("lag", "lag_events", Kind.COUNT),
+    Column("behind", "lag_seconds", Kind.SECONDS, drop=1),
+    Column("dead letters", "dead_letters", Kind.COUNT, drop=2),
+    Column("updated", "updated", Kind.MOMENT, drop=4),
+)
+GENERATIONS: Final = (
+    Column("generation", "number", Kind.COUNT),
+    Column("active", "active", Kind.YES),
+    Column("created", "created_ns", Kind.MOMENT),
+    Column("activated", "activated_ns", Kind.MOMENT, drop=1),
+    Column("retired", "retired_ns", Kind.MOMENT, drop=2),
 )
 
 
@@ -48,6 +67,36 @@ def list_projections(asking: Asking, form: Form) -> None:
             form,
             drawing_of_list(COLUMNS, "no views yet"),
         )
+
+
+@app.command()
+@command
+def status(form: Form, data: Data = None) -> None:
+    """Show projections, the generations of the views, views of the past, and a rebuild under way.
+
+    Examples:
+
+        spanledger projections status --watch
+    """
+    folder = existing_folder(data)
+    write(lambda: ask_projector(folder, "status"), form, draw_status)
+
+
+def draw_status(document: Document) -> RenderableType:
+    """The projector's answer, projections first."""
+    out = console()
+    parts: list[RenderableType] = []
+    if document.get("failure"):
+        parts.append(Text(plain(str(document["failure"])), style="red"))
+    parts.append(grid(STATUS, document["projections"], out))
+    if document["generations"]:
+        parts += [Text(""), grid(GENERATIONS, document["generations"], out)]
+    if document.get("views"):
+        parts += [Text(""), pairs({"views of the past": ", ".join(document["views"])})]
+    if document.get("rebuild"):
+        facts = {f"rebuild {name}": plain(str(v)) for name, v in document["rebuild"].items()}
+        parts += [Text(""), pairs(facts)]
+    return Group(*parts)
 
 
 @app.command()
@@ -150,6 +199,48 @@ def cancel(data: Data = None, as_json: Json = False) -> None:
         spanledger projections cancel
     """
     _perform(data, "cancel", {}, as_json=as_json)
+
+
+@app.command()
+@command
+def pause(data: Data = None, as_json: Json = False) -> None:
+    """Apply nothing to the views until `resume`; the log goes on.
+
+    Examples:
+
+        spanledger projections pause
+    """
+    _perform(data, "pause", {}, as_json=as_json)
+
+
+@app.command()
+@command
+def resume(data: Data = None, as_json: Json = False) -> None:
+    """Go on after a pause, also after one because of too many dead letters.
+
+    Examples:
+
+        spanledger projections resume
+    """
+    _perform(data, "resume", {}, as_json=as_json)
+
+
+@app.command()
+@command
+def remove(
+    view: Annotated[
+        str, typer.Argument(metavar="VIEW", help="Its name.", autocompletion=complete_view)
+    ],
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Delete a view of the past.
+
+    Examples:
+
+        spanledger projections remove january
+    """
+    _perform(data, "remove_view", {"name": view}, as_json=as_json)
 
 
 @app.command()

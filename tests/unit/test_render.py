@@ -204,8 +204,8 @@ def test_each_error_ends_in_its_exit_code(error: SpanledgerError, code: int) -> 
 
 def test_csv_has_every_field_of_every_record(capsys: pytest.CaptureFixture[str]) -> None:
     """Nested fields are dotted, lists are JSON, gaps are empty."""
-    write_csv([{"a": 1, "b": {"c": "x,y"}}, {"a": 2, "d": ["p", "q"]}])
-    assert capsys.readouterr().out == 'a,b.c,d\n1,"x,y",\n2,,"[""p"", ""q""]"\n'
+    write_csv([{"a": 1, "b": {"c": "x,y"}}, {"a": True, "b": None, "d": ["p", "q"]}])
+    assert capsys.readouterr().out == 'a,b.c,d\n1,"x,y",\ntrue,,"[""p"", ""q""]"\n'
 
 
 def test_json_in_a_pipe_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
