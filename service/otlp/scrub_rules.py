@@ -120,15 +120,8 @@ def _luhn(number: bytes) -> bool:
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 
 
-def scrub_rules(*, uuids: bool) -> list[Rule]:
-    """The rules, the first that matches at a place wins."""
-    every = [
-        Rule(
-            EMAIL, b"@",
-            rf"[A-Za-z0-9._%+\-{_WIDE}]+@[A-Za-z0-9\-{_WIDE}]+(?:\.[A-Za-z0-9\-{_WIDE}]+)*"
-            r"\.[A-Za-z]{2,}",
-            _whole(EMAIL),
-        ),
+def _secret_rules() -> list[Rule]:
+    return [
         Rule(
             PASSWORD, b"://",
             r"\b[A-Za-z][A-Za-z0-9+.\-]*://[^\s/:@\x00]*:[^\s/?#\x00]+@", _url_password,
@@ -156,6 +149,19 @@ def scrub_rules(*, uuids: bool) -> list[Rule]:
         ),
         Rule(TOKEN, b"sk-", r"\bsk-[A-Za-z0-9_\-]{16,}", _prefixed_key),
         Rule(TOKEN, b"", _KEYED + _SECRET, _keyed),
+    ]  # fmt: skip
+
+
+def scrub_rules(*, uuids: bool) -> list[Rule]:
+    """The rules, the first that matches at a place wins."""
+    every = [
+        Rule(
+            EMAIL, b"@",
+            rf"[A-Za-z0-9._%+\-{_WIDE}]+@[A-Za-z0-9\-{_WIDE}]+(?:\.[A-Za-z0-9\-{_WIDE}]+)*"
+            r"\.[A-Za-z]{2,}",
+            _whole(EMAIL),
+        ),
+        *_secret_rules(),
         Rule(IP, b":", rf"\b{_GROUP}(?::{_GROUP}){{7}}", _ipv6),
         Rule(
             IP, b"::",
