@@ -113,8 +113,8 @@ def test_everything_that_a_span_says_of_its_attempt() -> None:
     }
     found = one(
         views([make_span(attempt=2, run="r", attributes=attributes)]),
-        "SELECT attempt.*, queue, model, planner, component, system, group_id, run.backfilled, name,"
-        " parents FROM attempt JOIN source USING (source_no)"
+        "SELECT attempt.*, queue, model, planner, component, system, group_id, name,"
+        " run.backfilled, parents FROM attempt JOIN source USING (source_no)"
         " JOIN run ON run.run_no = attempt_key >> 20 JOIN task ON task.task_no = attempt.task_no",
     )
     assert found["attempt_key"] & words.NUMBER_LIMIT == 2
