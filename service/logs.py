@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_QUIET: Final = ("httpx", "httpcore", "uvicorn.access", "grpc._cython", "asyncio")
+_QUIET: Final = ("httpx", "httpcore", "uvicorn.error", "uvicorn.access", "grpc._cython", "asyncio")
 
 
 class TextLines(logging.Formatter):
