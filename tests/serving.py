@@ -107,6 +107,30 @@ class Service:
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+def text_of(service: Service, path: str) -> str:
+    """The text that the API answers to GET `path`."""
+    with _direct.open(f"http://{service.api}{path}", timeout=10) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def open_stream(service: Service, path: str) -> Any:
+    """An answer that does not end, such as the live tail; the caller closes it."""
+    return _direct.open(f"http://{service.api}{path}", timeout=30)
+
+
+def addresses_of(role: Service, *labels: str, within_s: float = READY_S) -> list[str]:
+    """The addresses that a role run by itself prints behind `labels`, as `host:port`."""
+    deadline_s = time.monotonic() + within_s
+    while time.monotonic() < deadline_s and role.process.poll() is None:
+        lines = [line.split() for line in role.said().splitlines()]
+        found = {line[0]: line[1].rpartition("/")[2] for line in lines if len(line) > 1}
+        if all(label in found for label in labels):
+            return [found[label] for label in labels]
+        time.sleep(0.05)
+    raise NotServing(f"{labels} not printed:\n{role.said()[-6000:]}")
+
+
 def start(data: Path, *args: str, env: Mapping[str, str] | None = None) -> Service:
     """Start a service on free ports without waiting for it; the caller ends it by its pid."""
     data.mkdir(parents=True, exist_ok=True)
