@@ -3,6 +3,7 @@
 import hashlib
 import threading
 import time
+import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,11 +13,12 @@ from pathlib import Path
 import pytest
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as PbSpan
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from events import codec
@@ -25,6 +27,7 @@ from events.log.door import GroupDoor
 from events.log.port import Batch
 from events.log.reader import open_reader
 from events.schema import Span
+from service.control import call
 from service.forward.backoff import Backoff
 from service.forward.encode import Item, encode_frame, encode_span, frame_request
 from service.forward.forwarder import Forwarder
@@ -35,6 +38,7 @@ from service.otlp.protobuf import decode_traces
 from service.settings import ForwardTarget
 from tests.otlp_messages import Flat, flat, traces_of_json
 from tests.peers import Jaeger
+from tests.serving import serving
 
 pytestmark = pytest.mark.peers
 
@@ -62,19 +66,6 @@ class Ledger:
         self.door.append(
             Batch(b"".join(ids), codec.pack(content), digest, len(ids), len(content), 1, 1)
         )
-
-    def stored(self, after: int = 0) -> dict[bytes, list[Flat]]:
-        """What the log holds after a position, by trace, as Jaeger keeps it."""
-        traces: dict[bytes, list[Item]] = defaultdict(list)
-        with closing(open_reader(self.data)) as reader:
-            while (page := reader.read(0, after)).count:
-                for held in page.recorded():
-                    assert isinstance(held.event, Span)
-                    frame = encode_frame("traces", held.context)
-                    item = Item(held.position, frame, encode_span(held.event))
-                    traces[held.event.trace_id].append(item)
-                after = page.through
-        return {trace_id: as_jaeger_keeps(items) for trace_id, items in traces.items()}
 
     def settled(self) -> bool:
         (status,) = self.operations.status()
@@ -114,11 +105,37 @@ def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
+def test_a_whole_service_fills_jaeger(tmp_path: Path, jaeger: Jaeger) -> None:
+    """What the SDK and the captures send to a service stands in Jaeger as in its log."""
+    forward = f"otlp+grpc://{jaeger.grpc}?name=jaeger"
+    with serving(tmp_path, "--forward", forward) as service:
+        exporter = OTLPSpanExporter(endpoint=service.grpc, insecure=True)
+        make_spans(50, BatchSpanProcessor(exporter))
+        for capture in CAPTURES:
+            request = urllib.request.Request(
+                f"http://{service.http}/v1/traces",
+                capture.read_bytes(),
+                {"content-type": "application/x-protobuf"},
+            )
+            assert urllib.request.urlopen(request, timeout=30).status == 200
+        until(lambda: call(service.data, "forwarder", "status")[0]["lag_events"] == 0)
+        in_log = stored(service.data)
+        assert len(in_log) > 50
+        for trace_id, spans in in_log.items():
+            assert shown(jaeger, trace_id) == spans
+
+
 def sdk_spans(count: int) -> bytes:
-    """Spans as the SDK makes them: all attribute types, events, links, errors, nesting."""
     memory = InMemorySpanExporter()
+    make_spans(count, SimpleSpanProcessor(memory))
+    return encode_spans(memory.get_finished_spans()).SerializeToString()
+
+
+def make_spans(count: int, processor: SpanProcessor) -> None:
+    """Spans as the SDK makes them: all attribute types, events, links, errors, nesting."""
     provider = TracerProvider(resource=Resource({"service.name": "sdk", "pod": ["a", "b"]}))
-    provider.add_span_processor(SimpleSpanProcessor(memory))
+    provider.add_span_processor(processor)
     tracer = provider.get_tracer("tests", "1.0", "https://schemas.example/1", {"lib": True})
     for number in range(count):
         with tracer.start_as_current_span("task", kind=trace.SpanKind.CONSUMER) as parent:
@@ -131,7 +148,21 @@ def sdk_spans(count: int) -> bytes:
             child.record_exception(ValueError(f"bad order {number}"))
             child.set_status(trace.StatusCode.ERROR, "bad order")
             child.end()
-    return encode_spans(memory.get_finished_spans()).SerializeToString()
+    provider.shutdown()
+
+
+def stored(data: Path, after: int = 0) -> dict[bytes, list[Flat]]:
+    """The spans that the log holds after a position, by trace, as Jaeger keeps them."""
+    traces: dict[bytes, list[Item]] = defaultdict(list)
+    with closing(open_reader(data)) as reader:
+        while (page := reader.read(0, after)).count:
+            for held in page.recorded():
+                if isinstance(held.event, Span):
+                    frame = encode_frame("traces", held.context)
+                    item = Item(held.position, frame, encode_span(held.event))
+                    traces[held.event.trace_id].append(item)
+            after = page.through
+    return {trace_id: as_jaeger_keeps(items) for trace_id, items in traces.items()}
 
 
 def shown(jaeger: Jaeger, trace_id: bytes) -> list[Flat]:
@@ -170,7 +201,7 @@ def test_captures_stand_in_jaeger(ledger: Ledger, jaeger: Jaeger, body: Path) ->
     """What orchestrators really sent is found in Jaeger, equal field by field."""
     ledger.store(body.read_bytes())
     until(ledger.settled)
-    for trace_id, spans in ledger.stored().items():
+    for trace_id, spans in stored(ledger.data).items():
         assert shown(jaeger, trace_id) == spans
 
 
@@ -178,7 +209,7 @@ def test_an_outage_of_jaeger_loses_nothing(ledger: Ledger, jaeger: Jaeger) -> No
     """What was stored while Jaeger was down stands there soon after it is back."""
     ledger.store(sdk_spans(5))
     until(ledger.settled)
-    for trace_id, spans in ledger.stored().items():
+    for trace_id, spans in stored(ledger.data).items():
         assert shown(jaeger, trace_id) == spans
     before = ledger.door.head
     jaeger.kill()
@@ -186,5 +217,5 @@ def test_an_outage_of_jaeger_loses_nothing(ledger: Ledger, jaeger: Jaeger) -> No
     until(lambda: ledger.operations.status()[0]["state"] == "waiting")
     jaeger.start()
     until(ledger.settled)
-    for trace_id, spans in ledger.stored(after=before).items():
+    for trace_id, spans in stored(ledger.data, after=before).items():
         assert shown(jaeger, trace_id) == spans
