@@ -28,7 +28,7 @@ COLUMNS = (
     Column("duration", "duration_ns", Kind.DURATION),
     Column("error", "error.type", drop=3, narrow=16),
     Column("message", "error.message", drop=5, narrow=24),
-    Column("executor", "executor.id", drop=7),
+    Column("executor", "executor", drop=7),
     Column("queue", "queue", drop=8),
     Column("trace", "trace_id", drop=4, narrow=32),
     Column("started", "started_ns", Kind.MOMENT, drop=1),

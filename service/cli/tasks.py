@@ -24,7 +24,7 @@ COLUMNS = (
     Column("attempts", "attempts", Kind.COUNT, drop=2),
     Column("retries", "retries", Kind.COUNT, drop=3),
     Column("execution", "total_execution_ns", Kind.DURATION, drop=1),
-    Column("executor", "executor.id", drop=7),
+    Column("executor", "executor", drop=7),
     Column("last error", "error.type", drop=6),
     Column("last", "last_started_ns", Kind.MOMENT, drop=1),
 )

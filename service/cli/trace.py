@@ -25,7 +25,7 @@ COLUMNS = (
     Column("duration", "duration_ns", Kind.DURATION),
     Column("error", "error.type", drop=1),
     Column("message", "error.message", drop=3, narrow=16),
-    Column("executor", "executor.id", drop=4),
+    Column("executor", "executor", drop=4),
     Column("started", "started_ns", Kind.MOMENT, drop=2),
 )
 _TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")

@@ -11,7 +11,7 @@ from service.query.asked import Asked, is_filtered
 from service.query.errors import BadQuestion
 from service.query.listing import Strand, lookup
 from service.query.questions import AttemptsQuestion
-from service.query.records import Attempt, Executor, Failure, Page
+from service.query.records import Attempt, Failure, Page
 from service.query.times import rfc3339, seconds
 
 SQL = load_queries("service.query", "attempts.sql")
@@ -87,7 +87,11 @@ def fields(tenant: str, row: tuple[Any, ...]) -> dict[str, Any]:
         "duration_s": seconds(duration_ns),
         "progress": progress,
         "queue": queue,
-        "executor": Executor(executor, tool, model, planner, host),
+        "executor": executor,
+        "tool": tool,
+        "model": model,
+        "planner": planner,
+        "host": host,
         "component": component,
         "error": failure(error_type, error_message, stack_hash, fingerprint),
         "trace_id": trace_id.hex() or None,

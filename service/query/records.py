@@ -32,14 +32,16 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     ] = True
 
 
-class Executor(msgspec.Struct, frozen=True):
+class RanBy(msgspec.Struct, frozen=True, kw_only=True):
     """What ran an attempt."""
 
-    id: str | None = None
-    tool: str | None = None
-    model: str | None = None
-    planner: str | None = None
-    host: str | None = None
+    executor: Annotated[
+        str, Meta(description="The most exact that is known: id, tool, model, instance or host")
+    ] | None
+    tool: str | None
+    model: str | None
+    planner: str | None
+    host: str | None
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -53,7 +55,7 @@ class Failure(msgspec.Struct, frozen=True):
     ) = None
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class Attempt(RanBy, frozen=True, kw_only=True):
     """One try of a task."""
 
     attempt_id: Hex
@@ -75,7 +77,6 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     )
     duration_s: float | None
     queue: str | None
-    executor: Executor
     component: Annotated[str, Meta(description="Service name of the sender")] | None
     error: Failure | None
     trace_id: Hex | None
@@ -92,8 +93,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     retrieval_sources: list[str] = []
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One logical execution of a task, with all its attempts."""
+class Run(RanBy, frozen=True, kw_only=True):
+    """One logical execution of a task; what ran it is that of its newest attempt."""
 
     run_id: str
     task_id: str
@@ -119,7 +120,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     idle_s: float | None
     overlap_ns: Annotated[int, Meta(description="Execution beyond the wall clock")]
     progress: Annotated[float, Meta(description="Share done, as last told")] | None
-    executor: Annotated[Executor, Meta(description="Of the newest attempt")]
     component: str | None
     error: Annotated[Failure, Meta(description="Of the newest attempt that failed")] | None
     backfilled: bool
@@ -128,8 +128,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     causes: list[str]
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A unit of work known by its id, with the state of its latest run."""
+class Task(RanBy, frozen=True, kw_only=True):
+    """A unit of work known by its id, with the state of its latest run and newest attempt."""
 
     task_id: str
     name: str | None
@@ -151,7 +151,6 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     updated_ns: Ns
     last_run_id: str
     last_run_status: str | None
-    executor: Annotated[Executor, Meta(description="Of the newest attempt of the latest run")]
     component: str | None
     error: Annotated[Failure, Meta(description="Newest failure of the latest run")] | None
 

@@ -14,7 +14,7 @@ from service.query.attempts import failure
 from service.query.errors import NotFound
 from service.query.listing import Key, Rows, Strand, lookup
 from service.query.questions import Question, RunsQuestion, TaskRunsQuestion, TasksQuestion
-from service.query.records import Executor, Page, Run, Task
+from service.query.records import Page, Run, Task
 from service.query.times import rfc3339, seconds
 
 SQL = load_queries("service.query", "runs.sql")
@@ -125,7 +125,11 @@ def run(row: tuple[Any, ...]) -> Run:
         idle_s=seconds(idle_ns),
         overlap_ns=overlap_ns,
         progress=progress,
-        executor=Executor(executor, tool, model, planner, host),
+        executor=executor,
+        tool=tool,
+        model=model,
+        planner=planner,
+        host=host,
         component=component,
         error=failure(error_type, error_message, stack_hash, fingerprint),
         backfilled=bool(backfilled),
@@ -163,7 +167,11 @@ def _task(row: tuple[Any, ...]) -> Task:
         updated_ns=updated_ns,
         last_run_id=run_id,
         last_run_status=None if run_status is None else words.STATUS_WORDS[run_status],
-        executor=Executor(executor, tool, model, planner, host),
+        executor=executor,
+        tool=tool,
+        model=model,
+        planner=planner,
+        host=host,
         component=component,
         error=failure(error_type, error_message, stack_hash, fingerprint),
     )
