@@ -3,8 +3,9 @@
 Several decoding threads of one process were measured to be slower than one. Requests wait in a
 queue bounded in bytes; the thread takes what waits, decodes each on its own, builds one batch a
 signal and hands it to the door without waiting for its commit. A request's answer resolves after
-the commit, in the door's thread. At most `_HANDED_OVER` batches are at the door, so that requests
-gather into larger groups while the disk is busy.
+the commit, in the door's thread. While a batch is at the door, small requests gather, so that
+they share the cost of the next commit; large ones are decoded meanwhile, at most `_HANDED_OVER`
+batches ahead.
 """
 
 import logging
@@ -28,6 +29,7 @@ from service.otlp.request import Encoding, Outcome, Request, Signal
 from service.otlp.scrub import Scrubber
 
 GROUP_BYTES: Final = 1_500_000
+_GATHER_BYTES: Final = 64 << 10
 _HANDED_OVER: Final = 2
 _DECODERS: Final[dict[tuple[Signal, Encoding], Callable[[bytes, Limits], Decoded]]] = {
     (Signal.TRACES, Encoding.PROTOBUF): decode_traces,
@@ -57,7 +59,7 @@ class Pipeline:
         self._bytes = 0
         self._closing = False
         self._changed = threading.Condition(threading.Lock())
-        self._handing = threading.Semaphore(_HANDED_OVER)
+        self._handed = 0  # batches at the door
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
         self._thread.start()
 
@@ -98,7 +100,9 @@ class Pipeline:
     def _take(self) -> list[Request]:
         """The next group, at least one request; empty at the end."""
         with self._changed:
-            while not self._waiting and not self._closing:
+            while not (self._waiting or self._closing) or (
+                self._handed and 0 < self._bytes < _GATHER_BYTES
+            ):
                 self._changed.wait()
             group: list[Request] = []
             size = 0
@@ -146,16 +150,14 @@ class Pipeline:
                 self._hand_over_each(signal, parts)
             return
         assert batch is not None
-        self._handing.acquire()
+        with self._changed:
+            self._changed.wait_for(lambda: self._handed < _HANDED_OVER)
+            self._handed += 1
         try:
             appending = self._door.append_async(batch)
-        except BaseException as exc:
-            self._handing.release()
-            if not isinstance(exc, SpanledgerError):
-                raise
-            for request, _ in parts:
-                _fail(request, exc)
-            return
+        except Exception as exc:
+            appending = Future()
+            appending.set_exception(exc)
         appending.add_done_callback(lambda done: self._committed(signal, parts, done))
 
     def _hand_over_each(self, signal: Signal, parts: list[_Part]) -> None:
@@ -165,7 +167,9 @@ class Pipeline:
                 self._hand_over(signal, [part], alone=True)
 
     def _committed(self, signal: Signal, parts: list[_Part], appending: "Future[Appended]") -> None:
-        self._handing.release()
+        with self._changed:
+            self._handed -= 1
+            self._changed.notify_all()
         error = appending.exception()
         if error is not None:
             for request, _ in parts:
@@ -187,11 +191,10 @@ class Pipeline:
             self._changed.notify_all()
         self._thread.join(deadline_s)
         done = not self._thread.is_alive()
-        for _ in range(_HANDED_OVER):
-            done = self._handing.acquire(timeout=max(ends_s - time.monotonic(), 0)) and done
+        with self._changed:
+            left_s = max(ends_s - time.monotonic(), 0)
+            done = self._changed.wait_for(lambda: not self._handed, left_s) and done
         self._give_back(Closing("the service stopped before this was stored; send it again"))
-        if done:
-            self._handing.release(_HANDED_OVER)
         return done
 
     def _give_back(self, error: SpanledgerError) -> None:
