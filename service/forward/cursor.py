@@ -104,9 +104,15 @@ class CursorStore:
                 f"BEGIN IMMEDIATE;\n{_sql['schema']}\n"
                 f"PRAGMA user_version = {_SCHEMA_VERSION};\nCOMMIT;"
             )
-        except sqlite3.DatabaseError as exc:
+        except sqlite3.OperationalError as exc:
             self._connection.close()
             raise Unavailable(f"{data / FILE} cannot be opened: {exc}") from exc
+        except sqlite3.DatabaseError as exc:
+            self._connection.close()
+            raise Damaged(
+                f"{data / FILE} is damaged: {exc}; moved away, every target starts anew, "
+                "where its `start` says"
+            ) from exc
         except BaseException:
             self._connection.close()
             raise
