@@ -20,6 +20,9 @@ _MARKS = {
 }
 
 
+_WIDTHS = {"started": 8, "task": 20, "try": 3, "status": 11, "executor": 8, "type": 15}
+
+
 class Api:
     """The HTTP API of one service; `base` is `http://host:port`."""
 
@@ -58,37 +61,49 @@ def _tasks(api: Api) -> RenderableType:
 
 
 def _attempts(api: Api) -> RenderableType:
-    table = _table("Latest attempts", "started", "task", ">try", "status", "executor", "error")
+    table = _table(
+        "Latest attempts", "started", "task", ">try", "status", "executor", "error", last=True
+    )
     for row in api.get("attempts", limit=8)["items"]:
         error = row["error"] or {}
         table.add_row(
-            row["started_at"][11:23],
+            row["started_at"][11:19],
             row["task_id"],
             str(row["attempt"]),
             _mark(row["status"]),
             row["executor"] or "",
-            Text(f"{error['type']}: {error['message']}" if error else "", overflow="ellipsis"),
+            Text(f"{_short(error)}: {error['message']}" if error else "", overflow="ellipsis"),
         )
     return table
 
 
 def _errors(api: Api) -> RenderableType:
-    table = _table("Error patterns", ">count", "type", "message")
+    table = _table("Error patterns", ">count", "type", "message", last=True)
     for row in api.get("errors", limit=4)["items"]:
         table.add_row(
-            str(row["count"]), row["type"], Text(row["message"] or "", overflow="ellipsis")
+            str(row["count"]), _short(row), Text(row["message"] or "", overflow="ellipsis")
         )
     return table
 
 
-def _table(title: str, *columns: str) -> Table:
+def _table(title: str, *columns: str, last: bool = False) -> Table:
+    """`>` puts a column to the right; `last` lets only the last column give way."""
     table = Table(title=title, title_justify="left", title_style="bold", expand=True, box=None)
     for column in columns:
-        right = column.startswith(">")
+        gives_way = last and column == columns[-1]
         table.add_column(
-            column.lstrip(">"), justify="right" if right else "left", no_wrap=True, style="default"
+            column.lstrip(">"),
+            justify="right" if column.startswith(">") else "left",
+            no_wrap=True,
+            min_width=None if gives_way or not last else _WIDTHS.get(column.lstrip(">"), 5),
+            ratio=1 if gives_way else None,
         )
     return table
+
+
+def _short(error: dict[str, Any]) -> str:
+    """An error's type without its modules."""
+    return str(error["type"] or "error").rpartition(".")[2]
 
 
 def _mark(status: str) -> str:
