@@ -51,6 +51,7 @@ class Projector(Feeder):
     def close(self) -> None:
         """Stop a rebuild where it is and close everything; may be called twice."""
         if self._thread is not None and self._rebuild is not None:
+            self._rebuild.left_as = "stopped"
             self._rebuild.cancelled.set()
             self._thread.join()
         super().close()
@@ -60,8 +61,8 @@ class Projector(Feeder):
         left = plan.load(self.data)
         if left is not None and left.number == self._active:
             plan.clear(self.data)
-        elif left is not None and left.state == "running" and not self._is_rebuilding():
-            self._start(self._renewed(left))
+        elif left is not None and left.state != "cancelled" and not self._is_rebuilding():
+            self._start(left if left.state == "stopped" else self._renewed(left))
         if left is None or left.state == "cancelled" or left.number == self._active:
             outdated = names_of(self._make_folds(None)) - set(self.live().names)
             if outdated and not self._is_rebuilding():
@@ -167,7 +168,7 @@ class Projector(Feeder):
         left = plan.load(self.data)
         if left is None:
             return Plan(self.generations.reserve(), names, through, view)
-        if left.state == "cancelled" and left.same_work(wanted):
+        if left.state != "running" and left.same_work(wanted):
             return left
         return self._renewed(left, wanted)
 
@@ -215,12 +216,14 @@ class Projector(Feeder):
         rebuild.progress.stage = "catching up"
         try:
             while self._catch_up(built, reader, pages=1) >= PAGE_EVENTS:
-                pass
+                if rebuild.cancelled.is_set():
+                    raise Cancelled("the rebuild was cancelled while it caught up")
             with self.exclusively():
                 self._catch_up(built, reader)
                 self._switch(built)
         except BaseException:
-            built.close()
+            if built.generation.number != self._active:
+                rebuild.drop(built)
             raise
 
     @staticmethod

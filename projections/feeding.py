@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from events import metrics
-from events.errors import Damaged, Unavailable
+from events.errors import Damaged, Unavailable, ViewsDamaged
 from events.log.port import LogReader, Page
 from projections import deadletters, generation
-from projections.checkpoint import LostRace
 from projections.generation import Generations
 from projections.lag import SECOND_NS, Lag
 from projections.pages import Pager
@@ -103,7 +102,16 @@ class Feeder:
         if active is None:
             active = self._make_first(reader)
         for number in self.generations.numbers():
-            self._open_view(number, active, reader)
+            try:
+                self._open_view(number, active, reader)
+            except sqlite3.DatabaseError as exc:
+                if isinstance(exc, sqlite3.OperationalError) and "no such" not in str(exc):
+                    raise  # the disk or a lock, not the file
+                if number == active:
+                    raise ViewsDamaged(
+                        f"{self.generations.path(number)} is damaged: {exc}; "
+                        "`spanledger projections rebuild --all` makes the views anew"
+                    ) from exc
         self._active = active
         self.lag.head = reader.head().position
         self.lag.applied(self._views[active].position(0))
@@ -176,8 +184,6 @@ class Feeder:
         except Damaged as exc:
             self._fail(exc)
             return 10 * RETRY_S
-        except LostRace:
-            return RETRY_S
         except (Unavailable, sqlite3.Error, OSError) as exc:
             self._fail(exc)
             return RETRY_S
@@ -218,8 +224,21 @@ class Feeder:
                 self.lag.head = reader.head().position
                 return False
             assert self._active is not None
-            order = sorted(self._views, key=lambda number: number != self._active)
-            return any(self._feed(self._views[number], reader) for number in order)
+            if self._feed(self._views[self._active], reader):
+                return True
+            return any(self._feed_former(number, reader) for number in sorted(self._views))
+
+    def _feed_former(self, number: int, reader: LogReader) -> bool:
+        """Feed one that readers don't see; if that fails it is given up, and nothing else."""
+        if number == self._active:
+            return False
+        try:
+            return self._feed(self._views[number], reader)
+        except Exception as exc:
+            extra = {"action": "project", "generation": number, "error": str(exc)}
+            _log.error("a former generation is not fed any more", extra=extra)
+            self._views.pop(number).close()
+            return False
 
     def _feed(self, view: View, reader: LogReader) -> bool:
         if not view.names:
@@ -309,10 +328,18 @@ class Feeder:
                 self.generations.remove(number)
 
     def _is_over(self, number: int) -> bool:
-        with closing(generation.connect_reader(self.generations.path(number))) as connection:
-            about = generation.describe(connection)
+        path = self.generations.path(number)
+        try:
+            with closing(generation.connect_reader(path)) as connection:
+                about = generation.describe(connection)
+        except sqlite3.OperationalError:
+            return False
+        except sqlite3.DatabaseError:  # damaged, and replaced
+            since_ns: int | None = path.stat().st_mtime_ns
+        else:
+            since_ns = about.retired_ns
         over_ns = self._rollback_s * SECOND_NS
-        return about.retired_ns is not None and self._clock() - about.retired_ns > over_ns
+        return since_ns is not None and self._clock() - since_ns > over_ns
 
     def reader(self) -> LogReader:
         """The log; use it within `exclusively`."""

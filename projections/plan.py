@@ -1,8 +1,9 @@
 """What a rebuild is to do, on record, so that it can go on after a cancel or a crash.
 
-`rebuild.json` is there from the start of a rebuild until its views are active. A cancelled one
-left a consistent file and goes on from its last committed page; one that was killed left a file
-of which nothing is promised, and starts over.
+`rebuild.json` is there from the start of a rebuild until its views are active. One that was
+cancelled, or stopped because the process ended, left a consistent file and goes on from its last
+committed page: a stopped one by itself, a cancelled one when it is asked for again. One that was
+killed left a file of which nothing is promised, and starts over.
 """
 
 from pathlib import Path
@@ -15,6 +16,9 @@ from projections.generation import replace_file
 FILE: Final = "rebuild.json"
 
 
+State = Literal["running", "stopped", "cancelled"]
+
+
 class Plan(msgspec.Struct, frozen=True):
     """One rebuild. `names` is None for every projection; `through` bounds a view of the past."""
 
@@ -22,7 +26,7 @@ class Plan(msgspec.Struct, frozen=True):
     names: tuple[str, ...] | None = None
     through: dict[int, int] | None = None
     view: str | None = None
-    state: Literal["running", "cancelled"] = "running"
+    state: State = "running"
 
     def same_work(self, other: "Plan") -> bool:
         """Do both ask for the same views?"""

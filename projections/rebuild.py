@@ -23,7 +23,7 @@ from projections import checkpoint, deadletters, generation, plan
 from projections.deadletters import DeadLetter
 from projections.generation import Generations
 from projections.pages import Pager
-from projections.plan import Plan
+from projections.plan import Plan, State
 from projections.port import Fold, Projection
 from projections.versions import SHARED, MakeFolds
 from projections.view import ParkKnown, RebuildStopped, View, transaction
@@ -80,6 +80,7 @@ class Rebuild:
         self.plan = plan_
         self.progress = Progress()
         self.cancelled = threading.Event()
+        self.left_as: State = "cancelled"
         self.dead_letters = 0
         self._generations = generations
         self._reader = reader
@@ -106,7 +107,7 @@ class Rebuild:
             self.plan = Plan(self.plan.number)
         return self._build_all()
 
-    def _with_state(self, state: Any) -> Plan:
+    def _with_state(self, state: State) -> Plan:
         return Plan(self.plan.number, self.plan.names, self.plan.through, self.plan.view, state)
 
     def _build_all(self) -> View | None:
@@ -169,11 +170,17 @@ class Rebuild:
                 raise
             self.progress.completed += page.count
 
+    def drop(self, built: View) -> None:
+        """Give up a new generation that was not switched to; the plan starts over."""
+        generation.remove_file(built.path)
+        self._leave_whole(built)
+
     def _leave_whole(self, view: View) -> None:
         """Make what is committed durable, so that the same rebuild can go on from there."""
         view.close()
-        generation.sync_file(self._part)
-        plan.store(self._generations.data, self._with_state("cancelled"))
+        if self._part.exists():
+            generation.sync_file(self._part)
+        plan.store(self._generations.data, self._with_state(self.left_as))
 
     def _build_some(self, names: Collection[str]) -> View | None:
         """The active generation with some projections replayed; None if that is not possible."""

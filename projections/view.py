@@ -104,6 +104,7 @@ class View:
         self.generation: Generation = describe(connection)
         self.checkpoints: list[Checkpoint] = []
         self.load()
+        self._epoch = max((c.epoch for c in self.checkpoints), default=0)
 
     @classmethod
     def create(
@@ -151,6 +152,7 @@ class View:
         with transaction(self.connection):
             checkpoint.claim(self.connection)
         self.load()
+        self._epoch = max((c.epoch for c in self.checkpoints), default=0)
 
     def own(self, partition: int) -> list[Checkpoint]:
         """The checkpoints of the projections fed here, in one partition."""
@@ -181,7 +183,7 @@ class View:
                 self._apply_fold(fold, page, parking)
             crash_at("view.before_checkpoint")
             checkpoint.advance(
-                self.connection, self.names, page, epoch=held[0].epoch, now_ns=self.clock()
+                self.connection, self.names, page, epoch=self._epoch, now_ns=self.clock()
             )
             crash_at("view.before_commit")
         self.checkpoints = checkpoint.load(self.connection)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from events.errors import BadInput, Unavailable
+from events.errors import BadInput, Unavailable, ViewsDamaged
 from events.log.door import GroupDoor
 from events.log.reader import open_reader
 from projections import plan, rebuild
@@ -365,3 +365,53 @@ def test_a_rebuild_killed_half_way_starts_over(
     assert projector.generations.active() == number + 1
     assert _shown(tmp_path) == before
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_rebuild_stopped_with_the_process_goes_on_by_itself(
+    tmp_path: Path, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing the projector leaves a whole file, and the next one goes on from there."""
+    monkeypatch.setattr(rebuild, "PAGE_EVENTS", 10)
+    apply = rebuild.View.apply
+    half_way = threading.Event()
+
+    def slowly(self: Any, page: Any, parking: Any) -> None:
+        apply(self, page, parking)
+        if page.through == 20:
+            half_way.set()
+            time.sleep(0.2)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuild.View, "apply", slowly)
+        projector.rebuild()
+        half_way.wait(10)
+        projector.close()
+    left = plan.load(tmp_path)
+    assert left is not None
+    assert left.state == "stopped"
+    projector = _projector(tmp_path)
+    stop = threading.Event()
+    loop = threading.Thread(target=projector.run, args=(stop,))
+    loop.start()
+    while plan.load(tmp_path) is not None:
+        time.sleep(0.01)
+    stop.set()
+    loop.join()
+    assert projector.generations.active() == left.number
+
+
+def test_damaged_views_are_made_anew(tmp_path: Path, projector: Projector) -> None:
+    """Views that SQLite cannot read are reported, and a rebuild of everything replaces them."""
+    before = _shown(tmp_path)
+    projector.close()
+    file = projector.generations.path(1)
+    for suffix in ("-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+    file.write_bytes(b"not a database" * 1000)
+    projector = _projector(tmp_path)
+    with pytest.raises(ViewsDamaged, match="rebuild --all"):
+        projector.open()
+    _finish(projector.rebuild())
+    assert _shown(tmp_path) == before
+    _settle(projector)
+    projector.close()
