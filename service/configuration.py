@@ -20,7 +20,7 @@ import platformdirs
 from msgspec import inspect as kinds
 
 from events.errors import BadSetting
-from service.forward.target import parse_url, resolve_all
+from service.forward.target import parse_url, resolve, resolve_all
 from service.settings import ForwardTarget, Settings
 from service.tokens import TokenStore
 
@@ -218,18 +218,23 @@ def _decode(kind: type, value: Any) -> Any:
 
 def _target(value: Any, source: str) -> ForwardTarget:
     """One target: a URL, or a table of a TOML file. Its headers are secret."""
-    if isinstance(value, str):
-        if "@" in value.partition("://")[2].partition("/")[0].partition("?")[0]:
-            raise BadSetting(f"{source}: credentials do not go into the URL but into headers")
-        try:
-            return parse_url(value)
-        except BadSetting as exc:
-            bare = value.partition("?")[0]
-            raise BadSetting(f"{source}: {bare}: {exc.__cause__ or 'not understood'}") from exc
     try:
-        return msgspec.convert(value, ForwardTarget, dec_hook=_decode)
-    except (msgspec.ValidationError, TypeError) as exc:
+        target = _parsed(value)
+        resolve(target)
+    except (BadSetting, msgspec.ValidationError, TypeError) as exc:
         raise BadSetting(f"{source}: {exc}") from exc
+    return target
+
+
+def _parsed(value: Any) -> ForwardTarget:
+    if not isinstance(value, str):
+        return msgspec.convert(value, ForwardTarget, dec_hook=_decode)
+    if "@" in value.partition("://")[2].partition("/")[0].partition("?")[0]:
+        raise BadSetting("credentials do not go into the URL but into headers")
+    try:
+        return parse_url(value)
+    except BadSetting as exc:
+        raise BadSetting(f"{value.partition('?')[0]}: {exc.__cause__}") from exc
 
 
 def _check(settings: Settings) -> None:

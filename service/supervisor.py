@@ -1,6 +1,6 @@
 """One command, several processes: started in order, watched, restarted, drained in order.
 
-Order of a start: locks, ports, the log's writer, then all others at once; ready when all are.
+Order of a start: locks, ports, all children at once; ready when all are.
 Order of an end: the API with its open streams, the receivers, the projector once it has caught
 up a little, the forwarder, and the writer last. A child that dies is started again, each time
 after a longer pause; one that cannot start at all ends the service with its message.
@@ -95,19 +95,16 @@ class Supervisor:
             self._drain()
 
     def _start_all(self) -> None:
-        """Start every child; the writer must be ready before anybody looks for the log."""
-        first, *others = _instances(self._settings)
-        for group in ([first], others):
-            for instance in group:
-                self._children[instance] = Child(instance)
-                self._start(self._children[instance])
-            deadline_s = time.monotonic() + _START_S
-            while not all(self._children[name].ready for name in group):
-                if self._signals:
-                    return
-                if time.monotonic() > deadline_s:
-                    raise Unavailable(f"not ready after {_START_S:g} s: {', '.join(group)}")
-                self._turn()
+        """Start every child at once; those who need the log wait for the writer to open it."""
+        for instance in _instances(self._settings):
+            self._children[instance] = Child(instance)
+            self._start(self._children[instance])
+        deadline_s = time.monotonic() + _START_S
+        while not all(child.ready for child in self._children.values()) and not self._signals:
+            if time.monotonic() > deadline_s:
+                late = [child.instance for child in self._children.values() if not child.ready]
+                raise Unavailable(f"not ready after {_START_S:g} s: {', '.join(late)}")
+            self._turn()
 
     def _start(self, child: Child) -> None:
         reports = child.start(to_json(self._settings), self._environment)
@@ -292,7 +289,7 @@ def _wanted(settings: Settings) -> dict[str, int]:
 
 
 def _instances(settings: Settings) -> list[str]:
-    """The children of a service; the one with the log's writer comes first."""
+    """The children of a service."""
     if settings.workers == 1:
         receivers = ["receiver"]
     else:

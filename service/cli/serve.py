@@ -144,7 +144,7 @@ def _run_role(settings: Settings, role: str) -> None:
     stop = runner.Stop()
 
     def end(*_: Any) -> None:
-        stop.ask(0.2 if stop.asked else settings.drain_s)
+        stop.ask(0.2 if stop.asked.is_set() else settings.drain_s)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)

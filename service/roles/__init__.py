@@ -6,6 +6,7 @@ builds the objects of its process, by constructor arguments. An *instance* is a 
 """
 
 import importlib
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -40,10 +41,12 @@ class Role(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a role runs: its instance's name, and whom it tells that it cannot go on."""
+    """Where a role runs: its instance's name, whom it tells that it cannot go on, and whether
+    it is to stop, for a start that waits for something."""
 
     instance: str
     fail: Callable[[BaseException], None]
+    stopping: threading.Event
 
 
 def role_of(instance: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Final
 
-from events.errors import SpanledgerError
+from events.errors import SpanledgerError, Unavailable
 from events.log.port import Door, LogReader
 from events.log.reader import open_reader
 from events.log.socket import DoorClient
@@ -21,6 +21,7 @@ from service.settings import Settings
 from service.telemetry import traced_fold
 from service.watcher import Watcher
 
+_PAUSE_S: Final = 0.05
 _CATCH_UP_S: Final = 2.0
 _CLOSE_S: Final = 1.0
 
@@ -32,6 +33,7 @@ class ProjectorRole:
 
     def __init__(self, settings: Settings, place: Place) -> None:
         self._fail = place.fail
+        self._stopping = place.stopping
         self._data = settings.data
         self._stop = threading.Event()
         self._projector = Projector(
@@ -59,9 +61,19 @@ class ProjectorRole:
             self._fail(exc)
 
     def start(self) -> dict[str, str]:
+        self._await_log()
         for thread in self._threads:
             thread.start()
         return {}
+
+    def _await_log(self) -> None:
+        """The first start of a service makes the log in another process, at the same time."""
+        while not self._stopping.wait(_PAUSE_S):
+            try:
+                self._open_log().close()
+                return
+            except Unavailable:
+                continue
 
     def handlers(self) -> Mapping[str, Callable[..., Any]]:
         return Operations(self._projector).handlers()

@@ -1,6 +1,5 @@
 """The receiver: OTLP in. A single one holds the writer too, several reach it through its door."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -17,18 +16,21 @@ from service.settings import Settings
 from service.telemetry import traced_door
 from service.tokens import TokenStore
 
-_DOOR_WAIT_S: Final = 30.0
+_DOOR_WAIT_S: Final = 600.0
+"""A writer with many events to index takes its time to open the door."""
+_PAUSE_S: Final = 0.05
 
 
 class ReceiverRole:
     """Receives into the writer of this process, or into the door of another."""
 
-    def __init__(self, settings: Settings, writer: Writer | None) -> None:
+    def __init__(self, settings: Settings, place: Place) -> None:
+        writer = Writer(settings) if place.instance == "receiver" else None
         self._settings = settings
+        self._stopping = place.stopping
         self._writer = writer
         self._client: DoorClient | None = None
         self._receiver: Receiver | None = None
-        self._closing = threading.Event()
         self.locks = writer.locks if writer else ()
 
     def start(self) -> dict[str, str]:
@@ -49,7 +51,7 @@ class ReceiverRole:
                 self._client = DoorClient(socket_path(self._settings.data, "door"))
                 return traced_door(self._client)
             except Unavailable:
-                if time.monotonic() > deadline_s or self._closing.wait(0.1):
+                if time.monotonic() > deadline_s or self._stopping.wait(_PAUSE_S):
                     raise
 
     def handlers(self) -> Mapping[str, Callable[..., Any]]:
@@ -64,7 +66,6 @@ class ReceiverRole:
             self._writer.drain(max(deadline - time.monotonic(), 0.1))
 
     def close(self) -> None:
-        self._closing.set()
         for part in (self._receiver, self._client, self._writer):
             if part is not None:
                 part.close()
@@ -72,4 +73,4 @@ class ReceiverRole:
 
 def build(settings: Settings, place: Place) -> ReceiverRole:
     """See `service.roles.build`."""
-    return ReceiverRole(settings, Writer(settings) if place.instance == "receiver" else None)
+    return ReceiverRole(settings, place)

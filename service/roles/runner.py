@@ -32,7 +32,7 @@ class Stop:
     """The word to stop: once, with a deadline; later words may only shorten it."""
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        self.asked = threading.Event()
         self._deadline_s = float("inf")
         self.failure: BaseException | None = None
 
@@ -45,7 +45,7 @@ class Stop:
         timer = threading.Timer(within_s + _GRACE_S, os._exit, (1,))
         timer.daemon = True
         timer.start()
-        self._asked.set()
+        self.asked.set()
 
     def fail(self, error: BaseException) -> None:
         """Stop, because a part of the role ended with `error`."""
@@ -53,13 +53,9 @@ class Stop:
         self.failure = error
         self.ask(1.0)
 
-    @property
-    def asked(self) -> bool:
-        return self._asked.is_set()
-
     def wait(self) -> float:
         """Wait for the word; returns the seconds that are left then."""
-        self._asked.wait()
+        self.asked.wait()
         return max(self._deadline_s - time.monotonic(), 0.05)
 
 
@@ -71,7 +67,7 @@ def run(instance: str, settings: Settings, stop: Stop, report: Report) -> None:
     """
     started_s = time.monotonic()
     telemetry.start(settings.telemetry_endpoint, instance)
-    role = build(settings, Place(instance, stop.fail))
+    role = build(settings, Place(instance, stop.fail, stop.asked))
     with contextlib.ExitStack() as held:
         for name in sorted({*role.locks, instance}):
             held.enter_context(RoleLock(settings.data, name, wait_s=_LOCK_WAIT_S))

@@ -54,7 +54,7 @@ def run_serve(data: Path, *args: str, **env: str) -> "subprocess.CompletedProces
     """`spanledger serve` that is expected to stop by itself."""
     return subprocess.run(
         [*SERVE, "--data", str(data), *args], capture_output=True, text=True, timeout=30,
-        env=clean_environment(env), cwd=data.parent, check=False,
+        env=clean_environment(env), check=False,
     )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def test_second_instance_on_the_same_data(tmp_path: Path) -> None:
         assert service.ask("/api/v1/health/ready")["status"] == "ready"
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_second_instance_on_the_same_ports(workers: str, tmp_path: Path) -> None:
     """It never shares a port with another service, however many workers share it."""
     with serving(tmp_path, "--workers", workers) as service:
@@ -137,11 +137,13 @@ def test_a_port_of_somebody_else(tmp_path: Path) -> None:
     """A port that any other program listens on is named."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        found = run_serve(tmp_path / "data", "--grpc-port", "0", "--api-port", port)
+        free = ["--grpc-port", "0", "--http-port", "0"]
+        found = run_serve(tmp_path / "data", *free, "--api-port", port)
     assert found.returncode == 4
     assert f"port {port}" in found.stderr
 
 
+@pytest.mark.slow
 def test_workers_share_the_ports(tmp_path: Path) -> None:
     """Several receivers take spans on one port, through one writer that may die as well."""
     with serving(tmp_path, "--workers", "2") as service:
@@ -160,6 +162,7 @@ def test_workers_share_the_ports(tmp_path: Path) -> None:
         assert service.ask("/api/v1/health/ready")["status"] == "ready"
 
 
+@pytest.mark.slow
 def test_roles_one_by_one(tmp_path: Path) -> None:
     """Each role runs in the foreground, under the same locks, and ends on SIGTERM."""
     data = tmp_path / "data"
@@ -183,11 +186,13 @@ def test_roles_one_by_one(tmp_path: Path) -> None:
 
 def test_a_second_signal_is_quicker(tmp_path: Path) -> None:
     """Two signals end it soon, also while something holds a connection open."""
-    with serving(tmp_path, "--drain-s", "60") as service:
-        with socket.create_connection(tuple(service.http.split(":"))):
-            service.process.send_signal(signal.SIGINT)
-            service.process.send_signal(signal.SIGTERM)
-            assert service.process.wait(10) == 0
+    with (
+        serving(tmp_path, "--drain-s", "60") as service,
+        socket.create_connection(tuple(service.http.split(":"))),
+    ):
+        service.process.send_signal(signal.SIGINT)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(10) == 0
 
 
 def test_streams_do_not_hold_it_up(tmp_path: Path) -> None:
