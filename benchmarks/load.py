@@ -134,14 +134,14 @@ class _Load:
             "http.request.method": draw.choice(("GET", "POST")),
             "url.path": f"/v1/items/{draw.randrange(1 << 40):x}",
             "server.address": f"backend-{draw.randrange(20)}",
-            "db.system.name": "postgresql",
+            "db.system.name": "pgsql",
             "db.query.summary": "SELECT items",
             "code.function": f"module_{draw.randrange(40)}",
             "thread.name": f"w-{draw.randrange(16)}",
             "peer.service": draw.choice(_TOOLS),
         }
         numbers = {
-            "http.response.status_code": 500 if failed else 200,
+            "http.status_code": 500 if failed else 200,
             "http.body.size": draw.randrange(1 << 16),
             "server.port": 5432,
             "thread.id": draw.randrange(1 << 20),

@@ -31,7 +31,7 @@ from service.otlp.json_values import (
     time_ns,
     uint32,
 )
-from service.otlp.limits import Cuts, Limits
+from service.otlp.limits import Cuts, Limits, add_dropped
 
 LENIENT_LIMIT_BYTES: Final = 1 << 20
 """An event that needs the lenient parser may not be larger: its objects take 20 times as much."""
@@ -238,7 +238,9 @@ def _add_span(span: wire.Span, assembly: Assembly) -> None:
             time_ns(span.start_time_unix_nano, "start_time_unix_nano"),
             time_ns(span.end_time_unix_nano, "end_time_unix_nano"),
             found,
-            uint32(span.dropped_attributes_count, "dropped_attributes_count") + repeated,
+            add_dropped(
+                uint32(span.dropped_attributes_count, "dropped_attributes_count"), repeated
+            ),
             [_event(event, cuts, assembly) for event in span.events or ()],
             uint32(span.dropped_events_count, "dropped_events_count"),
             [_link(link, cuts, assembly) for link in span.links or ()],
@@ -253,7 +255,9 @@ def _add_span(span: wire.Span, assembly: Assembly) -> None:
 
 def _event(event: wire.Event, cuts: Cuts, assembly: Assembly) -> SpanEvent:
     found, repeated = attributes(event.attributes, cuts, assembly.limits)
-    dropped = uint32(event.dropped_attributes_count, "dropped_attributes_count") + repeated
+    dropped = add_dropped(
+        uint32(event.dropped_attributes_count, "dropped_attributes_count"), repeated
+    )
     at_ns = time_ns(event.time_unix_nano, "time_unix_nano of an event")
     return SpanEvent(at_ns, event.name or "", found, dropped)
 
@@ -265,7 +269,7 @@ def _link(link: wire.Link, cuts: Cuts, assembly: Assembly) -> SpanLink:
         hex_id(link.span_id, "span_id of a link"),
         link.trace_state or "",
         found,
-        uint32(link.dropped_attributes_count, "dropped_attributes_count") + repeated,
+        add_dropped(uint32(link.dropped_attributes_count, "dropped_attributes_count"), repeated),
         uint32(link.flags, "flags"),
     )
 
@@ -282,7 +286,9 @@ def _add_log(record: wire.LogRecord, assembly: Assembly) -> None:
             record.severity_text or "",
             any_value(record.body, cuts, limits, 0),
             found,
-            uint32(record.dropped_attributes_count, "dropped_attributes_count") + repeated,
+            add_dropped(
+                uint32(record.dropped_attributes_count, "dropped_attributes_count"), repeated
+            ),
             uint32(record.flags, "flags"),
             hex_id(record.trace_id, "trace_id"),
             hex_id(record.span_id, "span_id"),
@@ -309,7 +315,7 @@ def _open(
         scope_found, scope_repeated = attributes(scope.attributes, cuts, assembly.limits)
         context = Context(
             found,
-            uint32(resource.dropped_attributes_count, "dropped_attributes_count") + repeated,
+            add_dropped(uint32(resource.dropped_attributes_count, 'dropped_attributes_count'), repeated),
             [
                 EntityRef(
                     ref.schema_url or "", ref.type or "", ref.id_keys or [],
@@ -321,7 +327,7 @@ def _open(
             scope.name or "",
             scope.version or "",
             scope_found,
-            uint32(scope.dropped_attributes_count, "dropped_attributes_count") + scope_repeated,
+            add_dropped(uint32(scope.dropped_attributes_count, 'dropped_attributes_count'), scope_repeated),
             scope_schema or "",
         )  # fmt: skip
     except Fault as exc:

@@ -74,9 +74,11 @@ class Limits:
             attributes=attributes,
             dropped_attributes_count=dropped,
             events=[self._event(event, cuts) for event in events],
-            dropped_events_count=_sum(span.dropped_events_count, len(span.events) - len(events)),
+            dropped_events_count=add_dropped(
+                span.dropped_events_count, len(span.events) - len(events)
+            ),
             links=[self._link(link, cuts) for link in links],
-            dropped_links_count=_sum(span.dropped_links_count, len(span.links) - len(links)),
+            dropped_links_count=add_dropped(span.dropped_links_count, len(span.links) - len(links)),
             status_message=self.text(span.status_message, cuts),
             cut=tuple(sorted(cuts)),
         )
@@ -148,7 +150,7 @@ class Limits:
     ) -> tuple[Attributes, int]:
         items = self._first(list(attributes.items()), self.max_attributes, ATTRIBUTE, cuts)
         kept = {self.text(key, cuts): self._value(value, cuts) for key, value in items}
-        return kept, _sum(dropped, len(attributes) - len(kept))
+        return kept, add_dropped(dropped, len(attributes) - len(kept))
 
     def _value(self, value: Any, cuts: Cuts) -> Any:
         if isinstance(value, str):
@@ -170,7 +172,8 @@ class Limits:
         return items[:limit]
 
 
-def _sum(dropped: int, more: int) -> int:
+def add_dropped(dropped: int, more: int) -> int:
+    """A dropped count and what was dropped here; it stays a uint32."""
     return min(dropped + more, COUNT_LIMIT)
 
 

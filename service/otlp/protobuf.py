@@ -21,7 +21,7 @@ from events.schema import Attributes, Context, EntityRef, LogRecord, Span, SpanE
 from service.otlp import split
 from service.otlp.assembly import Assembly
 from service.otlp.decoded import Decoded, WrongSignal
-from service.otlp.limits import ATTRIBUTE, DEPTH, MAX_DEPTH, Cuts, Limits, strings_of
+from service.otlp.limits import ATTRIBUTE, DEPTH, MAX_DEPTH, Cuts, Limits, add_dropped, strings_of
 
 LOGS_ON_TRACES: Final = (
     "this body holds log records, but it was sent to the traces endpoint; "
@@ -122,7 +122,7 @@ def _add_spans(spans: Iterable[trace_pb2.Span], assembly: Assembly) -> None:
                     value = _other(any_value, cuts, limits, 0)
                     strings_of(value, add)
             attributes[pair.key] = value
-        dropped = span.dropped_attributes_count + len(pairs) - len(attributes)
+        dropped = add_dropped(span.dropped_attributes_count, len(pairs) - len(attributes))
         events = [_event(event, strings, cuts, limits) for event in span.events]
         links = [_link(link, strings, cuts, limits) for link in span.links]
         status = span.status
@@ -149,7 +149,10 @@ def _event(
     attributes, repeated = _attributes(event.attributes, cuts, limits)
     strings_of(attributes, strings.append)
     return SpanEvent(
-        event.time_unix_nano, event.name, attributes, event.dropped_attributes_count + repeated
+        event.time_unix_nano,
+        event.name,
+        attributes,
+        add_dropped(event.dropped_attributes_count, repeated),
     )
 
 
@@ -158,7 +161,7 @@ def _link(link: trace_pb2.Span.Link, strings: list[str], cuts: Cuts, limits: Lim
     strings_of(attributes, strings.append)
     return SpanLink(
         link.trace_id, link.span_id, link.trace_state, attributes,
-        link.dropped_attributes_count + repeated, link.flags,
+        add_dropped(link.dropped_attributes_count, repeated), link.flags,
     )  # fmt: skip
 
 
@@ -170,7 +173,7 @@ def _add_log(record: logs_pb2.LogRecord, assembly: Assembly) -> None:
         LogRecord(
             record.time_unix_nano, record.observed_time_unix_nano, record.severity_number,
             record.severity_text, _value(record.body, cuts, limits, 0), attributes,
-            record.dropped_attributes_count + repeated, record.flags, record.trace_id,
+            add_dropped(record.dropped_attributes_count, repeated), record.flags, record.trace_id,
             record.span_id, record.event_name,
         ),
         cuts,
@@ -211,7 +214,7 @@ def _context(
     scope_attributes, scope_repeated = _attributes(scope.attributes, cuts, limits)
     return Context(
         attributes,
-        resource.dropped_attributes_count + repeated,
+        add_dropped(resource.dropped_attributes_count, repeated),
         [
             EntityRef(ref.schema_url, ref.type, list(ref.id_keys), list(ref.description_keys))
             for ref in resource.entity_refs
@@ -220,7 +223,7 @@ def _context(
         scope.name,
         scope.version,
         scope_attributes,
-        scope.dropped_attributes_count + scope_repeated,
+        add_dropped(scope.dropped_attributes_count, scope_repeated),
         scope_schema,
     )
 
