@@ -238,9 +238,7 @@ def _add_span(span: wire.Span, assembly: Assembly) -> None:
             time_ns(span.start_time_unix_nano, "start_time_unix_nano"),
             time_ns(span.end_time_unix_nano, "end_time_unix_nano"),
             found,
-            add_dropped(
-                uint32(span.dropped_attributes_count, "dropped_attributes_count"), repeated
-            ),
+            _dropped(span.dropped_attributes_count, repeated),
             [_event(event, cuts, assembly) for event in span.events or ()],
             uint32(span.dropped_events_count, "dropped_events_count"),
             [_link(link, cuts, assembly) for link in span.links or ()],
@@ -253,11 +251,13 @@ def _add_span(span: wire.Span, assembly: Assembly) -> None:
     )
 
 
+def _dropped(count: wire.Integer, repeated: int) -> int:
+    return add_dropped(uint32(count, "dropped_attributes_count"), repeated)
+
+
 def _event(event: wire.Event, cuts: Cuts, assembly: Assembly) -> SpanEvent:
     found, repeated = attributes(event.attributes, cuts, assembly.limits)
-    dropped = add_dropped(
-        uint32(event.dropped_attributes_count, "dropped_attributes_count"), repeated
-    )
+    dropped = _dropped(event.dropped_attributes_count, repeated)
     at_ns = time_ns(event.time_unix_nano, "time_unix_nano of an event")
     return SpanEvent(at_ns, event.name or "", found, dropped)
 
@@ -269,7 +269,7 @@ def _link(link: wire.Link, cuts: Cuts, assembly: Assembly) -> SpanLink:
         hex_id(link.span_id, "span_id of a link"),
         link.trace_state or "",
         found,
-        add_dropped(uint32(link.dropped_attributes_count, "dropped_attributes_count"), repeated),
+        _dropped(link.dropped_attributes_count, repeated),
         uint32(link.flags, "flags"),
     )
 
@@ -286,9 +286,7 @@ def _add_log(record: wire.LogRecord, assembly: Assembly) -> None:
             record.severity_text or "",
             any_value(record.body, cuts, limits, 0),
             found,
-            add_dropped(
-                uint32(record.dropped_attributes_count, "dropped_attributes_count"), repeated
-            ),
+            _dropped(record.dropped_attributes_count, repeated),
             uint32(record.flags, "flags"),
             hex_id(record.trace_id, "trace_id"),
             hex_id(record.span_id, "span_id"),
@@ -315,7 +313,7 @@ def _open(
         scope_found, scope_repeated = attributes(scope.attributes, cuts, assembly.limits)
         context = Context(
             found,
-            add_dropped(uint32(resource.dropped_attributes_count, 'dropped_attributes_count'), repeated),
+            _dropped(resource.dropped_attributes_count, repeated),
             [
                 EntityRef(
                     ref.schema_url or "", ref.type or "", ref.id_keys or [],
@@ -327,7 +325,7 @@ def _open(
             scope.name or "",
             scope.version or "",
             scope_found,
-            add_dropped(uint32(scope.dropped_attributes_count, 'dropped_attributes_count'), scope_repeated),
+            _dropped(scope.dropped_attributes_count, scope_repeated),
             scope_schema or "",
         )  # fmt: skip
     except Fault as exc:
