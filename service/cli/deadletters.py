@@ -21,7 +21,7 @@ from service.cli.exits import Failed
 from service.cli.folder import existing_folder
 from service.cli.options import FILTERS, Data, Form, Json
 from service.cli.projector import ask_projector
-from service.cli.render import Column, Kind, pairs, plain
+from service.cli.render import Column, Kind, console, pairs, writing_on
 from service.query.errors import NotFound
 from service.query.times import rfc3339
 
@@ -93,8 +93,11 @@ def show(
     document = letter_document(letter) | {"event": event_document(events[0]) if events else None}
 
     def draw(_: Document) -> RenderableType:
-        facts = {name: plain(str(document[name])) for name in document if name != "event"}
-        return Group(pairs(facts), *([Text(""), event_line(events[0])] if events else []))
+        facts = {name: value for name, value in document.items() if name != "event"}
+        return Group(
+            pairs(facts, writing_on(console())),
+            *([Text(""), event_line(events[0])] if events else []),
+        )
 
     write(lambda: document, form, draw)
 

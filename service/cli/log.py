@@ -22,7 +22,7 @@ from service.cli.event_lines import EventFilter, EventKind, event_document, even
 from service.cli.folder import data_folder
 from service.cli.following import Follower, pages
 from service.cli.options import FILTERS, Data, Json
-from service.cli.render import console, pairs
+from service.cli.render import console, pairs, writing_on
 from service.cli.times import human_bytes, parse_moment
 from service.query.times import rfc3339
 
@@ -208,7 +208,8 @@ def stats(data: Data = None, as_json: Json = False) -> None:
         return
     shown = dict(document)
     shown |= {name: human_bytes(shown[name]) for name in ("bytes", "payload_bytes", "id_bytes")}
-    console().print(pairs({name: str(value) for name, value in shown.items()}))
+    out = console()
+    out.print(pairs(shown, writing_on(out)))
 
 
 def stats_document(folder: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from service.cli.completion import complete_projection, complete_view
 from service.cli.folder import existing_folder
 from service.cli.options import Asking, Data, Form, Json
 from service.cli.projector import ask_projector
-from service.cli.render import Column, Kind, console, grid, pairs, plain
+from service.cli.render import Column, Kind, console, grid, pairs, plain, writing_on
 from service.cli.source import open_source
 from service.cli.times import parse_moment
 
@@ -31,7 +31,7 @@ COLUMNS = (
     Column("lag", "lag_events", Kind.COUNT),
     Column("behind", "lag_s", Kind.SECONDS, drop=1),
     Column("dead letters", "dead_letters", Kind.COUNT, drop=2),
-    Column("updated", "updated_at", drop=4, narrow=20),
+    Column("updated", "updated_at", Kind.MOMENT, drop=4),
 )
 STATUS: Final = (
     Column("projection", "name", narrow=17),
@@ -85,6 +85,7 @@ def status(form: Form, data: Data = None) -> None:
 def draw_status(document: Document) -> RenderableType:
     """The projector's answer, projections first."""
     out = console()
+    writing = writing_on(out)
     parts: list[RenderableType] = []
     if document.get("failure"):
         parts.append(Text(plain(str(document["failure"])), style="red"))
@@ -92,10 +93,10 @@ def draw_status(document: Document) -> RenderableType:
     if document["generations"]:
         parts += [Text(""), grid(GENERATIONS, document["generations"], out)]
     if document.get("views"):
-        parts += [Text(""), pairs({"views of the past": ", ".join(document["views"])})]
+        parts += [Text(""), pairs({"views of the past": document["views"]}, writing)]
     if document.get("rebuild"):
-        facts = {f"rebuild {name}": plain(str(v)) for name, v in document["rebuild"].items()}
-        parts += [Text(""), pairs(facts)]
+        facts = {f"rebuild {name}": value for name, value in document["rebuild"].items()}
+        parts += [Text(""), pairs(facts, writing)]
     return Group(*parts)
 
 
@@ -285,4 +286,5 @@ def _perform(data: Path | None, op: str, arguments: dict[str, Any], *, as_json: 
     if as_json:
         write_json(answer)
     else:
-        console().print(pairs({name: plain(str(value)) for name, value in answer.items()}))
+        out = console()
+        out.print(pairs(answer, writing_on(out)))

@@ -19,7 +19,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from service.cli.times import human_age, human_bytes, human_duration
-from service.query.times import SECOND_NS, rfc3339
+from service.query.times import SECOND_NS, parse_rfc3339, rfc3339
 
 Record = Mapping[str, Any]
 
@@ -129,7 +129,8 @@ def write_status(status: str, writing: Writing) -> Text:
     return Text(plain(shown), style=style)
 
 
-def _moment(time_ns: int, writing: Writing) -> str:
+def _moment(value: int | str, writing: Writing) -> str:
+    time_ns = parse_rfc3339(value) if isinstance(value, str) else value
     if writing.terminal:
         return human_age(time_ns, writing.now_ns)
     return rfc3339(time_ns) or str(time_ns)
@@ -223,11 +224,17 @@ def _cut(cell: Text, width: int, writing: Writing) -> Text:
     return Text(set_cell_size(cell.plain, max(width - 1, 0)) + mark, style=cell.style)
 
 
-def pairs(facts: Mapping[str, str | Text]) -> RenderableType:
+def pairs(facts: Mapping[str, Any], writing: Writing) -> RenderableType:
     """Names and values below each other."""
     width = max((len(name) for name in facts), default=0)
     return Group(
-        *(Text.assemble((f"{name:<{width}}  ", "bold"), value) for name, value in facts.items())
+        *(
+            Text.assemble(
+                (f"{name:<{width}}  ", "bold"),
+                value if isinstance(value, Text) else write_value(value, Kind.TEXT, writing),
+            )
+            for name, value in facts.items()
+        )
     )
 
 

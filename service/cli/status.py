@@ -12,7 +12,7 @@ from service.cli.answers import Document, write
 from service.cli.command import command
 from service.cli.folder import existing_folder
 from service.cli.options import Asking, Form
-from service.cli.render import console, grid, pairs
+from service.cli.render import console, grid, pairs, writing_on
 from service.cli.source import Source, open_source
 from service.endpoints import read_endpoints
 from service.locks import is_held
@@ -79,18 +79,18 @@ def draw_status(document: Document) -> RenderableType:
     """The service, then its projections, then its targets."""
     out = console()
     head = document["head"]
-    facts: dict[str, str | Text] = {"service": document["where"]}
+    facts: dict[str, Any] = {"service": document["where"]}
     if "serving" in document:
         serving = document["serving"]
         facts["serving"] = Text("yes", "green") if serving else Text("no", "yellow")
         facts |= {
-            name: str(address)
+            name: address
             for name, address in (document["endpoints"] or {}).items()
-            if name not in ("version",)
+            if name != "version"
         }
-        facts["roles"] = ", ".join(document["roles"]) or "none runs"
+        facts["roles"] = document["roles"] or "none runs"
     facts["head"] = f"{head['position']}  {head.get('committed_at') or ''}"
-    parts: list[RenderableType] = [pairs(facts)]
+    parts: list[RenderableType] = [pairs(facts, writing_on(out))]
     for columns, items in (
         (projections.COLUMNS, document["projections"]),
         (forward.TARGETS, document.get("forward")),

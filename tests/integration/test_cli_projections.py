@@ -136,26 +136,26 @@ def test_wait_ends_when_the_views_have_seen_the_log(folder: Path) -> None:
     assert run(folder, "projections", "wait", "--min-position", "99").exit_code == 2
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (["projections", "rebuild"], 2),
-        (["projections", "rebuild", "nothing"], 2),
-        (["projections", "rebuild", "--all", "--as-of", "5"], 2),
-        (["projections", "rebuild", "--all", "--as-of", "99", "--view", "x"], 2),
-        (["projections", "activate", "77"], 2),
-        (["projections", "rollback"], 2),
-        (["projections", "cancel"], 4),
-        (["deadletters", "show", "7"], 3),
-        (["deadletters", "discard", "7"], 2),
-        (["deadletters", "requeue"], 2),
-    ],
+REFUSED = (
+    ("projections rebuild", 2),
+    ("projections rebuild nothing", 2),
+    ("projections rebuild --all --as-of 5", 2),
+    ("projections rebuild --all --as-of 99 --view x", 2),
+    ("projections activate 77", 2),
+    ("projections rollback", 2),
+    ("projections cancel", 4),
+    ("deadletters show 7", 3),
+    ("deadletters discard 7", 2),
+    ("deadletters requeue", 2),
 )
-def test_what_cannot_be_done_says_so(folder: Path, words: list[str], code: int) -> None:
+
+
+def test_what_cannot_be_done_says_so(folder: Path) -> None:
     """Each refusal has a message on standard error and its exit code."""
-    result = run(folder, *words)
-    assert (result.exit_code, result.stdout) == (code, "")
-    assert result.stderr.startswith("spanledger: ")
+    for words, code in REFUSED:
+        result = run(folder, *words.split())
+        assert (words, result.exit_code, result.stdout) == (words, code, "")
+        assert result.stderr.startswith("spanledger: ")
 
 
 def test_dead_letters_are_listed_shown_and_requeued(folder: Path) -> None:

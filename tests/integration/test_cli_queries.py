@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -205,3 +208,53 @@ def test_an_empty_folder_is_unavailable(tmp_path: Path) -> None:
     """Without a log there is nothing to ask: exit code 4, and no file is made."""
     assert run(tmp_path, "tasks").exit_code == 4
     assert list(tmp_path.iterdir()) == []
+
+
+def test_status_tells_what_runs_and_how_far_it_is(data: Path) -> None:
+    """Without a service: not serving, no roles, the head and every projection's lag."""
+    document = json.loads(run(data, "status", "--json").stdout)
+    assert (document["serving"], document["roles"], document["endpoints"]) == (False, [], None)
+    assert document["head"]["position"] == "6"
+    assert {item["lag_events"] for item in document["projections"]} == {0}
+    assert document["problems"] == []
+    assert "task_metrics" in run(data, "status").stdout
+
+
+def spanledger(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The whole command as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "service.cli.main", *words],
+        capture_output=True, text=True, timeout=60, check=False, env=os.environ | environment,
+    )  # fmt: skip
+
+
+def test_the_command_ends_with_the_exit_codes(data: Path, tmp_path: Path) -> None:
+    """The process itself exits as documented, messages on standard error only."""
+    assert spanledger("tasks", "--data", str(data)).returncode == 0
+    for words, code in (
+        (["tasks", "--data", str(tmp_path)], 4),
+        (["tasks", "--data", str(data), "--status", "odd"], 2),
+        (["trace", "f" * 32, "--data", str(data)], 3),
+    ):
+        ended = spanledger(*words)
+        assert (ended.returncode, ended.stdout) == (code, "")
+        assert ended.stderr.startswith("spanledger: ")
+
+
+def test_an_ascii_locale_gets_ascii(data: Path) -> None:
+    """Where the terminal knows no UTF-8 the table is written all the same."""
+    ended = spanledger(
+        "attempts", "--data", str(data), LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0",
+        PYTHONIOENCODING="ascii",
+    )  # fmt: skip
+    assert ended.returncode == 0
+    assert ended.stdout.isascii()
+
+
+def test_tab_completes_a_status() -> None:
+    """The shell is offered the statuses that begin so."""
+    ended = spanledger(
+        COMP_WORDS="spanledger attempts --status f", COMP_CWORD="3",
+        _SPANLEDGER_COMPLETE="complete_bash",
+    )  # fmt: skip
+    assert ended.stdout.split() == ["failed"]

@@ -108,6 +108,7 @@ def test_senders_cannot_send_control_characters_to_the_terminal() -> None:
         (0.875, Kind.RATIO, True, "87.5 %"),
         (NOW_NS - 2 * HOUR_NS, Kind.MOMENT, True, "2h ago"),
         (NOW_NS, Kind.MOMENT, False, "2027-01-15T08:00:00Z"),
+        ("2027-01-15T07:00:00Z", Kind.MOMENT, True, "1h ago"),
         (0.25, Kind.SECONDS, True, "250 ms"),
         (False, Kind.YES, True, "no"),
         (["a", "b"], Kind.TEXT, True, "a, b"),
