@@ -98,24 +98,45 @@ def _write_once(document: Document, form: Form, draw: Drawing) -> None:
 
 
 def _watch(ask: Callable[[], Document], form: Form, draw: Drawing) -> None:
-    out = console()
+    """Ask until Ctrl-C. Only the first question may fail: later a service may come back."""
+    document = ask()
     try:
-        if form.as_json or form.as_csv or not out.is_terminal:
-            while True:
-                _write_once(ask(), form, draw)
-                sys.stdout.flush()
-                time.sleep(form.every)
-        with Live(console=out, auto_refresh=False, screen=True) as live:
-            shown: RenderableType = Text("")
-            while True:
-                try:
-                    shown = draw(ask())
-                    live.update(shown, refresh=True)
-                except Unavailable as exc:  # it may come back; the last answer stays in sight
-                    live.update(Group(shown, Text(str(exc), style="red")), refresh=True)
-                time.sleep(form.every)
+        if form.as_json or form.as_csv or not console().is_terminal:
+            _watch_lines(document, ask, form, draw)
+        else:
+            _watch_screen(document, ask, form, draw)
     except KeyboardInterrupt:
         return
+
+
+def _watch_lines(
+    document: Document, ask: Callable[[], Document], form: Form, draw: Drawing
+) -> None:
+    while True:
+        _write_once(document, form, draw)
+        sys.stdout.flush()
+        while True:
+            time.sleep(form.every)
+            try:
+                document = ask()
+                break
+            except Unavailable as exc:
+                typer.echo(f"spanledger: {exc}", err=True)
+
+
+def _watch_screen(
+    document: Document, ask: Callable[[], Document], form: Form, draw: Drawing
+) -> None:
+    with Live(console=console(), auto_refresh=False, screen=True) as live:
+        shown = draw(document)
+        problem: list[RenderableType] = []
+        while True:
+            live.update(Group(*problem, shown), refresh=True)
+            time.sleep(form.every)
+            try:
+                shown, problem = draw(ask()), []
+            except Unavailable as exc:  # the last answer stays in sight
+                problem = [Text(str(exc), style="red")]
 
 
 def _flattened(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

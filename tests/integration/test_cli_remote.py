@@ -1,7 +1,10 @@
 """`--url`: what the command line makes of the answers, refusals and silence of a service."""
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -137,3 +140,26 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
     """A bad --url is a usage error."""
     with pytest.raises(BadInput, match="write http"):
         RemoteSource(url, token=None, tenant=None)
+
+
+def test_watching_goes_on_while_the_service_is_away(service: Service) -> None:
+    """`--watch --json` tells on standard error that nothing answers, and then writes on."""
+    service.will_answer(200, {"items": [], "next": None, "position": "1", "complete": True})
+    words = ["tasks", "--watch", "--every", "0.2", "--json", "--url", service.url]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "service.cli.main", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = threading.Timer(60, process.kill)
+    deadline.start()
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline()
+    service.will_answer(503, {"detail": "draining"})
+    assert "draining" in process.stderr.readline()
+    service.will_answer(200, {"items": [], "next": None, "position": "2", "complete": True})
+    while '"position": "2"' not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    deadline.cancel()
