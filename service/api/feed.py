@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from typing import Final
 
 import anyio
@@ -25,7 +26,7 @@ class Feed:
         self.closed = False
 
     @contextlib.asynccontextmanager
-    async def subscribed(self):  # type: ignore[no-untyped-def]
+    async def subscribed(self) -> AsyncIterator[None]:
         """Count a stream in; the head is watched while there is any.
 
         Raises:
@@ -38,7 +39,7 @@ class Feed:
         if self._watch is None:
             self._watch = asyncio.create_task(self._follow())
         try:
-            yield self
+            yield
         finally:
             self._streams -= 1
             if self._streams == 0 and self._watch is not None:

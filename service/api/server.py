@@ -90,6 +90,7 @@ class ApiServer:
             host=settings.host,
             port=settings.api_port,
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             ws="none",

@@ -20,7 +20,7 @@ from events.errors import Unavailable
 
 HIGHEST: Final = (1 << 63) - 1
 LOWEST: Final = -(1 << 63)
-_FIRST_SCAN = 512
+_FIRST_SCAN = 128
 _WIDEST_SCAN = 8192
 _GRACE_S: Final = 1.0
 _STEPS_PER_CHECK = 20_000  # of SQLite's virtual machine: about a millisecond
@@ -116,7 +116,7 @@ def find(
     budget.guard(connection)
     found: list[tuple[Key, Any]] = []
     after: Key | None = None
-    scan = max(limit + 1, _FIRST_SCAN) if filtered else limit + 1
+    scan = max(2 * limit, _FIRST_SCAN) if filtered else limit + 1
     cursors = [connection.execute(*strand.statement(order)) for strand in strands]
     keys: Any = heapq.merge(*cursors, reverse=order.newest_first)  # stepped only as far as taken
     try:

@@ -35,9 +35,12 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 class RanBy(msgspec.Struct, frozen=True, kw_only=True):
     """What ran an attempt."""
 
-    executor: Annotated[
-        str, Meta(description="The most exact that is known: id, tool, model, instance or host")
-    ] | None
+    executor: (
+        Annotated[
+            str, Meta(description="The most exact that is known: id, tool, model, instance or host")
+        ]
+        | None
+    )
     tool: str | None
     model: str | None
     planner: str | None

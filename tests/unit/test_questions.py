@@ -1,0 +1,59 @@
+"""Times at the edges, and parameters made into questions."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.query.errors import BadQuestion
+from service.query.questions import AttemptsQuestion, parse
+from service.query.times import parse_rfc3339, rfc3339
+
+
+@given(st.integers(-62_135_596_800 * 10**9, 253_402_300_799 * 10**9))
+def test_a_time_comes_back_to_the_nanosecond(time_ns: int) -> None:
+    """From year 1 to 9999, before 1970 too."""
+    text = rfc3339(time_ns)
+    assert text is not None
+    assert parse_rfc3339(text) == time_ns
+
+
+@pytest.mark.parametrize(
+    ("time_ns", "text"),
+    [
+        (None, None),
+        (0, "1970-01-01T00:00:00Z"),
+        (1, "1970-01-01T00:00:00.000000001Z"),
+        (1_500_000, "1970-01-01T00:00:00.001500Z"),
+        (-1_000_000, "1969-12-31T23:59:59.999Z"),
+        ((1 << 63) - 1, "2262-04-11T23:47:16.854775807Z"),
+        (1 << 80, None),
+    ],
+)
+def test_as_many_decimals_as_needed(time_ns: int | None, text: str | None) -> None:
+    """0, 3, 6 or 9; what no calendar holds is null."""
+    assert rfc3339(time_ns) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-05-28T22:26:40+02:00",
+        "2026-05-28T22:26:40 02:00",
+        "2026-05-28t20:26:40z",
+        "2026-05-28 20:26:40.000Z",
+        "2026-05-28T20:26:40.0000000009Z",
+    ],
+)
+def test_ways_to_write_one_time(text: str) -> None:
+    """Offsets, a plus that a URL turned into a space, lower case, many decimals."""
+    assert parse_rfc3339(text) == 1_780_000_000 * 10**9
+
+
+@given(st.dictionaries(st.text(max_size=12), st.text(max_size=40), max_size=6))
+def test_any_parameters_are_a_question_or_are_refused(parameters: dict[str, str]) -> None:
+    """No text breaks the parser."""
+    try:
+        question = parse(AttemptsQuestion, parameters)
+    except BadQuestion:
+        return
+    assert question.limit >= 1
