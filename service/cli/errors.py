@@ -1,5 +1,6 @@
 """`spanledger errors`: failures by pattern, and the occurrences of one."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -35,9 +36,33 @@ COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class Patterns:
+    """Which patterns."""
+
+    recovered: Annotated[
+        bool | None,
+        typer.Option(
+            "--recovered/--unrecovered",
+            help="Only patterns that some run recovered from, or that none did.",
+            rich_help_panel=FILTERS,
+        ),
+    ] = None
+    q: Annotated[
+        str | None,
+        typer.Option(
+            "--q",
+            metavar="PREFIX",
+            help="Only patterns whose fingerprint or type begins so.",
+            rich_help_panel=FILTERS,
+        ),
+    ] = None
+
+
 @command
 def errors(
     window: Window,
+    patterns: Patterns,
     sorting: Sorting,
     paging: Paging,
     asking: Asking,
@@ -48,23 +73,6 @@ def errors(
     ] = None,
     task: Task = None,
     component: Component = None,
-    recovered: Annotated[
-        bool | None,
-        typer.Option(
-            "--recovered/--unrecovered",
-            help="Only patterns that some run recovered from, or that none did.",
-            rich_help_panel=FILTERS,
-        ),
-    ] = None,
-    q: Annotated[
-        str | None,
-        typer.Option(
-            "--q",
-            metavar="PREFIX",
-            help="Only patterns whose fingerprint or type begins so.",
-            rich_help_panel=FILTERS,
-        ),
-    ] = None,
 ) -> None:
     """List error patterns, or show one with its occurrences.
 
@@ -75,7 +83,13 @@ def errors(
         spanledger errors 5f1c0d2a9b3e4f60
     """
     filters = question(
-        window, sorting, paging, task=task, component=component, recovered=recovered, q=q
+        window,
+        sorting,
+        paging,
+        task=task,
+        component=component,
+        recovered=patterns.recovered,
+        q=patterns.q,
     )
     if fingerprint is None:
         show_list("errors", filters, COLUMNS, asking, form, nothing="no errors; good")
