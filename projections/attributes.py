@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from events import names
+from events.identity import ID_BYTES
 from events.log.port import Page, Segment
 from events.schema import AttemptAbandoned, RawBlock
 from projections import words
@@ -17,8 +18,8 @@ from projections.fingerprint import fingerprint
 from projections.port import Poison
 from projections.registry.numbers import Registry
 from projections.rows import (
-    ABANDONED_TAG,
     LOG_TAG,
+    SPAN_TAG,
     TAG_END,
     LogRow,
     SpanRow,
@@ -84,28 +85,29 @@ class Extractor:
     def _extract_block(
         self, page: Page, segment: Segment, start: int, block: RawBlock, found: Extracted
     ) -> None:
-        tenant_no, place = 0, None
+        at: _At | None = None
+        ids, first, after, through = segment.ids, segment.first, page.after, page.through
         for position, raw in enumerate(block.events, start):
             row = bytes(raw)
-            if not matters(row) or not page.after < position <= page.through:
+            if not matters(row) or not after < position <= through:
                 continue
-            if place is None:
+            if at is None:
                 tenant_no = self._registry.tenant_no(block.tenant)
                 place = self._place(tenant_no, bytes(block.context))
-            at = _At(segment.event_id(position), page.partition, position, tenant_no, place)
+                at = _At(tenant_no, place, page.partition)
+            offset = (position - first) * ID_BYTES
+            at.event_id = ids[offset : offset + ID_BYTES]
+            at.position = position
             try:
-                self._extract_row(row, at, found)
+                tag = row[:TAG_END]
+                if SPAN_TAG in tag:
+                    self._span(decode_span(row), at, found)
+                elif LOG_TAG in tag:
+                    self._log(decode_log(row), at, found)
+                else:
+                    self._abandoned(decode_abandoned(row), at, found)
             except (msgspec.DecodeError, ValueError, TypeError, ArithmeticError) as error:
                 raise Poison(position, "facts", error) from error
-
-    def _extract_row(self, row: bytes, at: "_At", found: Extracted) -> None:
-        tag = row[:TAG_END]
-        if LOG_TAG in tag:
-            self._log(decode_log(row), at, found)
-        elif ABANDONED_TAG in tag:
-            self._abandoned(decode_abandoned(row), at, found)
-        else:
-            self._span(decode_span(row), at, found)
 
     def _place(self, tenant_no: int, context: bytes) -> Place:
         place = self._places.get((tenant_no, context))
@@ -128,9 +130,11 @@ class Extractor:
 
     def _span(self, row: SpanRow, at: "_At", found: Extracted) -> None:
         said = row.attributes
-        task_id = _text(said.id)
-        if task_id is None:
-            return
+        task_id, name, run_id = said.id, said.name, said.run_id
+        if type(task_id) is not str or not task_id:
+            task_id = _text(task_id)
+            if task_id is None:
+                return
         if row.status_code != STATUS_ERROR and said.result is None and row.end_ns:
             status, error, fingerprint_no, message = words.COMPLETED, 0, None, None
         else:
@@ -152,13 +156,15 @@ class Extractor:
             error,
             fingerprint_no,
             message,
-            _text(said.name),
-            _text(said.group_id),
+            name if type(name) is str and name else _text(name),
+            None if said.group_id is None else _text(said.group_id),
             None if said.queued_at is None else parse_ns(said.queued_at),
             None if said.max_attempts is None else _number(said.max_attempts) or None,
             _more(said),
         )
-        key = (at.tenant_no, task_id, _text(said.run_id) or row.trace_id.hex())
+        if type(run_id) is not str or not run_id:
+            run_id = _text(run_id) or row.trace_id.hex()
+        key = (at.tenant_no, task_id, run_id)
         facts = found.runs.get(key)
         if facts is None:
             found.runs[key] = RunFacts([fact], [], [])
@@ -281,14 +287,17 @@ class Extractor:
         _run_facts(found, (at.tenant_no, row.task_id, row.run_id)).abandoned.append(fact)
 
 
-class _At(NamedTuple):
-    """Where an event stands and where it comes from."""
+class _At:
+    """Where the event being read stands and where it comes from."""
 
-    event_id: bytes
-    partition: int
-    position: int
-    tenant_no: int
-    place: Place
+    __slots__ = ("event_id", "partition", "place", "position", "tenant_no")
+
+    def __init__(self, tenant_no: int, place: Place, partition: int) -> None:
+        self.tenant_no = tenant_no
+        self.place = place
+        self.partition = partition
+        self.event_id = b""
+        self.position = 0
 
 
 def _facts_of(

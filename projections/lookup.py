@@ -24,7 +24,7 @@ def find_task(connection: sqlite3.Connection, tenant: str, task_id: str) -> int 
         if row is None:
             return None
         if row[1:] == (tenant, task_id):
-            return row[0]
+            return int(row[0])
         hash_ += 1  # another text has this digest; it was probed upwards when stored
 
 

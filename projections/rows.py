@@ -11,6 +11,7 @@ from events import names
 from events.schema import AttemptAbandoned, Context
 
 TASK_ID_BYTES: Final = b"\xa7" + names.TASK_ID.encode()  # a msgpack string of 7 bytes
+SPAN_TAG: Final = names.SPAN.encode()
 LOG_TAG: Final = names.LOG_RECORD.encode()
 ABANDONED_TAG: Final = names.ATTEMPT_ABANDONED.encode()
 TAG_END: Final = 32  # a row begins with its array header and its tag

@@ -21,6 +21,7 @@ Where = tuple[
 """Executor, queue, tool, model, planner, host, component, system."""
 
 _K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -134,7 +135,7 @@ class Registry:
         return number
 
 
-def _keep(kept: dict[_K, object], key: _K, value: object) -> None:  # type: ignore[type-var]
+def _keep(kept: dict[_K, _V], key: _K, value: _V) -> None:
     if len(kept) >= KEPT_LIMIT:
         kept.clear()  # refilled from the table; simpler than order of use, and as cheap
     kept[key] = value

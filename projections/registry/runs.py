@@ -233,11 +233,12 @@ class RunStage:
         changes: list[Change] = []
         key_rows: list[Row] = []
         hash_rows: list[tuple[int, int, int]] = []
+        tasks, runs, tenant_name = self._tasks, found.runs, self._registry.tenant_name
         for key, run_no in fresh.items():
             tenant_no, task_id, run_id = key
-            task_no = self._tasks[tenant_no, task_id]
-            facts = found.runs[key]
-            identity = self._registry.tenant_name(tenant_no), task_id, run_id
+            task_no = tasks[tenant_no, task_id]
+            facts = runs[key]
+            identity = tenant_name(tenant_no), task_id, run_id
             new = derive(facts, identity)
             hash_ = key_hash(*identity)
             first, last = _span_of_time(new)

@@ -94,19 +94,22 @@ class TaskStore(Store):
         first = _first_started(connection, row, parts)
         if run is None:  # the latest run is the stored one, and did not change
             assert row is not None
-            return _Task(*row[:5], first, row.updated_ns, *counters, row.source_no, row.name)
+            values = (*row[:5], first, row.updated_ns, *counters, row.source_no, row.name)
+            return _Task._make(values)
         change = parts[0]
-        return _Task(
-            change.task_no,
-            change.tenant_no,
-            _status(run),
-            latest.run_no,
-            run.last_started_ns,
-            first,
-            _updated(run),
-            *counters,
-            _source(run),
-            _name(run),
+        return _Task._make(
+            (
+                change.task_no,
+                change.tenant_no,
+                _status(run),
+                latest.run_no,
+                run.last_started_ns,
+                first,
+                _updated(run),
+                *counters,
+                _source(run),
+                _name(run),
+            )
         )
 
     def _latest(
