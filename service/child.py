@@ -59,6 +59,7 @@ class Child:
             stdout=subprocess.PIPE,
             env=dict(environment),
             bufsize=0,
+            process_group=0,  # Ctrl-C is the supervisor's: it says in which order they end
         )
         self._say(settings + b"\n")
         assert self._process.stdout is not None

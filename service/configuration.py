@@ -73,7 +73,7 @@ class Field:
         """What may stand there, in words."""
         kind = self.kind
         if isinstance(kind, kinds.IntType | kinds.FloatType):
-            low = f"from {kind.ge:g}" if kind.ge is not None else f"above {kind.gt:g}"
+            low = f"above {kind.gt}" if kind.ge is None else f"from {kind.ge}"
             return f"a number {low} to {kind.le}"
         if isinstance(kind, kinds.LiteralType):
             return "one of " + ", ".join(str(value) for value in kind.values)
@@ -81,7 +81,9 @@ class Field:
             return "true or false"
         if self.is_list:
             return "a list of texts"
-        return "a path" if self.is_path else "a text that is not empty"
+        if self.is_path:
+            return "a path"
+        return "a text" if self.default == "" else "a text that is not empty"
 
 
 def _fields() -> dict[str, Field]:

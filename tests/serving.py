@@ -149,7 +149,7 @@ def serving(folder: Path, *args: str, env: Mapping[str, str] | None = None) -> I
     """A ready service on `folder / "data"`, with free ports; ended by its pid at the end.
 
     Args:
-        args: further options of `spanledger serve`; later ones win.
+        args: further options of `spanledger serve`; later ones win over the free ports.
         env: further environment variables.
 
     Raises:

@@ -33,8 +33,6 @@ def main() -> int:
     settings = from_json(words.readline().encode())
     start_logging(instance, settings.log_level, settings.log_format)
     stop = Stop()
-    # Ctrl-C reaches the whole terminal; the parent says in which order its children stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop.ask(settings.drain_s))
     threading.Thread(target=_listen, args=(words, stop), name="life-line", daemon=True).start()
     try:

@@ -206,6 +206,28 @@ def test_streams_do_not_hold_it_up(tmp_path: Path) -> None:
         stream.close()
 
 
+def test_packages_of_somebody_else(tmp_path: Path) -> None:
+    """Another package with the name of one of ours is named, before anything fails oddly."""
+    (tmp_path / "path" / "events").mkdir(parents=True)
+    (tmp_path / "path" / "events" / "__init__.py").write_text("")
+    found = run_serve(tmp_path / "data", PYTHONPATH=str(tmp_path / "path"))
+    assert found.returncode == 1
+    assert f"'events' is found at {tmp_path / 'path' / 'events'}" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+@pytest.mark.slow
+def test_forwards_to_another_service(tmp_path: Path) -> None:
+    """What one service forwards is what another one stores, also when that was away."""
+    with serving(tmp_path / "second") as second:
+        _, _, port = second.grpc.rpartition(":")
+    with serving(tmp_path / "first", "--forward", f"otlp+grpc://{second.grpc}") as first:
+        assert "forwarder" in first.children()
+        send(first, ["a", "b"])
+        with serving(tmp_path / "second", "--grpc-port", port) as second:
+            wait_for_tasks(second, {"a", "b"}, within_s=40)
+
+
 @pytest.mark.parametrize(
     ("args", "env", "code", "words"),
     [
