@@ -116,10 +116,10 @@ def test_queue_is_bounded_in_bytes() -> None:
     door.hold()
     body = spans(8)
     pipeline = make(door, queue_bytes=len(body) * 4)
-    answers = []
+    bodies = (spans(8, 1 + number * 8) for number in range(1000))
+    answers: list[Future[Outcome]] = []
     with pytest.raises(QueueFull):
-        for number in range(1000):
-            answers.append(pipeline.submit(request(spans(8, 1 + number * 8))))
+        answers.extend(pipeline.submit(request(body)) for body in bodies)
     assert pipeline.waiting_bytes <= len(body) * 4 + 200
     door.let_go()
     assert all(answer.result(WAIT_S).accepted == 8 for answer in answers)
