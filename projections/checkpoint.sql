@@ -10,7 +10,7 @@ VALUES
      :updated_ns)
 
 -- name: claim
-UPDATE checkpoint SET epoch = epoch + 1
+UPDATE checkpoint SET epoch = (SELECT max(epoch) FROM checkpoint) + 1
 
 -- name: advance
 UPDATE checkpoint

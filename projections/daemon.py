@@ -58,14 +58,17 @@ class Projector(Feeder):
 
     def opened(self) -> None:
         """Go on with a rebuild that was killed, and rebuild what an older release made."""
-        left = plan.load(self.data)
-        if left is not None and left.number == self._active:
-            plan.clear(self.data)
-        elif left is not None and left.state != "cancelled" and not self._is_rebuilding():
-            self._start(left if left.state == "stopped" else self._renewed(left))
-        if left is None or left.state == "cancelled" or left.number == self._active:
+        with self.exclusively():
+            if self._is_rebuilding():
+                return
+            left = plan.load(self.data)
+            if left is not None and left.number == self._active:
+                plan.clear(self.data)
+            elif left is not None and left.state != "cancelled":
+                self._start(left if left.state == "stopped" else self._renewed(left))
+                return
             outdated = names_of(self._make_folds(None)) - set(self.live().names)
-            if outdated and not self._is_rebuilding():
+            if outdated:
                 _log.info("rebuilding", extra={"action": "rebuild", "names": sorted(outdated)})
                 self._start(self._planned(tuple(sorted(outdated)), None, None))
 

@@ -129,7 +129,7 @@ class Rebuild:
             return None
         path = self._generations.path(self.plan.number)
         self._part.rename(path)
-        return View(path, generation.connect(path), folds, self._clock)
+        return self._open_built(path, folds)
 
     def _replay(
         self, folds: Sequence[Fold], known: Collection[DeadLetter], through: dict[int, int] | None
@@ -213,7 +213,12 @@ class Rebuild:
             self.dead_letters = sum(deadletters.counts(target).values())
         generation.sync_file(path)
         generation.remove_file(self._part)
-        return View(path, generation.connect(path), everything, self._clock)
+        return self._open_built(path, everything)
+
+    def _open_built(self, path: Path, folds: Sequence[Fold]) -> View:
+        view = View(path, generation.connect(path), folds, self._clock)
+        view.claim()  # its checkpoints came from two files
+        return view
 
     def _take_over(
         self, target: sqlite3.Connection, folds: Sequence[Fold], names: Collection[str]
