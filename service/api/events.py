@@ -90,18 +90,9 @@ class Events:
         after = _start(request, question, head)
         if after > head:
             raise BeyondHead(after, head)
-        entering = self._feed.subscribed()
-        await entering.__aenter__()  # refuses before the answer begins
-
-        async def frames() -> AsyncIterator[bytes]:
-            try:
-                async for frame in self._frames(tenant, question, after):
-                    yield frame
-            finally:
-                await entering.__aexit__(None, None, None)
-
+        self._feed.require_room()  # refuses before the answer begins
         return Stream(
-            frames(),
+            self._frames(tenant, question, after),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
@@ -109,20 +100,21 @@ class Events:
     async def _frames(
         self, tenant: str, question: EventsQuestion, after: int
     ) -> AsyncIterator[bytes]:
-        yield b"retry: 2000\n\n"
-        tail = Tail(self._log, tenant, question, after)
-        while not self._feed.closed:
-            if not await self._feed.beyond(tail.position, question.heartbeat_s):
-                if not self._feed.closed:
-                    yield b": heartbeat\n\n"
-                continue
-            skipped = tail.skip(await self._feed.head())
-            if skipped:
-                yield skipped
-            text = await anyio.to_thread.run_sync(tail.read)
-            if text:
-                yield text
-        yield b": closing\n\n"
+        async with self._feed.subscribed():
+            yield b"retry: 2000\n\n"
+            tail = Tail(self._log, tenant, question, after)
+            while not self._feed.closed:
+                if not await self._feed.beyond(tail.position, question.heartbeat_s):
+                    if not self._feed.closed:
+                        yield b": heartbeat\n\n"
+                    continue
+                skipped = tail.skip(await self._feed.head())
+                if skipped:
+                    yield skipped
+                text = await anyio.to_thread.run_sync(tail.read)
+                if text:
+                    yield text
+            yield b": closing\n\n"
 
 
 def _start(request: AnyRequest, question: EventsQuestion, head: int) -> int:

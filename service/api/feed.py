@@ -25,16 +25,20 @@ class Feed:
         self._watch: asyncio.Task[None] | None = None
         self.closed = False
 
-    @contextlib.asynccontextmanager
-    async def subscribed(self) -> AsyncIterator[None]:
-        """Count a stream in; the head is watched while there is any.
+    def require_room(self) -> None:
+        """See to it that one more stream may begin.
 
         Raises:
             Unavailable: there are too many, or the service is closing.
         """
-        if self.closed or self._streams >= MOST_STREAMS:
-            why = "the service is closing" if self.closed else f"{MOST_STREAMS} streams are open"
-            raise Unavailable(why)
+        if self.closed:
+            raise Unavailable("the service is closing")
+        if self._streams >= MOST_STREAMS:
+            raise Unavailable(f"{MOST_STREAMS} streams are open, which is the most there may be")
+
+    @contextlib.asynccontextmanager
+    async def subscribed(self) -> AsyncIterator[None]:
+        """Count a stream in; the head is watched while there is any."""
         self._streams += 1
         if self._watch is None:
             self._watch = asyncio.create_task(self._follow())

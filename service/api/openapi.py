@@ -120,28 +120,11 @@ def _system_paths(head: dict[str, Any]) -> dict[str, Any]:
     text = {"type": "string"}
     open_: dict[str, Any] = {"security": [{}]}
     json = "application/json"
-    events = _simple(
-        EVENTS_PATH,
-        "The log as it grows (server-sent events). `id` is the position; a `gap` event names the "
-        "positions that a client too far behind misses.",
-        _answers(_content("text/event-stream", text), "400", "401", "403", "503"),
-    )
-    events["parameters"] = [
-        *_parameters(EventsQuestion),
-        {
-            "name": "Last-Event-ID",
-            "in": "header",
-            "required": False,
-            "description": "Go on after this position; clients send it by themselves.",
-            "schema": {"type": "string"},
-        },
-        _TENANT,
-    ]
     head_answers = _answers(_content(json, head), "401", "403", "503")
     ready_answers = _answers(_content(json, health), "503")
     metrics_answers = _answers(_content("text/plain", text), "401", "403")
     return {
-        f"{PREFIX}/{EVENTS_PATH}": {"get": events},
+        f"{PREFIX}/{EVENTS_PATH}": {"get": _events_operation(text)},
         f"{PREFIX}/log/head": {"get": _simple("log/head", "The end of the log.", head_answers)},
         f"{PREFIX}/health/live": {
             "get": _simple(
@@ -159,6 +142,27 @@ def _system_paths(head: dict[str, Any]) -> dict[str, Any]:
             "get": _simple("metrics", "Prometheus metrics of all processes.", metrics_answers)
         },
     }  # fmt: skip
+
+
+def _events_operation(text: dict[str, Any]) -> dict[str, Any]:
+    events = _simple(
+        EVENTS_PATH,
+        "The log as it grows (server-sent events). `id` is the position; a `gap` event names the "
+        "positions that a client too far behind misses.",
+        _answers(_content("text/event-stream", text), "400", "401", "403", "503"),
+    )
+    events["parameters"] = [
+        *_parameters(EventsQuestion),
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "required": False,
+            "description": "Go on after this position; clients send it by themselves.",
+            "schema": {"type": "string"},
+        },
+        _TENANT,
+    ]
+    return events
 
 
 def _simple(path: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:

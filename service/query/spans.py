@@ -4,7 +4,7 @@ import math
 from typing import Any, Final
 
 from events.log.port import Recorded
-from events.schema import Attributes, Context, LogRecord, Span
+from events.schema import Attributes, Context, LogRecord, Span, SpanEvent, SpanLink
 from service.query.records import (
     LogOut,
     ResourceOut,
@@ -41,28 +41,9 @@ def span_out(recorded: Recorded, span: Span) -> SpanOut:
         status_message=span.status_message,
         attributes=_readable(span.attributes),
         dropped_attributes_count=span.dropped_attributes_count,
-        events=[
-            SpanEventOut(
-                rfc3339(event.time_ns),
-                event.time_ns,
-                event.name,
-                _readable(event.attributes),
-                event.dropped_attributes_count,
-            )
-            for event in span.events
-        ],
+        events=[_event(event) for event in span.events],
         dropped_events_count=span.dropped_events_count,
-        links=[
-            SpanLinkOut(
-                link.trace_id.hex(),
-                link.span_id.hex(),
-                link.trace_state,
-                _readable(link.attributes),
-                link.dropped_attributes_count,
-                link.flags,
-            )
-            for link in span.links
-        ],
+        links=[_link(link) for link in span.links],
         dropped_links_count=span.dropped_links_count,
         resource=resource,
         scope=scope,
@@ -94,6 +75,27 @@ def log_out(recorded: Recorded, record: LogRecord) -> LogOut:
         received_at=rfc3339(recorded.received_ns),
         scrubbed=list(record.scrubbed),
         cut=list(record.cut),
+    )
+
+
+def _event(event: SpanEvent) -> SpanEventOut:
+    return SpanEventOut(
+        rfc3339(event.time_ns),
+        event.time_ns,
+        event.name,
+        _readable(event.attributes),
+        event.dropped_attributes_count,
+    )
+
+
+def _link(link: SpanLink) -> SpanLinkOut:
+    return SpanLinkOut(
+        link.trace_id.hex(),
+        link.span_id.hex(),
+        link.trace_state,
+        _readable(link.attributes),
+        link.dropped_attributes_count,
+        link.flags,
     )
 
 
