@@ -108,6 +108,7 @@ def test_children_end_with_their_supervisor(tmp_path: Path) -> None:
             assert next_one.endpoints() != stale
 
 
+@pytest.mark.slow
 def test_second_instance_on_the_same_data(tmp_path: Path) -> None:
     """It says who is there and stops; the first one goes on."""
     with serving(tmp_path) as service:
@@ -184,6 +185,7 @@ def test_roles_one_by_one(tmp_path: Path) -> None:
             one.kill()
 
 
+@pytest.mark.slow
 def test_a_second_signal_is_quicker(tmp_path: Path) -> None:
     """Two signals end it soon, also while something holds a connection open."""
     with (
@@ -195,6 +197,7 @@ def test_a_second_signal_is_quicker(tmp_path: Path) -> None:
         assert service.process.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_streams_do_not_hold_it_up(tmp_path: Path) -> None:
     """An open live stream ends at once when the service is told to stop."""
     with serving(tmp_path) as service:
