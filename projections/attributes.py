@@ -4,6 +4,7 @@ This is the seam at which mapping rules for other orchestrators take over: `Extr
 turns a page into facts by run, and nothing behind it knows where they came from.
 """
 
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -34,6 +35,7 @@ from projections.rows import (
 from projections.times import parse_ns
 
 PRODUCER: Final = 4
+RUNS_AT_ONCE: Final = 2_048
 PLACES_LIMIT: Final = 1_024
 SOURCES_LIMIT: Final = 256
 STATUS_ERROR: Final = 2
@@ -72,15 +74,18 @@ class Extractor:
         self._registry = registry
         self._places: dict[tuple[int, bytes], Place] = {}
 
-    def extract(self, page: Page) -> Extracted:
-        """The facts of a page."""
+    def extract(self, page: Page) -> Iterator[Extracted]:
+        """The facts of a page, in parts that the processor's cache holds."""
         found = Extracted({}, [])
         for segment in page.segments:
             position = segment.first
             for block in segment.raw_blocks():
                 self._extract_block(page, segment, position, block, found)
                 position += len(block.events)
-        return found
+            if len(found.runs) >= RUNS_AT_ONCE:
+                yield found
+                found = Extracted({}, [])
+        yield found
 
     def _extract_block(
         self, page: Page, segment: Segment, start: int, block: RawBlock, found: Extracted

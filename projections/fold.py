@@ -78,10 +78,11 @@ class RunFold:
     def apply(self, connection: sqlite3.Connection, page: Page) -> None:
         """See `Fold.apply`."""
         self._registry.connection = connection
-        changes = self._stage.apply(connection, self._extractor.extract(page))
-        if changes:
-            for store in self._stores:
-                store.update(connection, changes)
+        for found in self._extractor.extract(page):
+            changes = self._stage.apply(connection, found)
+            if changes:
+                for store in self._stores:
+                    store.update(connection, changes)
 
     def forget(self) -> None:
         """See `Fold.forget`."""
