@@ -14,7 +14,7 @@ from events.identity import ID_BYTES
 from events.log.port import Page, Segment
 from events.schema import AttemptAbandoned, RawBlock
 from projections import words
-from projections.facts import AbandonFact, LogFact, LogKind, More, RunFacts, SpanFact
+from projections.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.fingerprint import fingerprint
 from projections.port import Poison
 from projections.registry.numbers import Registry
@@ -33,6 +33,7 @@ from projections.rows import (
     matters,
 )
 from projections.times import parse_ns
+from projections.values import fraction_of, more_of, number_of, status_of, text_of
 
 PRODUCER: Final = 4
 RUNS_AT_ONCE: Final = 2_048
@@ -119,9 +120,9 @@ class Extractor:
         if place is None:
             resource = decode_context(context).resource_attributes
             place = Place(
-                _text(resource.get(names.SERVICE_INSTANCE_ID)),
-                _text(resource.get(names.HOST_NAME)),
-                _text(resource.get(names.SERVICE_NAME)),
+                text_of(resource.get(names.SERVICE_INSTANCE_ID)),
+                text_of(resource.get(names.HOST_NAME)),
+                text_of(resource.get(names.SERVICE_NAME)),
                 {},
             )
             if len(self._places) >= PLACES_LIMIT:
@@ -137,14 +138,14 @@ class Extractor:
         said = row.attributes
         task_id, name, run_id = said.id, said.name, said.run_id
         if type(task_id) is not str or not task_id:
-            task_id = _text(task_id)
+            task_id = text_of(task_id)
             if task_id is None:
                 return
         if row.status_code != STATUS_ERROR and said.result is None and row.end_ns:
             status, error, fingerprint_no, message = words.COMPLETED, 0, None, None
         else:
             status, error, fingerprint_no, message = self._outcome(row, said, at)
-        number = 0 if said.attempt is None else _number(said.attempt)
+        number = 0 if said.attempt is None else number_of(said.attempt)
         fact = SpanFact(
             at.event_id,
             at.partition,
@@ -161,14 +162,14 @@ class Extractor:
             error,
             fingerprint_no,
             message,
-            name if type(name) is str and name else _text(name),
-            None if said.group_id is None else _text(said.group_id),
+            name if type(name) is str and name else text_of(name),
+            None if said.group_id is None else text_of(said.group_id),
             None if said.queued_at is None else parse_ns(said.queued_at),
-            None if said.max_attempts is None else _number(said.max_attempts) or None,
-            _more(said),
+            None if said.max_attempts is None else number_of(said.max_attempts) or None,
+            more_of(said),
         )
         if type(run_id) is not str or not run_id:
-            run_id = _text(run_id) or row.trace_id.hex()
+            run_id = text_of(run_id) or row.trace_id.hex()
         key = (at.tenant_no, task_id, run_id)
         facts = found.runs.get(key)
         if facts is None:
@@ -180,7 +181,7 @@ class Extractor:
         self, row: SpanRow, said: TaskAttributes, at: "_At"
     ) -> tuple[int, int, int | None, str | None]:
         """Status, where the error was found, fingerprint and message."""
-        status = _status(said.result)
+        status = status_of(said.result)
         if status is None:
             status = words.FAILED if row.status_code == STATUS_ERROR else words.COMPLETED
         if row.end_ns == 0:
@@ -190,11 +191,11 @@ class Extractor:
         exception = _exception_of(row)
         if exception is None:
             message = row.status_message
-            type_, stack, found = _text(said.error_type), "", 1
+            type_, stack, found = text_of(said.error_type), "", 1
         else:
-            type_ = _text(exception.exception_type) or _text(said.error_type)
-            message = _text(exception.exception_message) or row.status_message
-            stack, found = _text(exception.exception_stack) or "", 2
+            type_ = text_of(exception.exception_type) or text_of(said.error_type)
+            message = text_of(exception.exception_message) or row.status_message
+            stack, found = text_of(exception.exception_stack) or "", 2
         if status == words.RUNNING and exception is None:
             return status, 0, None, None
         number = self._fingerprint_no(at.tenant_no, status, type_, message, stack)
@@ -215,7 +216,7 @@ class Extractor:
             number = None
         if number is not None:
             return number
-        executor, queue, tool, model, planner = map(_text, parts)
+        executor, queue, tool, model, planner = map(text_of, parts)
         place = at.place
         executor = executor or tool or model or place.instance or place.host
         number = self._registry.source_no(
@@ -231,15 +232,15 @@ class Extractor:
 
     def _log(self, row: LogRow, at: "_At", found: Extracted) -> None:
         said = row.attributes
-        kind = LIFECYCLE.get(row.event_name or _text(said.event_name) or "")
+        kind = LIFECYCLE.get(row.event_name or text_of(said.event_name) or "")
         if kind is None:
             if said.exception_type is None and said.exception_message is None:
                 return
             kind = LogKind.EXCEPTION
-        task_id = _text(said.id)
+        task_id = text_of(said.id)
         if task_id is None and not (row.trace_id and row.span_id):
             return
-        status = _status(said.result)
+        status = status_of(said.result)
         fingerprint_no, message = self._log_error(said, status, kind, at)
         fact = LogFact(
             at.event_id,
@@ -250,17 +251,17 @@ class Extractor:
             row.trace_id,
             row.span_id,
             row.time_ns or row.observed_ns,
-            _number(said.attempt),
+            number_of(said.attempt),
             status,
             self._source_no(said, at),
             fingerprint_no,
             message,
-            _fraction(said.progress),
-            _text(said.name),
-            _text(said.group_id),
+            fraction_of(said.progress),
+            text_of(said.name),
+            text_of(said.group_id),
             parse_ns(said.queued_at),
-            _number(said.max_attempts) or None,
-            _more(said),
+            number_of(said.max_attempts) or None,
+            more_of(said),
         )
         if task_id is None:
             found.loose.append((at.tenant_no, fact))
@@ -270,11 +271,11 @@ class Extractor:
     def _log_error(
         self, said: TaskAttributes, status: int | None, kind: LogKind, at: "_At"
     ) -> tuple[int | None, str | None]:
-        type_ = _text(said.exception_type) or _text(said.error_type)
-        message = _text(said.exception_message) or ""
+        type_ = text_of(said.exception_type) or text_of(said.error_type)
+        message = text_of(said.exception_message) or ""
         if kind != LogKind.EXCEPTION and status not in words.FAILURES:
             return None, None
-        stack = _text(said.exception_stack) or ""
+        stack = text_of(said.exception_stack) or ""
         number = self._fingerprint_no(
             at.tenant_no, words.FAILED if status is None else status, type_, message, stack
         )
@@ -308,7 +309,7 @@ class _At:
 def _facts_of(
     found: Extracted, tenant_no: int, task_id: str, said: TaskAttributes, trace_id: bytes
 ) -> RunFacts:
-    return _run_facts(found, (tenant_no, task_id, _text(said.run_id) or trace_id.hex()))
+    return _run_facts(found, (tenant_no, task_id, text_of(said.run_id) or trace_id.hex()))
 
 
 def _run_facts(found: Extracted, key: RunKey) -> RunFacts:
@@ -325,79 +326,3 @@ def _exception_of(row: SpanRow) -> TaskAttributes | None:
         if event.name == names.EXCEPTION_EVENT:
             return event.attributes
     return None
-
-
-def _text(value: Any) -> str | None:
-    if type(value) is str:
-        return value or None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return str(value)
-
-
-def _number(value: Any) -> int:
-    """An attempt number; 0 where none was given, or none that counts."""
-    if type(value) is str and value.isdecimal() and len(value) <= 7:
-        value = int(value)
-    if type(value) is int and 0 < value <= words.NUMBER_LIMIT:
-        return value
-    return 0
-
-
-def _fraction(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 <= value <= 1 else None
-
-
-def _status(value: Any) -> int | None:
-    return words.RESULT_STATUS.get(value.lower()) if type(value) is str else None
-
-
-def _flag(value: Any) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    return {"true": True, "false": False}.get(value.lower()) if type(value) is str else None
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    """A list of texts, or one text with commas between them."""
-    if type(value) is str:
-        value = value.split(",")
-    if not isinstance(value, list | tuple):
-        return ()
-    return tuple(text.strip() for item in value if (text := _text(item)) and text.strip())
-
-
-def _texts_or_count(value: Any) -> tuple[str, ...] | int | None:
-    if type(value) is int:
-        return value
-    return _texts(value) or None
-
-
-def _more(said: TaskAttributes) -> More | None:
-    if (
-        said.retry_of is None
-        and said.will_retry is None
-        and said.backfilled is None
-        and said.parents is None
-        and said.causes is None
-        and said.files_written is None
-        and said.retrieval_count is None
-        and said.retrieval_sources is None
-    ):
-        return None
-    more = More(
-        _text(said.retry_of),
-        _flag(said.will_retry),
-        bool(_flag(said.backfilled)),
-        _texts(said.parents),
-        _texts(said.causes),
-        _texts_or_count(said.files_written),
-        said.retrieval_count if type(said.retrieval_count) is int else None,
-        _texts_or_count(said.retrieval_sources),
-    )
-    return more if more != _NOTHING_MORE else None
-
-
-_NOTHING_MORE = More()

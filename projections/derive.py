@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from projections import words
+from projections.details import SpanKey, key_of, without_details, without_snapshots
 from projections.facts import LogFact, LogKind, More, RunFacts, SpanFact
 from projections.times import saturated
-
-SpanKey = tuple[bytes, bytes]
 
 _TELLS_ERROR = words.FAILURES | {words.CANCELLED, words.UNKNOWN}
 
@@ -138,53 +137,15 @@ def _single(span: SpanFact) -> Run:
 
 def _candidates(facts: RunFacts) -> tuple[list[_Candidate], int | None]:
     """Which spans and log records are attempts, and when the run was last queued."""
-    spans = _without_snapshots([span for span in facts.spans if not span.queues])
-    lifecycle = {_key(log) for log in facts.logs if not log.loose and log.kind != LogKind.EXCEPTION}
-    spans, details = _without_details(spans, lifecycle)
+    spans = without_snapshots([span for span in facts.spans if not span.queues])
+    lifecycle = {
+        key_of(log) for log in facts.logs if not log.loose and log.kind != LogKind.EXCEPTION
+    }
+    spans, details = without_details(spans, lifecycle)
     queued = [span.start_ns for span in facts.spans if span.queues]
     candidates = [_Candidate(s.start_ns, s.event_id, s.number, s, []) for s in spans]
     candidates += _attach(candidates, facts.logs, details)
     return candidates, max(queued, default=None)
-
-
-def _key(fact: SpanFact | LogFact) -> SpanKey:
-    return fact.trace_id, fact.span_id
-
-
-def _without_snapshots(spans: list[SpanFact]) -> list[SpanFact]:
-    """A span sent while it ran is replaced by the same span sent at its end."""
-    best: dict[tuple[bytes, bytes, int], SpanFact] = {}
-    ended = []
-    for span in spans:
-        key = (span.trace_id, span.span_id, span.start_ns)
-        if span.end_ns:
-            ended.append(span)
-        elif key not in best or span.event_id < best[key].event_id:
-            best[key] = span
-    over = {(span.trace_id, span.span_id, span.start_ns) for span in ended}
-    return ended + [span for key, span in best.items() if key not in over]
-
-
-def _without_details(
-    spans: list[SpanFact], lifecycle: set[SpanKey]
-) -> tuple[list[SpanFact], set[SpanKey]]:
-    """Spans whose parent belongs to the same run are its details, unless they say a number.
-
-    `lifecycle` are spans known from log records only: they still run.
-    """
-    keys = {_key(span) for span in spans} | lifecycle
-    kept, details = [], set()
-    for span in spans:
-        parent = (span.trace_id, span.parent_span_id)
-        if span.number or parent not in keys or parent == _key(span):
-            kept.append(span)
-        else:
-            details.add(_key(span))
-    if spans and not kept and not lifecycle - details:
-        # Parents in a circle: the first one stands for all.
-        first = min(spans, key=lambda s: (s.start_ns, s.event_id))
-        return [first], details - {_key(first)}
-    return kept, details - {_key(span) for span in kept}
 
 
 def _attach(
@@ -195,11 +156,11 @@ def _attach(
     by_number: dict[int, _Candidate] = {}
     for candidate in sorted(candidates, key=lambda c: (c.start_ns, c.event_id)):
         assert candidate.span is not None
-        by_key.setdefault(_key(candidate.span), []).append(candidate)
+        by_key.setdefault(key_of(candidate.span), []).append(candidate)
         by_number.setdefault(candidate.claim, candidate)
     running: dict[SpanKey | int, list[LogFact]] = {}
     for log in logs:
-        key = _key(log)
+        key = key_of(log)
         if log.span_id and key in by_key:
             _at_time(by_key[key], log.time_ns).logs.append(log)
         elif key in details:
@@ -349,7 +310,7 @@ def _open_end(
     beats = [log.time_ns for log in logs if log.kind == LogKind.HEARTBEAT]
     alive = [log.time_ns for log in logs if log.kind != LogKind.EXCEPTION]
     heartbeat = max(beats, default=None)
-    key = _key(candidate.span or _main_log(logs))
+    key = key_of(candidate.span or _main_log(logs))
     lost = [a for a in facts.abandoned if (a.trace_id, a.span_id) == key]
     if lost:
         last = max(lost, key=lambda a: (a.last_heartbeat_ns, a.event_id))
