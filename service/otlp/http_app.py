@@ -5,6 +5,7 @@ the body is read. A body is bounded in size and time, and so are all bodies toge
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from events.errors import QueueFull, TooLarge
 from service.otlp import answers
 from service.otlp.compression import decompress
 from service.otlp.intake import COMMIT_TIMEOUT_S, Intake, count_answer, count_refusal, too_late
-from service.otlp.request import Encoding, Signal
+from service.otlp.request import Answer, Encoding, Outcome, Signal
 from service.otlp.status import (
     SlowClient,
     UnknownPath,
@@ -103,7 +104,7 @@ class HttpApp:
         waiting = self._intake.take(signal, call.encoding, tenant, body)
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
-                outcome = await asyncio.wrap_future(waiting)
+                outcome = await _outcome(waiting)
         except TimeoutError:
             raise too_late() from None
         if outcome.position is not None:
@@ -204,6 +205,24 @@ async def _chunks(call: _Call) -> Any:
             raise _Gone
         call.body_read = not message.get("more_body", False)
         yield message.get("body", b"")
+
+
+async def _outcome(answer: Answer) -> Outcome:
+    """What `answer` comes to, without a thread that waits for it."""
+    settled = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def wake() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
+            loop.call_soon_threadsafe(settled.set)
+
+    answer.when_done(wake)
+    try:
+        await settled.wait()
+    except asyncio.CancelledError:
+        answer.cancel()
+        raise
+    return answer.result()
 
 
 def _preflight(call: _Call) -> Headers:

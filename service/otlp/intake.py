@@ -2,7 +2,6 @@
 
 import logging
 import time
-from concurrent.futures import Future
 from functools import lru_cache
 from typing import Final
 
@@ -10,7 +9,7 @@ from events import metrics
 from events.errors import Unavailable
 from service.otlp.metric_count import count_metrics
 from service.otlp.pipeline import Pipeline
-from service.otlp.request import Encoding, Outcome, Request, Signal
+from service.otlp.request import Answer, Encoding, Outcome, Request, Signal
 from service.otlp.status import INTERNAL, status_of
 from service.tokens import TokenStore
 
@@ -35,9 +34,7 @@ class Intake:
         """
         return self._tokens.authorize(bearer, "ingest", named)
 
-    def take(
-        self, signal: Signal, encoding: Encoding, tenant: str, body: bytes
-    ) -> "Future[Outcome]":
+    def take(self, signal: Signal, encoding: Encoding, tenant: str, body: bytes) -> Answer:
         """The outcome of one request, once it is durable.
 
         Raises:
@@ -48,11 +45,11 @@ class Intake:
         return self._pipeline.submit(Request(signal, encoding, tenant, time.time_ns(), body))
 
 
-def _dropped(encoding: Encoding, body: bytes) -> "Future[Outcome]":
+def _dropped(encoding: Encoding, body: bytes) -> Answer:
     count = count_metrics(encoding, body)
     metrics.DROPPED.labels(Signal.METRICS).inc(count)
-    answer: Future[Outcome] = Future()
-    answer.set_result(Outcome(accepted=count))
+    answer = Answer()
+    answer.give(Outcome(accepted=count))
     return answer
 
 

@@ -25,7 +25,7 @@ from service.otlp.decode import decode_logs, decode_traces
 from service.otlp.decoded import Decoded
 from service.otlp.json_body import decode_logs_json, decode_traces_json
 from service.otlp.limits import Limits
-from service.otlp.request import Encoding, Outcome, Request, Signal
+from service.otlp.request import Answer, Encoding, Outcome, Request, Signal
 from service.otlp.scrub import Scrubber
 
 GROUP_BYTES: Final = 1_500_000
@@ -57,6 +57,7 @@ class Pipeline:
         self._queue_bytes = queue_bytes
         self._waiting: deque[Request] = deque()
         self._bytes = 0
+        self._published = 0
         self._closing = False
         self._changed = threading.Condition(threading.Lock())
         self._handed = 0  # batches at the door
@@ -68,7 +69,7 @@ class Pipeline:
         """Bytes of the bodies that wait to be decoded."""
         return self._bytes
 
-    def submit(self, request: Request) -> "Future[Outcome]":
+    def submit(self, request: Request) -> Answer:
         """Queue `request`; its answer.
 
         Raises:
@@ -84,7 +85,6 @@ class Pipeline:
             self._waiting.append(request)
             self._bytes += size
             self._changed.notify()
-        metrics.QUEUE_BYTES.inc(size)
         return request.answer
 
     def _run(self) -> None:
@@ -110,12 +110,17 @@ class Pipeline:
                 group.append(self._waiting.popleft())
                 size += len(group[-1].body)
             self._bytes -= size
-        metrics.QUEUE_BYTES.dec(size)
+            self._publish()
         return group
 
+    def _publish(self) -> None:
+        """Tell the gauge, once a group: it is shared, so only by what has changed."""
+        metrics.QUEUE_BYTES.inc(self._bytes - self._published)
+        self._published = self._bytes
+
     def _pass(self, group: list[Request]) -> None:
-        # Whoever gave up waiting in the queue is left out; from here on nobody can.
-        group = [request for request in group if request.answer.set_running_or_notify_cancel()]
+        # Whoever gave up waiting in the queue is left out.
+        group = [request for request in group if not request.answer.cancelled]
         decoded = [part for request in group if (part := self._decode(request))]
         for signal in (Signal.TRACES, Signal.LOGS):
             parts = [part for part in decoded if part[0].signal is signal]
@@ -201,15 +206,14 @@ class Pipeline:
         with self._changed:
             left = list(self._waiting)
             self._waiting.clear()
-            size, self._bytes = self._bytes, 0
-        metrics.QUEUE_BYTES.dec(size)
+            self._bytes = 0
+            self._publish()
         for request in left:
             _fail(request, error)
 
 
 def _fail(request: Request, error: BaseException) -> None:
-    if not request.answer.done():  # given up, or told before the rest of its group failed
-        request.answer.set_exception(error)
+    request.answer.give(error)
 
 
 def _settle(request: Request, decoded: Decoded, position: int | None) -> None:
@@ -217,6 +221,6 @@ def _settle(request: Request, decoded: Decoded, position: int | None) -> None:
         metrics.REFUSED.labels(request.signal, "bad_event").inc(decoded.refused)
     for what, count in decoded.cut.items():
         metrics.CUT.labels(what).inc(count)
-    request.answer.set_result(
+    request.answer.give(
         Outcome(decoded.accepted, decoded.refused, tuple(decoded.reasons), position)
     )
