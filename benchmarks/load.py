@@ -1,6 +1,8 @@
 """The loads of the benchmarks: encoded OTLP requests in which every span is unique.
 
 A span has 12 attributes; a quarter failed with a stack of 15 frames; 759 B a span on average.
+Values are as varied as in real traffic (random ids, paths, durations and request ids), so that
+a segment of 512 spans compresses to about 160 B a span.
 
     attempts   every span a new attempt of a new task id: the worst case
     mixed      8 spans a trace, one of them an attempt; 5,000 task ids; a fifth of the runs
@@ -9,34 +11,41 @@ A span has 12 attributes; a quarter failed with a stack of 15 frames; 759 B a sp
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, Status
 
+REQUEST_SPANS: Final = 512
 START_NS: Final = 1_763_700_000 * 10**9
 _SITES: Final = 400
 _TASKS: Final = 5_000
 _TRACE_SPANS: Final = 8
+_RETRIED: Final = 0.2
+_FAILED: Final = 0.25
+_OPEN_RUNS: Final = 64
 _TYPES: Final = ("TimeoutError", "ConnectionError", "ValueError", "KeyError", "PermissionError")
 _TOOLS: Final = ("claude-code", "aider", "celery", "shell")
 _MODELS: Final = ("opus-5", "sonnet-5", "haiku-5", "local-7b")
 _QUEUES: Final = ("default", "batch", "urgent")
+_VERBS: Final = ("build", "test", "review", "deploy", "index", "resize", "translate", "import")
+_NOUNS: Final = ("invoice", "report", "image", "branch", "mail", "order", "page", "dataset")
+_OPERATIONS: Final = ("http.request", "db.query", "llm.call", "render")
 
 
-def attempts(requests: int, spans: int = 512, seed: int = 1) -> Iterator[bytes]:
+def attempts(requests: int, spans: int = REQUEST_SPANS, seed: int = 1) -> Iterator[bytes]:
     """`requests` requests of `spans` attempts, each of a new task in a trace of its own."""
     load = _Load(seed)
     for _ in range(requests):
         request, scope = _request()
         for _ in range(spans):
-            number = load.next()
-            load.attempt(scope.spans.add(), f"task-{load.tag}-{number:09d}", "", 1)
+            failed = load.random.random() < _FAILED
+            load.attempt(scope.spans.add(), load.unique("task"), load.unique("run"), 1, failed)
         yield request.SerializeToString()
 
 
-def mixed(requests: int, spans: int = 512, seed: int = 1) -> Iterator[bytes]:
+def mixed(requests: int, spans: int = REQUEST_SPANS, seed: int = 1) -> Iterator[bytes]:
     """`requests` requests of `spans` spans: traces of eight, one of them an attempt."""
     load = _Load(seed)
     waiting: list[tuple[str, str, int, int]] = []
@@ -48,17 +57,31 @@ def mixed(requests: int, spans: int = 512, seed: int = 1) -> Iterator[bytes]:
             if place % _TRACE_SPANS:
                 load.detail(span, trace, root)
                 continue
-            task, run, attempt, last = waiting.pop(0) if len(waiting) > 64 else load.run()
-            load.attempt(span, task, run, attempt, failed=attempt < last)
+            task, run, number, last = waiting.pop(0) if len(waiting) > _OPEN_RUNS else load.run()
+            # The share of failures stays a quarter: a retried attempt has failed before.
+            failed = number < last or load.random.random() < 0.03
+            load.attempt(span, task, run, number, failed)
             trace, root = span.trace_id, span.span_id
-            if attempt < last:
-                waiting.append((task, run, attempt + 1, last))
+            if number < last:
+                waiting.append((task, run, number + 1, last))
         yield request.SerializeToString()
 
 
 def single(requests: int, seed: int = 1) -> Iterator[bytes]:
     """`requests` requests of one attempt each."""
     return attempts(requests, 1, seed)
+
+
+LOADS: Final[dict[str, Callable[..., Iterator[bytes]]]] = {
+    "attempts": attempts,
+    "mixed": mixed,
+    "single": single,
+}
+
+
+def tag_of(seed: int) -> str:
+    """What stands in every task and run id that is drawn with `seed`; 8 characters."""
+    return f"{seed:08x}"
 
 
 def _request() -> tuple[ExportTraceServiceRequest, ScopeSpans]:
@@ -81,44 +104,41 @@ class _Load:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.tag = f"{seed:x}"
-        self.number = 0
-        self.stacks = [_stack(site) for site in range(_SITES)]
+        self._tag = tag_of(seed)
+        self._number = 0
+        self._stacks = [_stack(site) for site in range(_SITES)]
 
-    def next(self) -> int:
-        self.number += 1
-        return self.number
+    def unique(self, kind: str) -> str:
+        """A new id."""
+        return f"{kind}-{self._tag}-{self._hex(16)}"
 
     def run(self) -> tuple[str, str, int, int]:
         """Task id, run id, first attempt and last attempt of a new run."""
         task = f"task-{self.random.randrange(_TASKS):06d}"
-        last = self.random.randint(2, 4) if self.random.random() < 0.2 else 1
-        return task, f"run-{self.tag}-{self.next():09d}", 1, last
+        last = self.random.randint(2, 4) if self.random.random() < _RETRIED else 1
+        return task, self.unique("run"), 1, last
 
-    def attempt(
-        self, span: Span, task: str, run: str, number: int, failed: bool | None = None
-    ) -> None:
+    def attempt(self, span: Span, task: str, run: str, number: int, failed: bool) -> None:
+        """One attempt, in a trace of its own."""
         draw = self.random
         self._times(span, draw.randbytes(16))
         span.name = "task.attempt"
         span.kind = Span.SPAN_KIND_CONSUMER
-        if failed is None or not failed:
-            failed = draw.random() < 0.25
         texts = {
             "task.id": task,
-            "task.run.id": run or f"run-{self.tag}-{self.number:09d}",
-            "task.name": f"build component {self.number % 97} of the next release",
+            "task.run.id": run,
+            "task.name": f"{draw.choice(_VERBS)} {draw.choice(_NOUNS)} {draw.randrange(1000)}",
             "task.queue": draw.choice(_QUEUES),
             "task.executor.tool": draw.choice(_TOOLS),
             "task.executor.model": draw.choice(_MODELS),
-            "task.executor.id": f"worker-{draw.randrange(64)}",
+            "task.executor.id": f"worker-{draw.randrange(256)}",
             "task.result": "failed" if failed else "completed",
         }
         numbers = {
             "task.attempt": number,
             "task.max_attempts": 4,
-            "task.io.files_written": draw.randrange(20),
-            "task.retrieval.count": draw.randrange(50),
+            "task.io.files_written": draw.randrange(200),
+            "task.retrieval.count": draw.randrange(5000),
         }
         self._finish(span, texts, numbers, failed)
 
@@ -127,17 +147,17 @@ class _Load:
         draw = self.random
         self._times(span, trace)
         span.parent_span_id = parent
-        span.name = draw.choice(("http.request", "db.query", "llm.call", "render"))
+        span.name = draw.choice(_OPERATIONS)
         span.kind = Span.SPAN_KIND_CLIENT
-        failed = draw.random() < 0.25
+        failed = draw.random() < _FAILED
         texts = {
             "http.request.method": draw.choice(("GET", "POST")),
-            "url.path": f"/v1/items/{draw.randrange(1 << 40):x}",
-            "server.address": f"backend-{draw.randrange(20)}",
-            "db.system.name": "pgsql",
-            "db.query.summary": "SELECT items",
-            "code.function": f"module_{draw.randrange(40)}",
-            "thread.name": f"w-{draw.randrange(16)}",
+            "url.path": f"/v1/{draw.choice(_NOUNS)}s/{self._hex(12)}",
+            "server.address": f"backend-{draw.randrange(200)}.internal",
+            "http.request.id": self._hex(24),
+            "db.query.summary": f"SELECT {draw.choice(_NOUNS)}s",
+            "code.function": f"{draw.choice(_VERBS)}_{draw.choice(_NOUNS)}",
+            "thread.name": f"worker-pool-{draw.randrange(256)}",
             "peer.service": draw.choice(_TOOLS),
         }
         numbers = {
@@ -148,11 +168,15 @@ class _Load:
         }
         self._finish(span, texts, numbers, failed)
 
+    def _hex(self, digits: int) -> str:
+        return f"{self.random.getrandbits(4 * digits):0{digits}x}"
+
     def _times(self, span: Span, trace: bytes) -> None:
         draw = self.random
+        self._number += 1
         span.trace_id = trace
         span.span_id = draw.randbytes(8)
-        span.start_time_unix_nano = START_NS + self.next() * 50_000 + draw.randrange(50_000)
+        span.start_time_unix_nano = START_NS + self._number * 50_000 + draw.randrange(50_000)
         span.end_time_unix_nano = span.start_time_unix_nano + draw.randrange(10**6, 10**10)
 
     def _finish(
@@ -166,15 +190,16 @@ class _Load:
             self._fail(span)
 
     def _fail(self, span: Span) -> None:
-        site = self.random.randrange(_SITES)
+        draw = self.random
+        site = draw.randrange(_SITES)
         kind = _TYPES[site % len(_TYPES)]
-        message = f"step {site} gave up after {self.random.randrange(10**6)} ms"
-        if self.random.random() < 0.3:  # so that some spans hold something to scrub
-            message += f" for user{self.random.randrange(10**4)}@example.com"
+        message = f"step {site} gave up after {draw.randrange(10**6)} ms, request {self._hex(12)}"
+        if draw.random() < 0.3:  # so that some spans hold something to scrub
+            message += f" for user{draw.randrange(10**4)}@example.com"
         span.status.code = Status.STATUS_CODE_ERROR
         span.status.message = message
         event = span.events.add(name="exception", time_unix_nano=span.end_time_unix_nano)
-        stack = f"{self.stacks[site]}{kind}: {message}"
+        stack = f"{self._stacks[site]}{kind}: {message}"
         for key, text in (
             ("exception.type", kind),
             ("exception.message", message),
@@ -186,8 +211,9 @@ class _Load:
 def _stack(site: int) -> str:
     draw = random.Random(site)
     frames = "".join(
-        f'  File "/srv/app/module_{draw.randrange(40)}.py", line {draw.randrange(900)}, '
-        f"in step_{draw.randrange(60)}\n    run(step)\n"
+        f'  File "{draw.choice(_NOUNS)}_{draw.randrange(40)}.py", '
+        f"line {draw.randrange(9000)}, in {draw.choice(_VERBS)}_{draw.randrange(600)}\n"
+        f"    {draw.choice(_NOUNS)}()\n"
         for _ in range(15)
     )
     return "Traceback (most recent call last):\n" + frames
