@@ -3,9 +3,9 @@
 Several decoding threads of one process were measured to be slower than one. Requests wait in a
 queue bounded in bytes; the thread takes what waits, decodes each on its own, builds one batch a
 signal and hands it to the door without waiting for its commit. A request's answer resolves after
-the commit, in the door's thread. While a batch is at the door, small requests gather, so that
-they share the cost of the next commit; large ones are decoded meanwhile, at most `_HANDED_OVER`
-batches ahead.
+the commit, in the door's thread. Where many small requests come at once, the thread lingers for a
+moment, so that they share a segment and a commit; a lone one never waits. At most `_HANDED_OVER`
+batches are at the door while the next group is decoded.
 """
 
 import logging
@@ -30,6 +30,9 @@ from service.otlp.scrub import Scrubber
 
 GROUP_BYTES: Final = 1_500_000
 _GATHER_BYTES: Final = 64 << 10
+_CROWD: Final = 4
+"""Requests in one group from which on senders are taken to be many, and worth waiting for."""
+_LINGER_S: Final = 0.002
 _HANDED_OVER: Final = 2
 _DECODERS: Final[dict[tuple[Signal, Encoding], Callable[[bytes, Limits], Decoded]]] = {
     (Signal.TRACES, Encoding.PROTOBUF): decode_traces,
@@ -59,6 +62,7 @@ class Pipeline:
         self._bytes = 0
         self._published = 0
         self._closing = False
+        self._crowded = False
         self._changed = threading.Condition(threading.Lock())
         self._handed = 0  # batches at the door
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
@@ -100,15 +104,18 @@ class Pipeline:
     def _take(self) -> list[Request]:
         """The next group, at least one request; empty at the end."""
         with self._changed:
-            while not (self._waiting or self._closing) or (
-                self._handed and 0 < self._bytes < _GATHER_BYTES
-            ):
+            while not (self._waiting or self._closing):
                 self._changed.wait()
+            lingering = self._crowded and self._bytes < _GATHER_BYTES and not self._closing
+        if lingering:
+            time.sleep(_LINGER_S)
+        with self._changed:
             group: list[Request] = []
             size = 0
             while self._waiting and size < GROUP_BYTES:
                 group.append(self._waiting.popleft())
                 size += len(group[-1].body)
+            self._crowded = len(group) >= _CROWD
             self._bytes -= size
             self._publish()
         return group
