@@ -27,7 +27,7 @@ from service.child import Child
 from service.configuration import to_json
 from service.control import ControlServer, socket_path
 from service.endpoints import SUPERVISOR, read_endpoints, remove_endpoints, write_endpoints
-from service.locks import AlreadyRunning, RoleLock
+from service.locks import AlreadyRunning, RoleLock, is_held
 from service.metrics_folder import METRICS_VARIABLE, metrics_root
 from service.ports import Ports
 from service.roles import role_of
@@ -40,6 +40,7 @@ _START_S: Final = 600.0
 """A log of many events takes its time to be indexed; a hung child is stopped by people."""
 _QUICK_S: Final = 0.2
 _KILL_AFTER_S: Final = 1.5
+_ORPHANS_S: Final = 2.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Supervisor:
         data = self._settings.data
         with ExitStack() as held:
             held.enter_context(_only_one(data))
+            _await_orphans(self._settings)
             _remove_old_metrics(data)
             remove_endpoints(data)
             ports = held.enter_context(Ports(self._settings.host, _wanted(self._settings)))
@@ -274,6 +276,15 @@ def _only_one(data: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _await_orphans(settings: Settings) -> None:
+    """A killed service's children end within a second; until then they hold locks and ports."""
+    deadline_s = time.monotonic() + _ORPHANS_S
+    while any(is_held(settings.data, name) for name in ("writer", *_instances(settings))):
+        if time.monotonic() > deadline_s:
+            return  # they are no orphans; whoever needs their lock or port says so
+        time.sleep(0.02)
 
 
 def _remove_old_metrics(data: Path) -> None:

@@ -12,30 +12,12 @@ import pytest
 
 from service.control import call
 from tests import serving as running
+from tests.acceptance.processes import alive, wait_gone
 from tests.sending import Sender, send, wait_for_tasks
 from tests.serving import SERVE, Service, clean_environment, serving
 
 GONE_S = 2.0
 """Children end within a second of losing their parent; a loaded machine takes longer."""
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-def wait_gone(pids: list[int], within_s: float) -> list[int]:
-    """The processes that still run after `within_s`."""
-    deadline_s = time.monotonic() + within_s
-    left = pids
-    while left and time.monotonic() < deadline_s:
-        time.sleep(0.02)
-        left = [pid for pid in left if alive(pid)]
-    return left
 
 
 def wait_restarted(service: Service, instance: str, old_pid: int, within_s: float = 20.0) -> int:
