@@ -10,6 +10,7 @@ from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import set_span_in_context
 
 from events import names
 
@@ -42,15 +43,12 @@ class LifecycleProcessor(SpanProcessor):
                 self._emit(names.ATTEMPT_HEARTBEAT, span)
 
     def _emit(self, event_name: str, span: Span) -> None:
-        context = span.get_span_context()
         self._logger.emit(
             LogRecord(
                 timestamp=span.start_time if event_name == names.ATTEMPT_STARTED else None,
-                trace_id=context.trace_id,
-                span_id=context.span_id,
-                trace_flags=context.trace_flags,
+                context=set_span_in_context(span),
                 event_name=event_name,
-                attributes=dict(span.attributes or {}),
+                attributes={**(span.attributes or {})},
             )
         )
 
