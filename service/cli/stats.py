@@ -36,6 +36,14 @@ class Bucket(StrEnum):
     DAY = "day"
 
 
+class By(StrEnum):
+    """What a line is of."""
+
+    TASK = "task"
+    EXECUTOR = "executor"
+    BOTH = "both"
+
+
 @command
 def stats(
     window: Window,
@@ -46,12 +54,15 @@ def stats(
     executor: Annotated[
         str | None,
         typer.Option(
-            "--executor",
-            metavar="ID",
-            help="On this executor; `*` lists each executor.",
-            rich_help_panel=FILTERS,
+            "--executor", metavar="ID", help="Only this executor.", rich_help_panel=FILTERS
         ),
     ] = None,
+    by: Annotated[
+        By,
+        typer.Option(
+            "--by", help="A line for each task, each executor, or both.", rich_help_panel=FILTERS
+        ),
+    ] = By.TASK,
     bucket: Annotated[
         Bucket | None,
         typer.Option("--bucket", help="One line for each hour or day.", rich_help_panel=FILTERS),
@@ -69,6 +80,12 @@ def stats(
         spanledger stats --watch --every 5
     """
     filters = question(
-        window, paging, task=task, executor=executor, bucket=bucket and bucket.value, q=q
+        window,
+        paging,
+        task=task,
+        executor=executor,
+        by=by.value,
+        bucket=bucket and bucket.value,
+        q=q,
     )
     show_list("metrics/tasks", filters, COLUMNS, asking, form, nothing="no figures yet")

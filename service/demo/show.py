@@ -44,9 +44,7 @@ def screen(api: Api) -> RenderableType:
 def _tasks(api: Api) -> RenderableType:
     states = {task["task_id"]: task["status"] for task in api.get("tasks")["items"]}
     table = _table("Tasks", "task", "now", ">runs", ">recovered", ">tries", ">ok", ">p95")
-    for row in api.get("metrics/tasks", limit=50)["items"]:
-        if row["executor"] is not None:
-            continue
+    for row in api.get("metrics/tasks", by="task", limit=50)["items"]:
         rate, p95 = row["success_rate"], (row["duration_s"] or {}).get("p95")
         table.add_row(
             row["task_id"],

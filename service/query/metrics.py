@@ -1,7 +1,7 @@
 """Figures per task: over all executors, on each, or in hours and days.
 
-The list goes by task, newest start first; the lines of one task go by executor or, in a trend,
-by time, newest first. A page may end inside a task.
+The list goes by task, newest start first; the lines of one task begin with that over all executors
+and go on by executor or, in a trend, by time, newest first. A page may end inside a task.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,11 @@ SQL = load_queries("service.query", "metrics.sql")
 _WHOLE: Final = 0
 _BY_EXECUTOR: Final = 1
 _BUCKETS: Final = {"hour": (2, 3600 * SECOND_NS), "day": (3, 86400 * SECOND_NS)}
-EACH: Final = "*"
+_SCOPES: Final[dict[str, tuple[tuple[int, int | None], ...]]] = {
+    "task": ((_WHOLE, 0),),
+    "executor": ((_BY_EXECUTOR, None),),
+    "both": ((_WHOLE, 0), (_BY_EXECUTOR, None)),
+}
 
 
 def task_metrics(asked: Asked, question: MetricsQuestion) -> Page[TaskMetric]:
@@ -35,9 +39,9 @@ def task_metrics(asked: Asked, question: MetricsQuestion) -> Page[TaskMetric]:
         return Page([], None, str(asked.position))
     if question.bucket is not None:
         return _trend(asked, question, bound, values["task"])
-    scope, only = _WHOLE, 0
+    scopes: tuple[tuple[int, int | None], ...] = _SCOPES[question.by]
     if question.executor is not None:
-        scope, only = _BY_EXECUTOR, values["executor"]
+        scopes = ((_BY_EXECUTOR, values["executor"]),)
     after = asked.after(question, bound, 3)
     order = Order(after=_task_after(after))
     strands = asked.by_status("task", TASK_KEY, None, words.TASK_STATUSES)
@@ -54,8 +58,9 @@ def task_metrics(asked: Asked, question: MetricsQuestion) -> Page[TaskMetric]:
     lines: list[tuple[Key, TaskMetric]] = []
     for row in found.rows:
         seen = after[2] if after is not None and after[:2] == row[:2] else LOWEST
-        for line in _figures(asked, row[1], scope, only, seen):
-            lines.append(((*row[:2], line[0]), _metric(row[2], line, None, None)))
+        for scope, only in scopes:
+            for line in _figures(asked, row[1], scope, only, seen):
+                lines.append(((*row[:2], line[0]), _metric(row[2], line, None, None)))
         if len(lines) > question.limit:
             break
     return _page(asked, bound, question.limit, lines, found.after, found.complete)
@@ -98,9 +103,6 @@ def _check(question: MetricsQuestion) -> None:
 
 def _numbers(asked: Asked, question: MetricsQuestion) -> dict[str, Any] | None:
     """Task and executor as numbers; None if one is not known."""
-    if question.executor == EACH:
-        named = asked.numbers(MetricsQuestion(task=question.task))
-        return None if named is None else {**named, "executor": None}
     if question.executor is not None and (
         find_executor(asked.connection, asked.tenant, question.executor) is None
     ):

@@ -189,12 +189,11 @@ class MetricsQuestion(ListQuestion, frozen=True, kw_only=True):
     """Parameters of the figures per task."""
 
     task: Task | None = None
-    executor: (
-        Annotated[
-            Text, Meta(description="On this executor; `*`: a line for each; absent: over all.")
-        ]
-        | None
-    ) = None
+    executor: Annotated[Text, Meta(description="Only the lines of this executor.")] | None = None
+    by: Annotated[
+        Literal["both", "task", "executor"],
+        Meta(description="A line over all executors (`task`), one for each, or `both`."),
+    ] = "both"
     bucket: (
         Annotated[
             Literal["hour", "day"],

@@ -217,8 +217,10 @@ def test_an_error_pattern_leads_to_its_occurrences(client: httpx.Client) -> None
 
 
 def test_metrics_of_a_task(client: httpx.Client) -> None:
-    """Counts, rate and durations over all executors; a line for each with `*`."""
-    (all_,) = ask(client, "metrics/tasks", task="nightly")["items"]
+    """Counts, rate and durations over all executors first, then a line for each."""
+    all_, *each = ask(client, "metrics/tasks", task="nightly")["items"]
+    assert [line["executor"] for line in each] == ["w1", "w2"]
+    assert ask(client, "metrics/tasks", task="nightly", by="task")["items"] == [all_]
     expected = {
         "executor": None, "executions": 2, "successes": 1, "failures": 1, "success_rate": 0.5,
         "runs": 1, "recovered_runs": 1, "retries": 1,
@@ -227,7 +229,7 @@ def test_metrics_of_a_task(client: httpx.Client) -> None:
     assert all_["duration_s"]["p99"] == pytest.approx(1.0, rel=0.02)
     each = [
         line["executor"]
-        for page in pages(client, "/api/v1/metrics/tasks", task="nightly", executor="*", limit=1)
+        for page in pages(client, "/api/v1/metrics/tasks", task="nightly", by="executor", limit=1)
         for line in page["items"]
     ]
     assert sorted(each) == ["w1", "w2"]

@@ -66,7 +66,7 @@ def paths(client: httpx.Client, tenant: str) -> Iterator[tuple[str, dict[str, st
         for name, value in (("task", "t"), ("executor", "w1"), ("status", "completed"), ("q", "t")):
             if name in fields and not (path == "errors" and name == "q"):
                 yield path, {name: value}
-    yield "metrics/tasks", {"executor": "*"}
+    yield "metrics/tasks", {"by": "executor"}
     yield "metrics/tasks", {"task": "t", "bucket": "hour"}
     yield "attempts", {"task": "t", "run": "r"}
 
