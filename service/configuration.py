@@ -9,6 +9,7 @@ import ipaddress
 import math
 import os
 import socket
+import ssl
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ FILE_NAME: Final = "spanledger.toml"
 _OTHER_VARIABLES: Final = frozenset(
     {CONFIG_VARIABLE, ROLE_VARIABLE}
     | {f"{ENVIRONMENT_PREFIX}{name}" for name in ("URL", "TOKEN", "TENANT", "VIEW", "CRASH_AT")}
+    | {f"{ENVIRONMENT_PREFIX}{name}" for name in ("CA_FILE", "CERT_FILE", "KEY_FILE")}
 )
 _SECRET: Final = frozenset({"forward", "telemetry_endpoint"})
 _PORTS: Final = ("grpc_port", "http_port", "api_port")
@@ -264,6 +266,22 @@ def _check_tls(settings: Settings) -> None:
         path = getattr(settings, name)
         if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
             raise BadSetting(f"{FIELDS[name].option} {path}: there is no file that can be read")
+    if settings.tls_cert is not None:
+        _check_certificates(settings)
+
+
+def _check_certificates(settings: Settings) -> None:
+    """Whether the files are what they should be: gRPC would only say that it cannot listen."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    named = f"--tls-cert {settings.tls_cert} and --tls-key {settings.tls_key}"
+    try:
+        assert settings.tls_cert is not None
+        context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+        named = f"--tls-client-ca {settings.tls_client_ca}"
+        if settings.tls_client_ca is not None:
+            context.load_verify_locations(settings.tls_client_ca)
+    except ssl.SSLError as exc:
+        raise BadSetting(f"{named} cannot be used: {exc.reason or exc}") from exc
 
 
 def is_loopback(host: str) -> bool:

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from service.packages import foreign_packages
 from service.ports import Ports, PortTaken
 from service.settings import Settings
 from service.sqlite_version import OLDEST, may_lose_wal, sqlite_version, text
+from service.tls import days_left, shake_hands, told
 from service.tokens import TokenStore
 from service.version import VERSION
 
@@ -34,6 +36,7 @@ _FULL_BYTES: Final = 64 * _MIB
 _SLOW_SYNC_S: Final = 0.05
 _SYNCS: Final = 5
 _REACH_S: Final = 2.0
+_FEW_DAYS: Final = 14
 _AHEAD_NS: Final = 5_000_000_000
 _SANE_FROM_S: Final = 1_735_689_600  # 2025, before which this was not written
 _NATIVE: Final = "service.otlp._native"
@@ -53,7 +56,7 @@ class Check(msgspec.Struct, frozen=True):
 def examine(settings: Settings) -> list[Check]:
     """Every check on the service that `settings` describe, running or not."""
     looks: tuple[Callable[[Settings], Iterator[Check]], ...] = (
-        _versions, _packages, _folder, _sync, _ports, _clock, _log, _tokens, _targets,
+        _versions, _packages, _folder, _sync, _ports, _clock, _log, _tokens, _certificate, _targets,
     )  # fmt: skip
     return [check for look in looks for check in _guarded(look, settings)]
 
@@ -192,12 +195,31 @@ def _tokens(settings: Settings) -> Iterator[Check]:
         yield Check("tokens", "ok", f"{len(known)}")
 
 
+def _certificate(settings: Settings) -> Iterator[Check]:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return
+    try:
+        days = days_left(settings.tls_cert, settings.tls_key, time.time())
+    except ssl.SSLError as exc:
+        found = f"{settings.tls_cert}: {told(exc)}"
+        yield Check("certificate", "failed", found, "clients will refuse it")
+    else:
+        few = days < _FEW_DAYS
+        found = f"{settings.tls_cert} is good for {days:.0f} days"
+        yield Check("certificate", "warning" if few else "ok", found, "renew it" if few else "")
+
+
 def _targets(settings: Settings) -> Iterator[Check]:
     for target in resolve_all(settings.forward):
         name = f"forward {target.name}"
         try:
-            with socket.create_connection((target.host, target.port), _REACH_S):
-                yield Check(name, "ok", f"{target.authority} answers")
+            with socket.create_connection((target.host, target.port), _REACH_S) as connection:
+                if target.tls is not None:
+                    shake_hands(connection, target.tls.context(), target.host)
+            yield Check(name, "ok", f"{target.authority} answers")
+        except ssl.SSLError as exc:
+            hint = "see ca_file, cert_file and key_file of the target; spans wait in the log"
+            yield Check(name, "failed", f"{target.authority}: {told(exc)}", hint)
         except OSError as exc:
             hint = "spans wait in the log until it is there"
             yield Check(name, "failed", f"{target.authority}: {exc.strerror or exc}", hint)

@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1, made by the openssl command; it is its own authority."""
+"""Certificates for 127.0.0.1, made by the openssl command."""
 
 import shutil
 import subprocess
@@ -16,17 +16,20 @@ class Certificate:
     key: Path
 
 
-def make_certificate(folder: Path, name: str = "localhost") -> Certificate:
-    """A fresh certificate; the test is skipped where openssl is not installed."""
+def make_certificate(
+    folder: Path, name: str = "localhost", issuer: Certificate | None = None
+) -> Certificate:
+    """A fresh certificate, its own authority or signed by `issuer`; needs openssl, else skips."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("openssl is not installed")
     made = Certificate(folder / f"{name}.pem", folder / f"{name}.key")
+    signed = ["-CA", issuer.certificate, "-CAkey", issuer.key] if issuer else []
     subprocess.run(
         [
             openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
             "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext",
-            "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", made.key, "-out",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1", *signed, "-keyout", made.key, "-out",
             made.certificate,
         ],
         check=True, capture_output=True,

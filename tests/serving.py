@@ -4,11 +4,12 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +33,7 @@ def clean_environment(changes: Mapping[str, str] | None = None) -> dict[str, str
 
 @dataclass
 class Service:
-    """A running `spanledger serve`; ports as `host:port`."""
+    """A running `spanledger serve`; ports as `host:port`. `tls` asks its API over https."""
 
     data: Path
     process: "subprocess.Popen[bytes]"
@@ -40,6 +41,7 @@ class Service:
     grpc: str = ""
     http: str = ""
     api: str = ""
+    tls: ssl.SSLContext | None = None
 
     @property
     def pid(self) -> int:
@@ -64,8 +66,11 @@ class Service:
 
     def ask(self, path: str, *, timeout_s: float = 10.0, **headers: str) -> Any:
         """The JSON document that the API answers to GET `path`."""
-        request = urllib.request.Request(f"http://{self.api}{path}", headers=headers)
-        with _direct.open(request, timeout=timeout_s) as answer:
+        scheme = "https" if self.tls else "http"
+        request = urllib.request.Request(f"{scheme}://{self.api}{path}", headers=headers)
+        secure = urllib.request.HTTPSHandler(context=self.tls)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), secure)
+        with opener.open(request, timeout=timeout_s) as answer:
             return json.loads(answer.read())
 
     def wait_ready(self, within_s: float = READY_S) -> "Service":
@@ -131,6 +136,14 @@ def addresses_of(role: Service, *labels: str, within_s: float = READY_S) -> list
     raise NotServing(f"{labels} not printed:\n{role.said()[-6000:]}")
 
 
+def until(condition: Callable[[], Any], within_s: float = 20.0) -> None:
+    """Wait until `condition` holds."""
+    deadline_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not come to be"
+        time.sleep(0.05)
+
+
 def start(data: Path, *args: str, env: Mapping[str, str] | None = None) -> Service:
     """Start a service on free ports without waiting for it; the caller ends it by its pid."""
     data.mkdir(parents=True, exist_ok=True)
@@ -145,17 +158,24 @@ def start(data: Path, *args: str, env: Mapping[str, str] | None = None) -> Servi
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *args: str, env: Mapping[str, str] | None = None) -> Iterator[Service]:
+def serving(
+    folder: Path,
+    *args: str,
+    env: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[Service]:
     """A ready service on `folder / "data"`, with free ports; ended by its pid at the end.
 
     Args:
         args: further options of `spanledger serve`; later ones win over the free ports.
         env: further environment variables.
+        tls: what to ask a service with that serves TLS.
 
     Raises:
         NotServing: it did not get ready, or did not end in time.
     """
     service = start(folder / "data", *args, env=env)
+    service.tls = tls
     try:
         yield service.wait_ready()
     except BaseException:

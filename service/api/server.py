@@ -11,7 +11,7 @@ from typing import Final
 
 import uvicorn
 
-from events.errors import Unavailable
+from events.errors import BadSetting, Unavailable
 from service.api.app import Application, create_app
 from service.api.system import Probe
 from service.settings import Settings
@@ -39,9 +39,15 @@ class ApiServer:
 
         Raises:
             Unavailable: the address is in use or does not exist here.
+            BadSetting: the certificates cannot be used.
         """
+        config = self._config()
+        try:
+            config.load()
+        except OSError as exc:  # ssl.SSLError is one
+            raise BadSetting(f"the certificates cannot be used: {exc}") from exc
         listener = _bind(self._settings.host, self._settings.api_port)
-        self._server = uvicorn.Server(self._config())
+        self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._serve, args=(listener,), name="api", daemon=True
         )

@@ -94,6 +94,36 @@ class Asking:
             rich_help_panel=WHERE,
         ),
     ] = None
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca-file",
+            envvar="SPANLEDGER_CA_FILE",
+            metavar="FILE",
+            help="PEM file of the CA that an https:// --url is trusted by; else the system's.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None
+    cert_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--cert-file",
+            envvar="SPANLEDGER_CERT_FILE",
+            metavar="FILE",
+            help="PEM file of a client certificate, where the service asks for one.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file",
+            envvar="SPANLEDGER_KEY_FILE",
+            metavar="FILE",
+            help="PEM file of its key, unless it is in the same file.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None
     tenant: Annotated[
         str | None,
         typer.Option(

@@ -3,19 +3,23 @@
 import http.client
 import ipaddress
 import json
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from events import names
 from events.errors import BadInput, Unavailable
 from service.cli.exits import Failed
 from service.query.errors import NotFound
+from service.tls import HUNG_UP, told
 
 TIMEOUT_S: Final = 60.0
 _PREFIX: Final = "/api/v1/"
+_GIVE: Final = "give one with --cert-file and --key-file"
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -28,7 +32,14 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class RemoteSource:
     """Asks `url`; the answers are the API's documents as they are."""
 
-    def __init__(self, url: str, *, token: str | None, tenant: str | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None,
+        tenant: str | None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
             raise BadInput(f"--url {url}: write http://HOST:PORT or https://HOST:PORT")
@@ -41,7 +52,8 @@ class RemoteSource:
             self._headers[names.TENANT_HEADER] = tenant
         # A proxy of the environment cannot reach this machine's loopback.
         proxies = [urllib.request.ProxyHandler({})] if _is_loopback(parts.hostname) else []
-        self._opener = urllib.request.build_opener(_NoRedirect, *proxies)
+        secure = urllib.request.HTTPSHandler(context=tls)
+        self._opener = urllib.request.build_opener(_NoRedirect, secure, *proxies)
 
     def ask(self, resource: str, filters: Mapping[str, Any]) -> dict[str, Any]:
         """The document at `resource` (below /api/v1), filters as query parameters.
@@ -62,6 +74,10 @@ class RemoteSource:
             raise self._refusal(exc) from exc
         except (OSError, http.client.HTTPException) as exc:
             reason = getattr(exc, "reason", exc)
+            if isinstance(reason, ssl.SSLError):
+                raise Failed(f"{self.where}: {_tls_refusal(reason)}") from exc
+            if isinstance(reason, ConnectionResetError) and self.where.startswith("https:"):
+                reason = f"{HUNG_UP} ({_GIVE})"
             raise Unavailable(f"{self.where} does not answer: {reason}") from exc
         return self._document(body)
 
@@ -91,6 +107,36 @@ class RemoteSource:
         if error.code in (429, 502, 503, 504):
             return Unavailable(message)
         return BadInput(message) if 400 <= error.code < 500 else Failed(message)
+
+
+def tls_context(
+    ca_file: Path | None, cert_file: Path | None, key_file: Path | None
+) -> ssl.SSLContext:
+    """What an https:// address is asked with.
+
+    Raises:
+        BadInput: a file cannot be used; the message names it.
+    """
+    if key_file is not None and cert_file is None:
+        raise BadInput("--key-file needs --cert-file")
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as exc:  # ssl.SSLError is one
+        raise BadInput(f"--ca-file {ca_file} cannot be used: {exc.strerror or exc}") from exc
+    if cert_file is not None:
+        try:
+            context.load_cert_chain(cert_file, key_file)
+        except OSError as exc:
+            files = f"--cert-file {cert_file}" + (f" --key-file {key_file}" if key_file else "")
+            raise BadInput(f"{files} cannot be used: {exc.strerror or exc}") from exc
+    return context
+
+
+def _tls_refusal(error: ssl.SSLError) -> str:
+    """Why there is no TLS connection, and what to give."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{told(error)} (give its CA with --ca-file)"
+    return f"{told(error)} ({_GIVE})"
 
 
 def _parameter(value: Any) -> str:

@@ -13,7 +13,7 @@ import msgspec
 from events import names
 from service.cli.folder import existing_folder
 from service.cli.options import Asking
-from service.cli.remote import RemoteSource
+from service.cli.remote import RemoteSource, tls_context
 from service.query.queries import Queries
 
 
@@ -53,7 +53,8 @@ def open_source(asking: Asking) -> Iterator[Source]:
     """The source that the options name; closed at the end of the block."""
     source: Source
     if asking.url is not None:
-        source = RemoteSource(asking.url, token=asking.token, tenant=asking.tenant)
+        tls = tls_context(asking.ca_file, asking.cert_file, asking.key_file)
+        source = RemoteSource(asking.url, token=asking.token, tenant=asking.tenant, tls=tls)
     else:
         source = LocalSource(existing_folder(asking.data), asking.tenant)
     try:

@@ -2,7 +2,7 @@
 
 It keeps every span and log record of the requests it took. `answer` sees each request and
 returns how to answer it; without one everything is taken. With `tls` both transports are
-encrypted, and clients must show that same certificate.
+encrypted, and clients must show a certificate of `client_ca`, else that same one.
 """
 
 import gzip
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent import futures
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -82,6 +83,7 @@ class Sink:
     grpc: str = ""
     http: str = ""
     tls: Certificate | None = None
+    client_ca: Path | None = None
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -98,9 +100,8 @@ class Sink:
         self._http = ThreadingHTTPServer(address, type("Handler", (_Handler,), {"sink": self}))
         self._http.daemon_threads = True
         if self.tls:
-            context = ssl.create_default_context(
-                ssl.Purpose.CLIENT_AUTH, cafile=self.tls.certificate
-            )
+            trusted = self.client_ca or self.tls.certificate
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=trusted)
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_cert_chain(self.tls.certificate, self.tls.key)
             self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
@@ -121,10 +122,9 @@ class Sink:
     def _add_port(self, address: str) -> int:
         if self.tls is None:
             return self._grpc.add_insecure_port(address)
-        certificate = self.tls.certificate.read_bytes()
-        credentials = grpc.ssl_server_credentials(
-            [(self.tls.key.read_bytes(), certificate)], certificate, require_client_auth=True
-        )
+        pair = (self.tls.key.read_bytes(), self.tls.certificate.read_bytes())
+        trusted = (self.client_ca or self.tls.certificate).read_bytes()
+        credentials = grpc.ssl_server_credentials([pair], trusted, require_client_auth=True)
         return self._grpc.add_secure_port(address, credentials)
 
     def names(self) -> list[str]:
