@@ -52,6 +52,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     workers: Annotated[
         int, Meta(ge=1, le=64, description="Receiver processes that share the OTLP ports.")
     ] = 1
+    pin_receivers: Annotated[
+        bool,
+        Meta(description="Keep each receiver on one processor: its threads share one lock."),
+    ] = True
     forward: Annotated[
         tuple[ForwardTarget, ...],
         Meta(description="Forward to otlp+grpc://HOST:PORT or otlp+http://HOST:PORT; repeatable."),

@@ -24,7 +24,8 @@ from service.sqlite_version import require_sqlite
 from service.version import VERSION
 
 _PANELS: Final = {
-    "Ports and data": ("data", "host", "grpc_port", "http_port", "api_port", "workers"),
+    "Ports and data": ("data", "host", "grpc_port", "http_port", "api_port", "workers",
+                       "pin_receivers"),
     "Forwarding": ("forward",),
     "Access": ("tls_cert", "tls_key", "tls_client_ca", "cors_origins"),
     "Privacy": ("scrub", "scrub_uuids", "scrub_exempt"),

@@ -34,6 +34,8 @@ class ReceiverRole:
         self.locks = writer.locks if writer else ()
 
     def start(self) -> dict[str, str]:
+        if self._settings.pin_receivers:
+            _pin(self._instance)
         tokens = TokenStore(
             self._settings.data / "tokens.json",
             open_without_tokens=is_loopback(self._settings.host),
@@ -71,6 +73,19 @@ class ReceiverRole:
                 part.close()
 
 
+def _pin(instance: str) -> None:
+    """Keep this process on one processor, workers on one each.
+
+    Dozens of threads hand one interpreter lock around. Spread over two processors they spend
+    more on that than on requests: half the single-span requests a second, measured.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        allowed = sorted(os.sched_getaffinity(0))
+        number = int(instance.partition("-")[2] or 1)
+        os.sched_setaffinity(0, {allowed[(number - 1) % len(allowed)]})
+
+
 def build(settings: Settings, place: Place) -> ReceiverRole:
     """See `service.roles.build`."""
-    return ReceiverRole(settings, place)
+    writer = Writer(settings) if place.instance == "receiver" else None
+    return ReceiverRole(settings, writer, place.instance)
