@@ -27,6 +27,7 @@ class ReceiverRole:
     def __init__(self, settings: Settings, place: Place) -> None:
         writer = Writer(settings) if place.instance == "receiver" else None
         self._settings = settings
+        self._instance = instance
         self._stopping = place.stopping
         self._writer = writer
         self._client: DoorClient | None = None
