@@ -27,7 +27,7 @@ class ReceiverRole:
     def __init__(self, settings: Settings, place: Place) -> None:
         writer = Writer(settings) if place.instance == "receiver" else None
         self._settings = settings
-        self._instance = instance
+        self._instance = place.instance
         self._stopping = place.stopping
         self._writer = writer
         self._client: DoorClient | None = None
@@ -88,5 +88,4 @@ def _pin(instance: str) -> None:
 
 def build(settings: Settings, place: Place) -> ReceiverRole:
     """See `service.roles.build`."""
-    writer = Writer(settings) if place.instance == "receiver" else None
-    return ReceiverRole(settings, writer, place.instance)
+    return ReceiverRole(settings, place)
