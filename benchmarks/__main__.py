@@ -15,7 +15,9 @@ import msgspec
 from benchmarks import figures, machine
 from benchmarks.figures import Figure
 
-NAMES: Final = ("acked",)
+NAMES: Final = (
+    "acked", "workers", "keeping", "processor", "single", "large", "rebuild", "profile",
+)  # fmt: skip
 LONG: Final = ()
 """Only run when named: they take minutes."""
 

@@ -5,9 +5,9 @@ take their processor time from the sender on the other core. Jaeger has the same
 after it has stored: in memory, or in Badger, which does not sync.
 """
 
-import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks import machine
 from benchmarks.figures import Figure
@@ -103,10 +103,9 @@ def _figures(load: str, runs: list[dict[str, dict[str, float]]]) -> list[Figure]
     def cpu_ratio(who: str) -> float:
         return median(run[who]["cpu_us"] / run["ours"]["cpu_us"] for run in runs)
 
-    def figure(name: str, value: float, unit: str, who: str = "ours", **more: object) -> Figure:
+    def figure(name: str, value: float, unit: str, who: str = "ours", **more: Any) -> Figure:
         return Figure(
-            name=name, value=value, unit=unit, roles=_ROLES[who], cores=_CORES, load=load,
-            **more,  # type: ignore[arg-type]
+            name=name, value=value, unit=unit, roles=_ROLES[who], cores=_CORES, load=load, **more,
         )  # fmt: skip
 
     def speed(who: str, floor: float | None = None) -> Figure:

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from benchmarks.load import LOADS, tag_of
 
 SEED: Final = 1
-_ROUND_NS: Final = 60 * 10**9
+ROUND_NS: Final = 60 * 10**9
 _POOL: Final = {"attempts": 100, "mixed": 100, "single": 4000}
 
 Order = Literal["<", ">"]
@@ -28,9 +28,13 @@ class Stamp:
     Args:
         parts: its ids (bytes) and times (in ns), in the order in which they stand in the body.
         order: of the eight bytes of a time: `<` in protobuf, `>` in msgpack.
+        round_ns: how much later a round is than the one before.
     """
 
-    def __init__(self, body: bytes, parts: Iterable[bytes | int], order: Order) -> None:
+    def __init__(
+        self, body: bytes, parts: Iterable[bytes | int], order: Order, round_ns: int = ROUND_NS
+    ) -> None:
+        self.round_ns = round_ns
         self._body = np.frombuffer(body, np.uint8)
         self._order = order
         found: dict[str, list[int]] = {"trace": [], "span": [], "time": [], "tag": []}
@@ -61,7 +65,7 @@ class Stamp:
         tag = np.frombuffer(tag_of(SEED + number).encode(), np.uint8)
         body[self._tags[:, None] + np.arange(8)] = tag
         times = self._times[:, None] + np.arange(8)
-        later = body[times].view(f"{self._order}u8") + np.uint64(number * _ROUND_NS)
+        later = body[times].view(f"{self._order}u8") + np.uint64(number * self.round_ns)
         body[times] = later.astype(f"{self._order}u8").view(np.uint8)
         return body.tobytes()
 
