@@ -1,5 +1,6 @@
 """The receiver: OTLP in. A single one holds the writer too, several reach it through its door."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
