@@ -3,22 +3,33 @@
 from pathlib import Path
 from typing import Annotated
 
+import platformdirs
 import typer
 from rich.console import Console
 
+from service.cli.command import command
 from service.demo.run import run_demo
 
 app = typer.Typer()
 
 
 @app.command()
+@command
 def demo(
     data: Annotated[
-        Path, typer.Option(help="Where the demo keeps its log and views.", envvar=None)
-    ] = Path("data/demo"),
+        Path | None,
+        typer.Option(
+            help="Folder of the demo's log and views. \\[default: spanledger-demo in the user's "
+            "data folder]"
+        ),
+    ] = None,
     once: Annotated[
-        bool, typer.Option("--once", help="Stop after the first rounds instead of serving on.")
+        bool, typer.Option("--once", help="Stop after the first rounds instead of going on.")
     ] = False,
 ) -> None:
-    """Serve on this machine, run a small orchestrator against it, and show what happens."""
-    run_demo(data, keep=not once, console=Console())
+    """Serve on this machine, run a small orchestrator against it, and show what happens.
+
+    Runs again on what is there. Ctrl-C stops it.
+    """
+    folder = data or Path(platformdirs.user_data_dir("spanledger-demo"))
+    run_demo(folder, keep=not once, console=Console(highlight=False))

@@ -10,6 +10,7 @@ from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import Span as AnySpan
 from opentelemetry.trace import set_span_in_context
 
 from events import names
@@ -36,6 +37,10 @@ class LifecycleProcessor(SpanProcessor):
         context = span.get_span_context()
         if context is not None:
             self._running.pop(context.span_id, None)
+
+    def fall_silent(self, span: AnySpan) -> None:
+        """Beat no more for a span that will never end: its worker is gone."""
+        self._running.pop(span.get_span_context().span_id, None)
 
     def _beat(self) -> None:
         while not self._stop.wait(self._interval_s):

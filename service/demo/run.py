@@ -1,110 +1,147 @@
 """Starts the service, runs the orchestrator against it, and shows what happens."""
 
-import json
+import itertools
 import os
-import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from events.errors import Unavailable
-from service.demo.orchestrator import JOBS, Orchestrator
-from service.demo.show import Api, next_steps, screen
+from service.demo.jobs import JOBS
+from service.demo.orchestrator import Orchestrator
+from service.demo.show import Api, print_next_steps, screen, totals
 from service.endpoints import read_endpoints
 
 READY_S = 60.0
+STOP_S = 20.0
 ROUND_S = 1.5
-ROUNDS = 8
+SHOWN_ROUNDS = 9
+LATER_ROUND_S = 5.0
+HEARTBEAT_INTERVAL_S = 3.0
+OUTPUT = "service.log"
 
 
 def run_demo(data: Path, *, keep: bool, console: Console) -> None:
-    """Serve `data`, run a few rounds of jobs, then keep serving until Ctrl-C if `keep`.
+    """Serve `data`, run a few rounds of jobs, then go on until Ctrl-C if `keep`.
 
     Raises:
-        Unavailable: the service did not come up; its own message was printed.
+        Unavailable: the service did not come up; the message holds what it said.
     """
-    with _service(data) as endpoints:
-        api = Api(f"http://{endpoints['api']}")
-        orchestrator = Orchestrator(endpoints["grpc"])
-        try:
-            _show(orchestrator, api, console)
-            console.print(next_steps(endpoints, _command()))
-            while keep:
-                _submit(orchestrator)
-                time.sleep(ROUND_S * 4)
-        except KeyboardInterrupt:
-            console.print("Stopping …")
-        finally:
-            orchestrator.close()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with _service(data, console) as endpoints:
+            _play(endpoints, data, keep, console)
+    except KeyboardInterrupt:
+        console.print("Stopped. What was acknowledged stays in the log.")
 
 
-def _show(orchestrator: Orchestrator, api: Api, console: Console) -> None:
-    with Live(console=console, refresh_per_second=4, transient=False) as live:
-        for _ in range(ROUNDS):
-            _submit(orchestrator)
-            until = time.monotonic() + ROUND_S
-            while time.monotonic() < until:
+def _play(endpoints: dict[str, Any], data: Path, keep: bool, console: Console) -> None:
+    api = Api(f"http://{endpoints['api']}")
+    orchestrator = Orchestrator(endpoints["grpc"])
+    try:
+        for number in _rounds(console, lambda: screen(api, console), ROUND_S, SHOWN_ROUNDS):
+            _submit(orchestrator, number)
+        if keep:
+            print_next_steps(console, endpoints, _command(), str(data), str(data / OUTPUT))
+            for number in _rounds(console, lambda: totals(api), LATER_ROUND_S):
+                _submit(orchestrator, number)
+    except KeyboardInterrupt:
+        console.print("Stopping …")
+        raise
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # the rest takes seconds, and must be whole
+        orchestrator.close()
+
+
+def _rounds(
+    console: Console, look: Callable[[], RenderableType], every_s: float, rounds: int | None = None
+) -> Iterator[int]:
+    """Number the rounds, and between them keep showing what `look` gives."""
+    with Live(console=console, auto_refresh=False) as live:
+        for number in itertools.count() if rounds is None else range(rounds):
+            yield number
+            until_s = time.monotonic() + every_s
+            while time.monotonic() < until_s:
                 time.sleep(0.3)
                 try:
-                    live.update(screen(api))
-                except (urllib.error.URLError, TimeoutError):
+                    live.update(look(), refresh=True)
+                except OSError:
                     continue  # the API is just being restarted: the next look will tell
 
 
-def _submit(orchestrator: Orchestrator) -> None:
+def _submit(orchestrator: Orchestrator, number: int) -> None:
     for job in JOBS:
-        if job.task_id != "model.train" or random.random() < 0.3:
+        if number % job.every_rounds == 0:
             orchestrator.submit(job)
 
 
 @contextmanager
-def _service(data: Path) -> Iterator[dict[str, str]]:
-    """`spanledger serve` on its default ports, or on free ones where those are taken."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "service.cli.main", "serve", "--data", str(data),
-         *_free_ports(), "--log-level", "warning"],
-        start_new_session=True,  # Ctrl-C is ours: the service is stopped after the orchestrator
-    )  # fmt: skip
+def _service(data: Path, console: Console) -> Iterator[dict[str, Any]]:
+    """`spanledger serve` on its usual ports, or on free ones where those are taken."""
+    running = read_endpoints(data)
+    if running is not None:
+        console.print(f"Spanledger serves {data} already (process {running['pid']}): joining it.")
+        yield running
+        return
+    console.print(f"Starting Spanledger on {data} …")
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (data / OUTPUT).open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "service.cli.main", "serve", "--data", str(data),
+             "--heartbeat-interval-s", str(HEARTBEAT_INTERVAL_S), *_free_ports(console)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={k: v for k, v in os.environ.items() if not k.startswith("SPANLEDGER_")},
+            start_new_session=True,  # Ctrl-C is ours: the orchestrator stops first
+        )  # fmt: skip
     try:
         yield _wait_ready(process, data)
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        _stop(process)
 
 
-def _wait_ready(process: subprocess.Popen[bytes], data: Path) -> dict[str, str]:
-    deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline and process.poll() is None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_ready(process: subprocess.Popen[bytes], data: Path) -> dict[str, Any]:
+    deadline_s = time.monotonic() + READY_S
+    while time.monotonic() < deadline_s and process.poll() is None:
         endpoints = read_endpoints(data)
-        if endpoints is not None:
-            try:
-                Api(f"http://{endpoints['api']}").get("health/ready")
-            except (urllib.error.URLError, TimeoutError, json.JSONDecodeError):
-                pass  # not ready yet
-            else:
-                return endpoints
+        if endpoints is not None and Api(f"http://{endpoints['api']}").is_ready():
+            return endpoints
         time.sleep(0.1)
-    raise Unavailable(f"the service did not become ready within {READY_S:g} s; see its message")
+    said = (data / OUTPUT).read_text(errors="replace").splitlines()[-10:]
+    raise Unavailable("\n".join(["the service did not come up:", *said]))
 
 
-def _free_ports() -> list[str]:
+def _free_ports(console: Console) -> list[str]:
     """Options that move a port to a free one where the usual one is taken."""
     options = []
     for option, port in (("--grpc-port", 4317), ("--http-port", 4318), ("--api-port", 8000)):
         with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                console.print(f"Port {port} is taken: a free one is used in its place.")
                 options += [option, "0"]
     return options
 
