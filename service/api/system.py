@@ -9,6 +9,7 @@ import jinja2
 import msgspec
 from litestar import MediaType, Request, Response, get
 from litestar.handlers import HTTPRouteHandler
+from markupsafe import Markup, escape
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -47,6 +48,7 @@ class System:
             loader=jinja2.PackageLoader("service.api"), autoescape=True, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
+        pages.filters["code"] = _code
         self._welcome = pages.get_template("welcome.html.j2")
         self._docs = pages.get_template("docs.html.j2").render(
             document=self._document, operations=openapi.operations(self._document)
@@ -121,7 +123,7 @@ class System:
             facts = await anyio.to_thread.run_sync(self._facts, tenant)
         except (Unauthenticated, Forbidden):
             pass  # the page stays without figures
-        text = self._welcome.render(facts=facts)
+        text = self._welcome.render(facts=facts, base=str(request.base_url).rstrip("/"))
         return Response(text, media_type=MediaType.HTML, headers=_PAGE_HEADERS)
 
     def _facts(self, tenant: str) -> dict[str, Any]:
@@ -135,6 +137,15 @@ class System:
         except Unavailable:
             pass  # no log or no views yet; `missing` tells
         return facts
+
+
+def _code(text: str) -> Markup:
+    """`text` with what stands between backticks as code."""
+    parts = (escape(part) for part in text.split("`"))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part
+        for number, part in enumerate(parts)
+    )
 
 
 def _json(value: Any) -> Response[bytes]:
