@@ -38,7 +38,7 @@ from projections.values import fraction_of, more_of, number_of, status_of, text_
 PRODUCER: Final = 4
 RUNS_AT_ONCE: Final = 2_048
 PLACES_LIMIT: Final = 1_024
-SOURCES_LIMIT: Final = 256
+SOURCES_LIMIT: Final = 65_536  # over all places
 STATUS_ERROR: Final = 2
 LIFECYCLE: Final = {
     names.ATTEMPT_STARTED: LogKind.STARTED,
@@ -74,6 +74,7 @@ class Extractor:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._places: dict[tuple[int, bytes], Place] = {}
+        self._sources = 0  # kept, at most; over all places
 
     def extract(self, page: Page) -> Iterator[Extracted]:
         """The facts of a page, in parts that the processor's cache holds."""
@@ -133,6 +134,7 @@ class Extractor:
     def forget(self) -> None:
         """Drop what is kept in memory."""
         self._places.clear()
+        self._sources = 0
 
     def _span(self, row: SpanRow, at: "_At", found: Extracted) -> None:
         said = row.attributes
@@ -225,10 +227,16 @@ class Extractor:
         )
         # Only texts: 1, 1.0 and True are one key of a dictionary, but not one text.
         if all(part is None or type(part) is str for part in parts):
-            if len(place.sources) >= SOURCES_LIMIT:
-                place.sources.clear()
+            self._sources += 1
+            if self._sources > SOURCES_LIMIT:
+                self._forget_sources()
             place.sources[parts] = number
         return number
+
+    def _forget_sources(self) -> None:
+        for place in self._places.values():
+            place.sources.clear()
+        self._sources = 1
 
     def _log(self, row: LogRow, at: "_At", found: Extracted) -> None:
         said = row.attributes

@@ -81,13 +81,13 @@ def derive(facts: RunFacts, run_identity: tuple[str, str, str]) -> Run | None:
     """
     if len(facts.spans) == 1 and not facts.logs:
         span = facts.spans[0]
-        if span.end_ns and not span.queues and span.more is None:
+        if span.end_ns and not span.queues:
             return _single(span)
     return derive_all(facts, run_identity)
 
 
 def derive_all(facts: RunFacts, run_identity: tuple[str, str, str]) -> Run | None:
-    """The same by every rule; `derive` goes a shorter way for the run of one plain span."""
+    """The same by every rule; `derive` goes a shorter way for the run of one ended span."""
     candidates, queued = _candidates(facts)
     if not candidates:
         return None if queued is None else _queued_run(queued)
@@ -105,6 +105,11 @@ def _single(span: SpanFact) -> Run:
     wall = end_ns - start_ns
     if wall < 0:
         flags |= words.FLAG_NEGATIVE_DURATION
+    more, will_retry, backfilled = span.more, None, False
+    if more is not None:
+        will_retry, backfilled = more.will_retry, more.backfilled
+        if backfilled:
+            flags |= words.FLAG_BACKFILLED
     told = status in _TELLS_ERROR
     attempt = Attempt(
         span.number or 1,
@@ -126,12 +131,14 @@ def _single(span: SpanFact) -> Run:
         span.position,
         span.name,
         span.group_id,
-        None,
-        None,
+        will_retry,
+        more,
     )
+    if will_retry and status in words.FAILURES:
+        status = words.RETRYING
     return Run(
-        (attempt,), status, False, False, start_ns, start_ns, end_ns, span.queued_ns,
-        max(wall, 0), wall, 0, 0,
+        (attempt,), status, False, backfilled, start_ns, start_ns, end_ns, span.queued_ns,
+        wall if wall > 0 else 0, wall, 0, 0,
     )  # fmt: skip
 
 

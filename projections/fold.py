@@ -48,22 +48,22 @@ class FactsProjection:
 
 
 class RunFold:
-    """The `Fold` of everything that is told by runs."""
+    """The `Fold` of everything that is told by runs: extractor, stage, and stores in turn."""
 
     def __init__(self, targets: Collection[str] | None) -> None:
         self._registry = Registry()
-        self._stage = RunStage(self._registry)
-        self._extractor = Extractor(self._registry)
+        self.stage = RunStage(self._registry)
+        self.extractor = Extractor(self._registry)
         stores: list[Store] = [
             AttemptStore(self._registry),
             RunStore(),
-            TaskStore(self._stage),
+            TaskStore(self.stage),
             MetricStore(self._registry),
             ErrorStore(self._registry),
             HistoryStore(),
         ]
-        self._stores = [s for s in stores if targets is None or s.name in targets]
-        self.projections: Sequence[Projection] = (FactsProjection(), *self._stores)
+        self.stores = [s for s in stores if targets is None or s.name in targets]
+        self.projections: Sequence[Projection] = (FactsProjection(), *self.stores)
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Create every table, without secondary indexes."""
@@ -78,17 +78,22 @@ class RunFold:
     def apply(self, connection: sqlite3.Connection, page: Page) -> None:
         """See `Fold.apply`."""
         self._registry.connection = connection
-        for found in self._extractor.extract(page):
-            changes = self._stage.apply(connection, found)
+        for found in self.extractor.extract(page):
+            changes = self.stage.apply(connection, found)
             if changes:
-                for store in self._stores:
+                for store in self.stores:
                     store.update(connection, changes)
+        self.stage.flush(connection)
+        for store in self.stores:
+            store.flush(connection)
 
     def forget(self) -> None:
         """See `Fold.forget`."""
         self._registry.forget()
-        self._stage.forget()
-        self._extractor.forget()
+        self.stage.forget()
+        self.extractor.forget()
+        for store in self.stores:
+            store.forget()
 
 
 def make_fold(targets: Collection[str] | None = None) -> Fold:

@@ -25,4 +25,11 @@ class Store(ABC):
 
     @abstractmethod
     def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
-        """Write the difference between each run before and after a page."""
+        """Take the difference between each run before and after a part of a page, and write it
+        now or keep it until `flush`."""
+
+    def flush(self, connection: sqlite3.Connection) -> None:
+        """Write what was kept; called at the end of each page."""
+
+    def forget(self) -> None:
+        """Drop what was kept; called after a rollback."""

@@ -73,15 +73,16 @@ def more_of(said: TaskAttributes) -> More | None:
         and said.retrieval_sources is None
     ):
         return None
+    parents, causes, sources = said.parents, said.causes, said.retrieval_sources
     more = More(
         text_of(said.retry_of),
-        flag_of(said.will_retry),
-        bool(flag_of(said.backfilled)),
-        texts_of(said.parents),
-        texts_of(said.causes),
+        None if said.will_retry is None else flag_of(said.will_retry),
+        said.backfilled is not None and bool(flag_of(said.backfilled)),
+        () if parents is None else texts_of(parents),
+        () if causes is None else texts_of(causes),
         texts_or_count(said.files_written),
         said.retrieval_count if type(said.retrieval_count) is int else None,
-        texts_or_count(said.retrieval_sources),
+        None if sources is None else texts_or_count(sources),
     )
     return more if more != _NOTHING_MORE else None
 

@@ -20,6 +20,19 @@ _encode = msgspec.json.Encoder().encode
 Row = tuple[Any, ...]
 
 
+class _Extra(msgspec.Struct, omit_defaults=True, gc=False):
+    """Column `extra`."""
+
+    parents: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    files_written: tuple[str, ...] | int | None = None
+    retrieval_count: int | None = None
+    retrieval_sources: tuple[str, ...] | int | None = None
+
+
+_NOTHING = _Extra()
+
+
 class AttemptStore(Store):
     """Writes attempts."""
 
@@ -83,12 +96,11 @@ def _by_number(run: Run | None) -> dict[int, Attempt]:
 
 
 def _extra(more: More) -> str:
-    said = {
-        "parents": more.parents,
-        "causes": more.causes,
-        "files_written": more.files_written,
-        "retrieval_count": more.retrieval_count,
-        "retrieval_sources": more.retrieval_sources,
-    }
-    said = {name: value for name, value in said.items() if value not in (None, ())}
-    return _encode(said).decode() if said else ""
+    said = _Extra(
+        more.parents,
+        more.causes,
+        more.files_written,
+        more.retrieval_count,
+        more.retrieval_sources,
+    )
+    return _encode(said).decode() if said != _NOTHING else ""

@@ -31,6 +31,10 @@ class _Occurrence(NamedTuple):
 
 _Part = TypeVar("_Part", int, str)
 _Deltas = dict[tuple[int, _Part], int]
+_Key = tuple[int, int, int]
+_Row = tuple[int, int, int, int, str]
+
+_WRITE = insert_into("error_occurrence", "nnnnt").replace("INSERT", "INSERT OR REPLACE", 1)
 
 
 class _Pattern:
@@ -43,6 +47,19 @@ class _Pattern:
         self.occurrences = self.recovered = self.tasks = self.components = 0
 
 
+class _Kept:
+    """What the parts of a page change, until it ends."""
+
+    __slots__ = ("components", "new_tasks", "patterns", "rows", "tasks")
+
+    def __init__(self) -> None:
+        self.rows: dict[_Key, _Row | None] = {}  # None: to be deleted
+        self.patterns: dict[int, _Pattern] = {}
+        self.tasks: _Deltas[int] = {}
+        self.components: _Deltas[str] = {}
+        self.new_tasks: set[int] = set()
+
+
 class ErrorStore(Store):
     """Writes error patterns."""
 
@@ -51,36 +68,44 @@ class ErrorStore(Store):
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self._kept = _Kept()
+
+    def forget(self) -> None:
+        """See `Store.forget`."""
+        self._kept = _Kept()
 
     def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
-        """See `Store.update`."""
+        """Keep the difference: a pattern changes many times a page and is written once."""
         added, removed = self._difference(changes)
         if not added and not removed:
             return
+        kept = self._kept
+        kept.new_tasks.update(change.task_no for change in changes if change.new_task)
+        for sign, occurrences in ((-1, removed), (1, added)):
+            for seen in occurrences:
+                kept.rows[seen[:3]] = None if sign < 0 else (*seen[:4], seen.message or "")
+                number = seen.fingerprint_no
+                pattern = kept.patterns.get(number)
+                if pattern is None:
+                    pattern = kept.patterns[number] = _Pattern(seen.tenant_no)
+                pattern.occurrences += sign
+                pattern.recovered += sign * seen.recovered
+                _add(kept.tasks, (number, seen.task_no), sign)
+                _add(kept.components, (number, seen.component), sign)
+
+    def flush(self, connection: sqlite3.Connection) -> None:
+        """See `Store.flush`."""
+        kept, self._kept = self._kept, _Kept()
         connection.executemany(
             "DELETE FROM error_occurrence WHERE fingerprint_no = ? AND seen_ns = ?"
             " AND attempt_key = ?",
-            sorted(occurrence[:3] for occurrence in removed),
+            sorted(key for key, row in kept.rows.items() if row is None),
         )
-        connection.executemany(
-            insert_into("error_occurrence", "nnnnt"),
-            sorted((*seen[:4], seen.message or "") for seen in added),
-        )
-        patterns: dict[int, _Pattern] = {}
-        tasks: _Deltas[int] = {}
-        components: _Deltas[str] = {}
-        for sign, occurrences in ((1, added), (-1, removed)):
-            for seen in occurrences:
-                number = seen.fingerprint_no
-                pattern = patterns.setdefault(number, _Pattern(seen.tenant_no))
-                pattern.occurrences += sign
-                pattern.recovered += sign * seen.recovered
-                _add(tasks, (number, seen.task_no), sign)
-                _add(components, (number, seen.component), sign)
-        new_tasks = {change.task_no for change in changes if change.new_task}
-        for number, change in _recount(connection, _TASK, tasks, new_tasks):
+        connection.executemany(_WRITE, sorted(filter(None, kept.rows.values())))
+        patterns = kept.patterns
+        for number, change in _recount(connection, _TASK, kept.tasks, kept.new_tasks):
             patterns[number].tasks += change
-        for number, change in _recount(connection, _COMPONENT, components, ()):
+        for number, change in _recount(connection, _COMPONENT, kept.components, ()):
             patterns[number].components += change
         for number in sorted(patterns):
             _write_pattern(connection, number, patterns[number])

@@ -24,14 +24,14 @@ from projections.facts import (
     encode_facts,
     united,
 )
-from projections.registry.numbers import KEPT_LIMIT, Registry
+from projections.registry.numbers import Registry
+from projections.registry.tasks import TaskKey, TaskNumbers
 from projections.words import key_hash
 
 _CHUNK: Final = 400  # rows of a VALUES list; SQLite allows 32,766 parameters
 
 _INSERT_RUN: Final = insert_into("run_key", "nnniinn")
 
-TaskKey = tuple[int, str]
 Row = tuple[Any, ...]
 
 
@@ -60,33 +60,36 @@ class _Known(NamedTuple):
 
 
 class RunStage:
-    """Keeps the numbers of tasks met lately."""
+    """Facts in, changes out; see the module."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._tasks: dict[TaskKey, int] = {}
-        self._last_task_no: int | None = None
+        self._task_numbers = TaskNumbers(registry)
         self._last_run_no: int | None = None
         self._has_loose: bool | None = None
 
     def forget(self) -> None:
         """Drop what is kept in memory."""
-        self._tasks.clear()
-        self._last_task_no = self._last_run_no = self._has_loose = None
+        self._task_numbers.forget()
+        self._last_run_no = self._has_loose = None
+
+    def flush(self, connection: sqlite3.Connection) -> None:
+        """Write what was kept until the page's end."""
+        self._task_numbers.flush(connection)
 
     def apply(self, connection: sqlite3.Connection, found: Extracted) -> list[Change]:
         """Store a page's facts; the runs that changed, in order of their numbers."""
         if not found.runs and not found.loose:
             return []
-        new_tasks = self._resolve_tasks(connection, found.runs)
-        known = self._known_runs(connection, found.runs, new_tasks)
+        tasks, new_tasks = self._task_numbers.resolve(connection, (k[:2] for k in found.runs))
+        known = self._known_runs(connection, found.runs, tasks, new_tasks)
         by_no = {run.run_no: run for run in known.values()}
         added = {known[key].run_no: facts for key, facts in found.runs.items() if key in known}
         fresh = self._number_runs(connection, [key for key in found.runs if key not in known])
         spans = self._index_spans(connection, found, known, fresh)
         self._join_loose(connection, found, spans, fresh, by_no, added)
         changes = self._change_known(connection, by_no, added)
-        changes += self._insert_fresh(connection, found, fresh, new_tasks)
+        changes += self._insert_fresh(connection, found, fresh, tasks, new_tasks)
         changes.sort(key=_number_of)
         return changes
 
@@ -98,78 +101,22 @@ class RunStage:
         identity = self._registry.tenant_name(run.tenant_no), run.task_id, run.run_id
         return derive(run.facts, identity)
 
-    # Tasks
-
-    def _resolve_tasks(self, connection: sqlite3.Connection, runs: Iterable[RunKey]) -> set[int]:
-        """Make every task's number known; returns those given now."""
-        wanted = dict.fromkeys(key[:2] for key in runs)
-        missing = {key: self._hash(*key) for key in wanted if key not in self._tasks}
-        if len(self._tasks) + len(missing) > KEPT_LIMIT:
-            self._tasks.clear()
-            missing = {key: self._hash(*key) for key in wanted}
-        if not missing:
-            return set()
-        unknown: dict[int, TaskKey] = {}
-        stored = self._stored_tasks(connection, sorted(set(missing.values())))
-        for key, digest in missing.items():
-            hash_ = digest
-            # Another text may hold the digest: then the search goes on one above.
-            while (holder := stored.get(hash_)) not in (None, key) or hash_ in unknown:
-                hash_ += 1
-                stored |= self._stored_tasks(connection, [hash_])
-            if holder is None:
-                unknown[hash_] = key
-        return self._insert_tasks(connection, unknown)
-
-    def _hash(self, tenant_no: int, *texts: str) -> int:
-        return key_hash(self._registry.tenant_name(tenant_no), *texts)
-
-    def _stored_tasks(
-        self, connection: sqlite3.Connection, hashes: Sequence[int]
-    ) -> dict[int, TaskKey]:
-        """Learn the numbers of the tasks that hold these hashes."""
-        stored: dict[int, TaskKey] = {}
-        for part in _parts(hashes, _CHUNK):
-            rows = connection.execute(
-                "SELECT hash, task_no, tenant_no, task_id FROM task_hash JOIN task_key"
-                f" USING (task_no) WHERE hash IN ({_marks(len(part))})",
-                part,
-            )
-            for hash_, task_no, tenant_no, task_id in rows:
-                self._tasks[tenant_no, task_id] = task_no
-                stored[hash_] = tenant_no, task_id
-        return stored
-
-    def _insert_tasks(
-        self, connection: sqlite3.Connection, unknown: dict[int, TaskKey]
-    ) -> set[int]:
-        if not unknown:
-            return set()
-        if self._last_task_no is None:
-            self._last_task_no = _last(connection, "SELECT max(task_no) FROM task_key")
-        numbers = range(self._last_task_no + 1, self._last_task_no + 1 + len(unknown))
-        self._last_task_no = numbers[-1]
-        self._tasks.update(zip(unknown.values(), numbers, strict=True))
-        connection.executemany(
-            "INSERT INTO task_key VALUES (?, ?, ?)",
-            [(number, *key) for number, key in zip(numbers, unknown.values(), strict=True)],
-        )
-        connection.executemany(
-            "INSERT INTO task_hash VALUES (?, ?)", sorted(zip(unknown, numbers, strict=True))
-        )
-        return set(numbers)
-
     # Runs
 
     def _known_runs(
-        self, connection: sqlite3.Connection, runs: Iterable[RunKey], new_tasks: set[int]
+        self,
+        connection: sqlite3.Connection,
+        runs: Iterable[RunKey],
+        tasks: dict[TaskKey, int],
+        new_tasks: set[int],
     ) -> dict[RunKey, _Known]:
         """The runs that have a row, with their facts."""
         searched: dict[tuple[int, int], list[RunKey]] = {}
+        tenant_name = self._registry.tenant_name
         for key in runs:
-            task_no = self._tasks[key[:2]]
+            task_no = tasks[key[:2]]
             if task_no not in new_tasks:
-                at = task_no, self._hash(*key)
+                at = task_no, key_hash(tenant_name(key[0]), *key[1:])
                 searched.setdefault(at, []).append(key)
         known: dict[RunKey, _Known] = {}
         for part in _parts(sorted(searched), _CHUNK):
@@ -228,12 +175,13 @@ class RunStage:
         connection: sqlite3.Connection,
         found: Extracted,
         fresh: dict[RunKey, int],
+        tasks: dict[TaskKey, int],
         new_tasks: set[int],
     ) -> list[Change]:
         changes: list[Change] = []
         key_rows: list[Row] = []
         hash_rows: list[tuple[int, int, int]] = []
-        tasks, runs, tenant_name = self._tasks, found.runs, self._registry.tenant_name
+        runs, tenant_name = found.runs, self._registry.tenant_name
         for key, run_no in fresh.items():
             tenant_no, task_id, run_id = key
             task_no = tasks[tenant_no, task_id]

@@ -73,10 +73,9 @@ def _failure(attempts: Sequence[Attempt]) -> Attempt | None:
 
 
 def _relatives(attempts: Sequence[Attempt]) -> tuple[str, str]:
-    said = [attempt.more for attempt in attempts if attempt.more is not None]
-    if not said:
-        return "", ""
-    return _united(more.parents for more in said), _united(more.causes for more in said)
+    parents = [a.more.parents for a in attempts if a.more is not None and a.more.parents]
+    causes = [a.more.causes for a in attempts if a.more is not None and a.more.causes]
+    return _united(parents) if parents else "", _united(causes) if causes else ""
 
 
 def _last_group(attempts: Sequence[Attempt]) -> str | None:

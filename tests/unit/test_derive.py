@@ -359,9 +359,12 @@ def test_two_tries_may_share_a_span_id() -> None:
         span(0, status=words.CANCELLED, error=1, fingerprint_no=2, message="stopped"),
         span(0, end_ns=BASE_NS - 1),
         span(0, status=words.UNKNOWN),
+        span(0, more=More(files_written=3, backfilled=True)),
+        failed(0, more=More(will_retry=True, retry_of="1", parents=("p",))),
+        span(0, more=More(will_retry=True)),
     ],
 )
 def test_the_short_way_gives_what_all_rules_give(fact: SpanFact) -> None:
-    """A run of one plain span is derived directly; nothing else differs."""
+    """A run of one ended span is derived directly; nothing else differs."""
     facts = RunFacts([fact], [], [])
     assert derive(facts, IDENTITY) == derive_all(facts, IDENTITY)

@@ -1,0 +1,105 @@
+"""Numbers for tasks: found by a digest of their text, given in order of first appearance.
+
+The digests of new tasks are random. Their rows are kept until the page ends and written in order,
+all at once: in a large index that touches each of its pages once instead of many times.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from projections.registry.numbers import KEPT_LIMIT, Registry
+from projections.words import key_hash
+
+_AT_ONCE: Final = 400  # SQLite allows 32,766 parameters
+
+TaskKey = tuple[int, str]
+"""What identifies a task: tenant number and task id."""
+
+
+class TaskNumbers:
+    """Gives numbers within the caller's transaction; keeps those of tasks met lately."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._numbers: dict[TaskKey, int] = {}
+        self._unwritten: dict[int, tuple[int, TaskKey]] = {}  # by digest
+        self._last: int | None = None
+
+    def forget(self) -> None:
+        """Drop what is kept in memory, written or not."""
+        self._numbers.clear()
+        self._unwritten.clear()
+        self._last = None
+
+    def flush(self, connection: sqlite3.Connection) -> None:
+        """Write what is not written yet."""
+        connection.executemany(
+            "INSERT INTO task_hash VALUES (?, ?)",
+            sorted((hash_, number) for hash_, (number, _) in self._unwritten.items()),
+        )
+        self._unwritten.clear()
+
+    def resolve(
+        self, connection: sqlite3.Connection, wanted: Iterable[TaskKey]
+    ) -> tuple[dict[TaskKey, int], set[int]]:
+        """The numbers of tasks, these and others; and those of them that were given now."""
+        numbers, tenant_name = self._numbers, self._registry.tenant_name
+        keys = dict.fromkeys(wanted)
+        missing = [key for key in keys if key not in numbers]
+        if len(numbers) + len(missing) > KEPT_LIMIT:
+            numbers.clear()
+            missing = list(keys)
+        if not missing:
+            return numbers, set()
+        digests = [key_hash(tenant_name(tenant_no), task_id) for tenant_no, task_id in missing]
+        unknown: dict[int, TaskKey] = {}
+        stored = self._stored(connection, sorted(set(digests)))
+        for key, digest in zip(missing, digests, strict=True):
+            hash_ = digest
+            # Another text may hold the digest: then the search goes on one above.
+            while (holder := stored.get(hash_)) not in (None, key) or hash_ in unknown:
+                hash_ += 1
+                stored |= self._stored(connection, [hash_])
+            if holder is None:
+                unknown[hash_] = key
+        return numbers, self._insert(connection, unknown)
+
+    def _stored(self, connection: sqlite3.Connection, hashes: Sequence[int]) -> dict[int, TaskKey]:
+        """The tasks that hold these hashes; their numbers are known from now on."""
+        stored: dict[int, TaskKey] = {}
+        for hash_ in hashes:
+            if hash_ in self._unwritten:
+                number, key = self._unwritten[hash_]
+                self._numbers[key] = number
+                stored[hash_] = key
+        for at in range(0, len(hashes), _AT_ONCE):
+            part = hashes[at : at + _AT_ONCE]
+            rows = connection.execute(
+                "SELECT hash, task_no, tenant_no, task_id FROM task_hash JOIN task_key"
+                f" USING (task_no) WHERE hash IN ({', '.join('?' * len(part))})",
+                part,
+            )
+            for hash_, number, tenant_no, task_id in rows:
+                self._numbers[tenant_no, task_id] = number
+                stored[hash_] = tenant_no, task_id
+        return stored
+
+    def _insert(self, connection: sqlite3.Connection, unknown: dict[int, TaskKey]) -> set[int]:
+        if not unknown:
+            return set()
+        if self._last is None:
+            row = connection.execute("SELECT max(task_no) FROM task_key").fetchone()
+            self._last = row[0] or 0
+        given = range(self._last + 1, self._last + 1 + len(unknown))
+        self._last = given[-1]
+        self._numbers.update(zip(unknown.values(), given, strict=True))
+        connection.executemany(
+            "INSERT INTO task_key VALUES (?, ?, ?)",
+            [(number, *key) for number, key in zip(given, unknown.values(), strict=True)],
+        )
+        self._unwritten.update(
+            (hash_, (number, key))
+            for number, (hash_, key) in zip(given, unknown.items(), strict=True)
+        )
+        return set(given)
