@@ -1,4 +1,4 @@
-"""How a process that folds is set up."""
+"""How a process that receives or folds is set up."""
 
 import gc
 from typing import Final
@@ -8,7 +8,7 @@ _OLDER_GENERATIONS: Final = 20
 
 
 def tune_collector() -> None:
-    """Let the cyclic collector run seldom: facts and rows have no cycles, and there are many.
+    """Let the cyclic collector run seldom: requests, facts and rows have no cycles, and are many.
 
     Call it once, when everything is imported: what exists then is not looked at again.
     """

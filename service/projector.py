@@ -12,6 +12,7 @@ from projections.daemon import Projector
 from projections.deadletters import DeadLetter
 from projections.parked import Parked
 from projections.progress import status
+from projections.tuning import tune_collector
 from service.settings import Settings
 
 Handlers = Mapping[str, Callable[..., Any]]
@@ -30,6 +31,7 @@ def build_projector(data: Path, rollback_s: float) -> Projector:
 def in_its_place(data: Path) -> Iterator[Handlers]:
     """The handlers on a data folder whose projector does not run; its lock is the caller's."""
     projector = build_projector(data, Settings(data=data).rollback_s)
+    tune_collector()
     try:
         yield Operations(projector).handlers()
     finally:

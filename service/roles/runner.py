@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from events.errors import SpanledgerError
+from projections.tuning import tune_collector
 from service import telemetry
 from service.control import ControlServer, socket_path
 from service.locks import RoleLock
@@ -74,6 +75,7 @@ def run(instance: str, settings: Settings, stop: Stop, report: Report) -> None:
         held.callback(telemetry.stop)
         held.callback(role.close)
         ports = role.start()
+        tune_collector()
         for name in sorted({*role.locks, instance}):
             held.enter_context(_control(name, instance, settings, role.handlers(), ports))
         _log.info("ready", extra={"action": "ready", "seconds": _since(started_s), **ports})
