@@ -13,6 +13,7 @@ from events import codec
 from events.schema import Context, LogRecord, Span
 from service.otlp.decoded import Decoded, Group
 from service.otlp.limits import Cuts, Limits, log_strings, span_strings
+from service.otlp.secret_keys import MARK, names_secret
 
 TIME_LIMIT: Final = 1 << 63
 _NO_TRACE: Final = bytes(16)
@@ -99,7 +100,11 @@ class Assembly:
             self._cut.update(cuts)
             strings = None
             row = codec.encode_event(span)
-        self._keep(row, span_strings(span) if strings is None else strings)
+        if strings is None:
+            strings = span_strings(span)
+        if names_secret(span):
+            strings.append(MARK)
+        self._keep(row, strings)
         self._starts_ns.append(span.start_ns)
         self._ends_ns.append(span.end_ns)
 
@@ -126,7 +131,10 @@ class Assembly:
         self._seen[self._context, row] += 1
         if ordinal:
             row = codec.encode_event(msgspec.structs.replace(record, ordinal=ordinal))
-        self._keep(row, log_strings(record))
+        strings = log_strings(record)
+        if names_secret(record):
+            strings.append(MARK)
+        self._keep(row, strings)
         self._starts_ns.append(record.time_ns or record.observed_ns)
 
     def refuse(self, fault: str, name: str, count: int = 1) -> None:

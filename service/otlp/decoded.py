@@ -21,6 +21,7 @@ class Group:
 
     Order in a span: name, attributes, then each event's name and attributes, each link's
     attributes, status message. In a log record: body, attributes, severity text, event name.
+    A row with a key that names a secret ends with `secret_keys.MARK`.
     """
 
     context: bytes

@@ -37,6 +37,8 @@ LENIENT_LIMIT_BYTES: Final = 1 << 20
 """An event that needs the lenient parser may not be larger: its objects take 20 times as much."""
 
 _SNAKE: Final = re2.compile(rb'"[a-z]+(?:_[a-z]+)+"\s*:')
+_NO_SPANS: Final = "this body holds logs or metrics; send them to their own path"
+_NO_LOGS: Final = "this body holds spans or metrics; send them to their own path"
 _NOT_UTF8: Final = "a string is not UTF-8"
 
 _ESCAPE: Final = re.compile(
@@ -62,7 +64,7 @@ def decode_traces_json(body: bytes, limits: Limits) -> Decoded:
         _split(body, wire.RawTraces, wire.Span, _add_span, assembly)
         return assembly.finish()
     if traces.resource_spans is None and (traces.resource_logs or traces.resource_metrics):
-        raise WrongSignal("this body holds logs or metrics; send them to their own path")
+        raise WrongSignal(_NO_SPANS)
     for resource in traces.resource_spans or ():
         for scope in resource.scope_spans or ():
             if scope.spans and _open(
@@ -87,7 +89,7 @@ def decode_logs_json(body: bytes, limits: Limits) -> Decoded:
         _split(body, wire.RawLogs, wire.LogRecord, _add_log, assembly)
         return assembly.finish()
     if logs.resource_logs is None and (logs.resource_spans or logs.resource_metrics):
-        raise WrongSignal("this body holds spans or metrics; send them to their own path")
+        raise WrongSignal(_NO_LOGS)
     for resource in logs.resource_logs or ():
         for scope in resource.scope_logs or ():
             if scope.log_records and _open(
@@ -120,6 +122,8 @@ def _split(
 ) -> None:
     """Parse each event alone; the bad ones are refused."""
     request = _enveloped(body, envelope)
+    if request.is_another_signal():
+        raise WrongSignal(_NO_SPANS if envelope is wire.RawTraces else _NO_LOGS)
     for resource in request.resources():
         for scope in resource.scopes():
             events = scope.events()

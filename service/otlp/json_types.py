@@ -178,17 +178,38 @@ class RawResource(msgspec.Struct):
         return self.scopeSpans or self.scope_spans or self.scopeLogs or self.scope_logs or []
 
 
-class RawTraces(msgspec.Struct):
+class _RawMetrics(msgspec.Struct):
+    resourceMetrics: msgspec.Raw = msgspec.Raw()
+    resource_metrics: msgspec.Raw = msgspec.Raw()
+
+
+class RawTraces(_RawMetrics):
     resourceSpans: list[RawResource] | None = None
     resource_spans: list[RawResource] | None = None
+    resourceLogs: msgspec.Raw = msgspec.Raw()
+    resource_logs: msgspec.Raw = msgspec.Raw()
 
     def resources(self) -> list[RawResource]:
         return self.resourceSpans or self.resource_spans or []
 
+    def is_another_signal(self) -> bool:
+        others = (
+            self.resourceLogs, self.resource_logs, self.resourceMetrics, self.resource_metrics,
+        )  # fmt: skip
+        return self.resourceSpans is None and self.resource_spans is None and any(others)
 
-class RawLogs(msgspec.Struct):
+
+class RawLogs(_RawMetrics):
     resourceLogs: list[RawResource] | None = None
     resource_logs: list[RawResource] | None = None
+    resourceSpans: msgspec.Raw = msgspec.Raw()
+    resource_spans: msgspec.Raw = msgspec.Raw()
 
     def resources(self) -> list[RawResource]:
         return self.resourceLogs or self.resource_logs or []
+
+    def is_another_signal(self) -> bool:
+        others = (
+            self.resourceSpans, self.resource_spans, self.resourceMetrics, self.resource_metrics,
+        )  # fmt: skip
+        return self.resourceLogs is None and self.resource_logs is None and any(others)

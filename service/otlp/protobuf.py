@@ -11,6 +11,9 @@ from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.logs.v1 import logs_pb2
@@ -27,6 +30,10 @@ LOGS_ON_TRACES: Final = (
     "this body holds log records, but it was sent to the traces endpoint; "
     "send it to /v1/logs or LogsService/Export"
 )
+METRICS_ELSEWHERE: Final = (
+    "this body holds metrics, but it was sent to another endpoint; "
+    "send it to /v1/metrics or MetricsService/Export"
+)
 TRACES_ON_LOGS: Final = (
     "this body holds spans, but it was sent to the logs endpoint; "
     "send it to /v1/traces or TraceService/Export"
@@ -37,15 +44,14 @@ def decode_traces(body: bytes, limits: Limits) -> Decoded:
     """The spans of an ExportTraceServiceRequest.
 
     Raises:
-        WrongSignal: these are log records.
+        WrongSignal: these are log records or metrics.
         BadInput: this is no OTLP at all.
     """
     assembly = Assembly(limits)
     try:
         request = ExportTraceServiceRequest.FromString(body)
     except DecodeError:
-        if _holds_logs(body):
-            raise WrongSignal(LOGS_ON_TRACES) from None
+        _require_spans(body)
         _split_traces(body, assembly)
         return assembly.finish()
     for resource_spans in request.resource_spans:
@@ -60,8 +66,8 @@ def decode_traces(body: bytes, limits: Limits) -> Decoded:
                 assembly.open(context, cuts)
                 _add_spans(spans, assembly)
                 assembly.close()
-    if assembly.refused and not assembly.accepted and _holds_logs(body):
-        raise WrongSignal(LOGS_ON_TRACES)
+    if assembly.refused and not assembly.accepted:
+        _require_spans(body)
     return assembly.finish()
 
 
@@ -69,15 +75,14 @@ def decode_logs(body: bytes, limits: Limits) -> Decoded:
     """The log records of an ExportLogsServiceRequest.
 
     Raises:
-        WrongSignal: these are spans.
+        WrongSignal: these are spans or metrics.
         BadInput: this is no OTLP at all.
     """
     assembly = Assembly(limits)
     try:
         request = ExportLogsServiceRequest.FromString(body)
     except DecodeError:
-        if _holds_spans(body):
-            raise WrongSignal(TRACES_ON_LOGS) from None
+        _require_logs(body)
         _split_logs(body, assembly)
         return assembly.finish()
     timeless = False
@@ -95,8 +100,8 @@ def decode_logs(body: bytes, limits: Limits) -> Decoded:
                     _add_log(record, assembly)
                     timeless |= not (record.time_unix_nano or record.observed_time_unix_nano)
                 assembly.close()
-    if (timeless or assembly.refused) and _holds_spans(body):
-        raise WrongSignal(TRACES_ON_LOGS)
+    if timeless or assembly.refused:
+        _require_logs(body)
     return assembly.finish()
 
 
@@ -272,6 +277,36 @@ def _open_part(part: split.Part, assembly: Assembly) -> bool:
     context = _context(resource, schemas[0], scope, schemas[1], cuts, assembly.limits)
     assembly.open(context, cuts)
     return True
+
+
+def _require_spans(body: bytes) -> None:
+    """Say so if the body makes sense as another signal; only asked where it makes none as spans."""
+    if _holds_logs(body):
+        raise WrongSignal(LOGS_ON_TRACES)
+    if _holds_metrics(body):
+        raise WrongSignal(METRICS_ELSEWHERE)
+
+
+def _require_logs(body: bytes) -> None:
+    """The same for log records."""
+    if _holds_spans(body):
+        raise WrongSignal(TRACES_ON_LOGS)
+    if _holds_metrics(body):
+        raise WrongSignal(METRICS_ELSEWHERE)
+
+
+def _holds_metrics(body: bytes) -> bool:
+    """Whether the body makes sense as metrics."""
+    try:
+        request = ExportMetricsServiceRequest.FromString(body)
+    except DecodeError:
+        return False
+    return any(
+        metric.name and metric.WhichOneof("data")
+        for resource_metrics in request.resource_metrics
+        for scope_metrics in resource_metrics.scope_metrics
+        for metric in scope_metrics.metrics
+    )
 
 
 def _holds_logs(body: bytes) -> bool:

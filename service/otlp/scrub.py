@@ -6,7 +6,8 @@ replaced in `scrubbed`. The scan finds at least what the rules find; where a pat
 say too much (card numbers, IPv6), a rule looks closer. Traps: every class excludes NUL, which
 separates the strings of a text; no look-around in RE2; `sk-` needs a left boundary ("task-").
 
-Ids that correlate are exempt by attribute key, and so are trace state and ids of OTLP itself.
+A key that names a secret hides its whole value, whatever it looks like (`secret_keys`). Ids that
+correlate are exempt by attribute key, and so are trace state and ids of OTLP itself.
 """
 
 from bisect import bisect_right
@@ -19,7 +20,8 @@ import msgspec
 from events import codec, names
 from events.schema import Attributes, LogRecord, Span, SpanEvent, SpanLink
 from service.otlp.limits import Cuts
-from service.otlp.scrub_rules import Replace, Replacer, scrub_rules
+from service.otlp.scrub_rules import PASSWORD, Replace, Replacer, scrub_rules
+from service.otlp.secret_keys import secret_kind
 from service.settings import Settings
 
 EXEMPT_KEYS: Final = frozenset({
@@ -140,10 +142,28 @@ class _Walk:
         return msgspec.structs.replace(link, attributes=self.attributes(link.attributes))
 
     def attributes(self, attributes: Attributes) -> Attributes:
-        exempt = self._exempt
-        return {
-            key: value if key in exempt else self._value(value) for key, value in attributes.items()
-        }
+        return {key: self._under(key, value) for key, value in attributes.items()}
+
+    def _under(self, key: str, value: Any) -> Any:
+        if key in self._exempt:
+            return value
+        kind = secret_kind(key)
+        return self._value(value) if kind is None else self._hidden(value, kind)
+
+    def _hidden(self, value: Any, kind: str) -> Any:
+        """`value` of a key that names a secret; numbers count things, except for passwords."""
+        if isinstance(value, list):
+            return [self._hidden(item, kind) for item in value]
+        if isinstance(value, dict):
+            return {key: self._hidden(item, kind) for key, item in value.items()}
+        hidden = f"[{kind}]"
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value in ("", b"", hidden) or not (
+            isinstance(value, str | bytes) or (is_number and kind == PASSWORD)
+        ):
+            return value
+        self.kinds.add(kind)
+        return hidden
 
     def text(self, text: str) -> str:
         # A string with a NUL of its own stands in pieces among the suspects.

@@ -39,7 +39,7 @@ class ApiRole:
 
     def drain(self, deadline_s: float) -> None:
         if self._server is not None:
-            self._server.drain()
+            self._server.drain(deadline_s)
 
     def close(self) -> None:
         if self._server is not None:

@@ -21,12 +21,13 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from events.log.memory import MemoryLog
-from service.otlp.http_server import BoundedProtocol, HttpServer
+from service.otlp.http_server import HttpServer
 from service.otlp.intake import Intake
 from service.otlp.limits import Limits
 from service.otlp.pipeline import Pipeline
 from service.settings import Settings
 from service.tokens import TokenStore
+from service.web import BoundedProtocol
 from tests.receivers import PROTOBUF, broken_utf8, logs, receiving, traces
 
 JSON = "application/json"

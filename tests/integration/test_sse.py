@@ -183,7 +183,7 @@ def test_streams_end_first_when_the_service_drains(
     """The stream ends by itself, at once, with a last word; nothing waits for the deadline."""
     with listening(server[1], "heartbeat_s=60") as stream:
         assert next(iter(()), None) is None
-        threading.Timer(0.3, server[0].drain).start()
+        threading.Timer(0.3, server[0].drain, (5.0,)).start()
         started_s = time.monotonic()
         assert [m["comment"] for m in stream] == ["closing"]
     server[0].close()

@@ -22,6 +22,7 @@ typedef struct {
 typedef struct {
     buffer_t rows;
     buffer_t text; /* each string is followed by a NUL */
+    int secret;    /* whether a key of this row names a secret */
     const limits_t *limits;
 } sink_t;
 
@@ -51,6 +52,45 @@ static int same(slice_t a, slice_t b) {
     return length(a) == length(b) && !memcmp(a.at, b.at, length(a));
 }
 
+static int ends_with(slice_t s, const char *word) {
+    size_t size = strlen(word);
+    if (length(s) < size) return 0;
+    const uint8_t *tail = s.end - size;
+    for (size_t i = size; i-- > 0;) /* only a letter becomes a letter by this bit */
+        if ((tail[i] | 0x20) != word[i]) return 0;
+    return 1;
+}
+
+static int is_secret_word(slice_t key, const char *const *words) {
+    for (; *words; words++)
+        if (ends_with(key, *words)) return 1;
+    return 0;
+}
+
+/* Whether a key says that its value is a secret; exactly as in secret_keys.py. Most keys are
+ * told apart by their last two letters. */
+static int is_secret(slice_t key) {
+    static const char *const WORDS[] = {"password", "passwd", "passphrase", "secret", "token",
+                                        "credential", "credentials", "cookie", "authorization",
+                                        NULL};
+    static const char *const KINDS[] = {"api", "access", "auth", "secret", "private", "signing",
+                                        "encryption", NULL};
+    if (length(key) < 5) return 0;
+    switch ((key.end[-2] | 0x20) << 8 | (key.end[-1] | 0x20)) {
+    case 'r' << 8 | 'd': case 'w' << 8 | 'd': case 's' << 8 | 'e': case 'e' << 8 | 't':
+    case 'e' << 8 | 'n': case 'a' << 8 | 'l': case 'l' << 8 | 's': case 'i' << 8 | 'e':
+    case 'o' << 8 | 'n':
+        return is_secret_word(key, WORDS);
+    case 'e' << 8 | 'y':
+        if (!ends_with(key, "key")) return 0;
+        key.end -= 3;
+        if (key.end[-1] == '_' || key.end[-1] == '.' || key.end[-1] == '-') key.end--;
+        return is_secret_word(key, KINDS);
+    default:
+        return 0;
+    }
+}
+
 /* `entries` are KeyValue messages; a repeated key is declined. */
 static int emit_map(sink_t *sink, const slice_t *entries, size_t count, int text, int depth) {
     slice_t keys[MAX_ATTRIBUTES];
@@ -70,6 +110,7 @@ static int emit_map(sink_t *sink, const slice_t *entries, size_t count, int text
             if (same(keys[j], key)) return 0;
         keys[i] = key;
         if (!emit_string(sink, key, 0)) return 0;
+        if (text && is_secret(key)) sink->secret = 1;
         if (!(seen & 2) ? !put(&sink->rows, "\xc0", 1) : !emit_value(sink, value, text, depth))
             return 0;
     }
@@ -224,6 +265,7 @@ static int emit_span(sink_t *sink, slice_t in, scratch_t *scratch, uint64_t *sta
     if (!take_apart(in, SPAN_TYPES, 9, 11, 13, span) || !is_ordinary(span, sink->limits)) return 0;
     if (!take_apart(span->bytes[15], STATUS_TYPES, 0, 0, 0, status) || status->value[3] > 2)
         return 0;
+    sink->secret = 0;
     *start_ns = span->value[7];
     *end_ns = span->value[8];
     int ok = put_array(out, 20) && put_string(out, TAG) && put_binary(out, span->bytes[1]) &&
@@ -239,7 +281,8 @@ static int emit_span(sink_t *sink, slice_t in, scratch_t *scratch, uint64_t *sta
     for (size_t i = 0; ok && i < span->link_count; i++)
         ok = emit_link(sink, span->links[i], &scratch->part);
     return ok && put_uint(out, span->value[14]) && put_uint(out, status->value[3]) &&
-           emit_string(sink, status->bytes[2], 1) && put(out, "\x90\x90", 2);
+           emit_string(sink, status->bytes[2], 1) && put(out, "\x90\x90", 2) &&
+           (!sink->secret || put(&sink->text, "secret=key", 11));
 }
 
 static const uint8_t RESOURCE_TYPES[17] = {0, 1 + BYTES, 1 + VARINT};
