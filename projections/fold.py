@@ -57,7 +57,7 @@ class RunFold:
         stores: list[Store] = [
             AttemptStore(self._registry),
             RunStore(),
-            TaskStore(self.stage),
+            TaskStore(self.stage, self._registry),
             MetricStore(self._registry),
             ErrorStore(self._registry),
             HistoryStore(),

@@ -37,10 +37,6 @@ TODO: Final = 11
 
 FAILURES: Final = frozenset({FAILED, TIMED_OUT, ABANDONED})
 
-ATTEMPT_STATUSES: Final = (0, 1, 2, 3, 4, 5, 6, 7)
-RUN_STATUSES: Final = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
-TASK_STATUSES: Final = tuple(range(12))
-
 # What a sender may say in `task.result`: our words, and those of the CI/CD conventions.
 RESULT_STATUS: Final = {
     **{word: STATUS_NUMBERS[word] for word in STATUS_WORDS[:8]},

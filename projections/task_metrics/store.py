@@ -61,9 +61,6 @@ class MetricStore(Store):
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    def index(self, connection: sqlite3.Connection) -> None:
-        """Every look-up is by the primary key."""
-
     def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
         """See `Store.update`."""
         changed = sorted(changes, key=_task_no_of)

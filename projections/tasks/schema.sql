@@ -13,6 +13,7 @@ CREATE TABLE task (
     retries INTEGER NOT NULL,
     recovered_runs INTEGER NOT NULL,
     backfilled_runs INTEGER NOT NULL,
+    executor_no INTEGER,  -- of the newest attempt of the latest run, as source_no
     source_no INTEGER,  -- of the newest attempt of the latest run
     name TEXT
 ) STRICT;

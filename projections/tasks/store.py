@@ -12,18 +12,20 @@ from typing import Any, NamedTuple
 from projections import words
 from projections.columns import ABSENT, insert_into
 from projections.derive import Run
+from projections.registry.numbers import Registry
 from projections.registry.runs import Change, RunStage
 from projections.store import Store
 
 _COLUMNS = (
     "task_no, tenant_no, status, run_no, last_started_ns, first_started_ns, updated_ns, runs,"
-    " attempts, retries, recovered_runs, backfilled_runs, source_no, name"
+    " attempts, retries, recovered_runs, backfilled_runs, executor_no, source_no, name"
 )
 
 
-_INSERT = insert_into("task", "nnnnnnnnnnnnit")
+_INSERT = insert_into("task", "nnnnnnnnnnnniit")
 
 Row = tuple[Any, ...]
+_Source = tuple[int | None, int | None]
 
 
 class _Task(NamedTuple):
@@ -41,6 +43,7 @@ class _Task(NamedTuple):
     retries: int
     recovered_runs: int
     backfilled_runs: int
+    executor_no: int | None
     source_no: int | None
     name: str | None
 
@@ -59,8 +62,9 @@ class TaskStore(Store):
     name = "tasks"
     tables = ("task",)
 
-    def __init__(self, stage: RunStage) -> None:
+    def __init__(self, stage: RunStage, registry: Registry) -> None:
         self._stage = stage
+        self._registry = registry
 
     def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
         """See `Store.update`."""
@@ -70,7 +74,7 @@ class TaskStore(Store):
         for task_no, group in groupby(changed, key=lambda change: change.task_no):
             parts = list(group)
             if parts[0].new_task and len(parts) == 1 and parts[0].new is not None:
-                rows.append(_row(parts[0], parts[0].new))
+                rows.append(_row(parts[0], parts[0].new, self._source(parts[0].new)))
                 continue
             row = self._changed_row(connection, stored.get(task_no), parts)
             if task_no in stored and row != stored[task_no]:
@@ -94,7 +98,7 @@ class TaskStore(Store):
         first = _first_started(connection, row, parts)
         if run is None:  # the latest run is the stored one, and did not change
             assert row is not None
-            values = (*row[:5], first, row.updated_ns, *counters, row.source_no, row.name)
+            values = (*row[:5], first, row.updated_ns, *counters, *row[12:])
             return _Task._make(values)
         change = parts[0]
         return _Task._make(
@@ -107,10 +111,17 @@ class TaskStore(Store):
                 first,
                 _updated(run),
                 *counters,
-                _source(run),
+                *self._source(run),
                 _name(run),
             )
         )
+
+    def _source(self, run: Run) -> _Source:
+        """Executor and source of the newest attempt."""
+        if not run.attempts:
+            return None, None
+        source_no = run.attempts[-1].source_no
+        return self._registry.source_parts(source_no)[0], source_no
 
     def _latest(
         self, connection: sqlite3.Connection, row: _Task | None, parts: Sequence[Change]
@@ -178,7 +189,7 @@ def _first_started(
     return min(row.first_started_ns, *starts)
 
 
-def _row(change: Change, run: Run) -> _Task:
+def _row(change: Change, run: Run, source: _Source) -> _Task:
     """The row of a task with one run."""
     attempts = len(run.attempts)
     return _Task(
@@ -194,14 +205,19 @@ def _row(change: Change, run: Run) -> _Task:
         max(attempts - 1, 0),
         1 if run.recovered else 0,
         1 if run.backfilled else 0,
-        _source(run),
+        *source,
         _name(run),
     )
 
 
 def _bound(row: _Task) -> Row:
-    source_no, name = row[-2:]
-    return (*row[:-2], ABSENT if source_no is None else source_no, name or "")
+    executor_no, source_no, name = row[-3:]
+    return (
+        *row[:-3],
+        ABSENT if executor_no is None else executor_no,
+        ABSENT if source_no is None else source_no,
+        name or "",
+    )
 
 
 def _count(counters: list[int], run: Run, sign: int) -> None:
@@ -223,10 +239,6 @@ def _start(run: Run) -> int:
 
 def _updated(run: Run) -> int:
     return max(run.last_started_ns, run.last_ended_ns or 0)
-
-
-def _source(run: Run) -> int | None:
-    return run.attempts[-1].source_no if run.attempts else None
 
 
 def _name(run: Run) -> str | None:

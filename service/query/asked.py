@@ -7,12 +7,14 @@ from typing import Any, Final
 
 import msgspec
 
+from events.log.sqlite import load_queries
 from projections import lookup
 from projections.words import STATUS_NUMBERS
 from service.query import cursor
 from service.query.listing import Budget, Found, Key, Order, Rows, Strand, find
 from service.query.questions import ListQuestion, moment_ns
 
+SQL = load_queries("service.query", "asked.sql")
 _UNBOUND: Final = frozenset({"cursor", "limit", "min_position", "wait_s"})
 
 
@@ -71,13 +73,16 @@ class Asked:
             return None
         return cursor.read(bound, question.cursor, width)
 
-    def by_status(
-        self, table: str, key: tuple[str, ...], status: str | None, statuses: Sequence[int]
-    ) -> list[Strand]:
-        """The strands of one status, or of all."""
+    def by_status(self, table: str, key: tuple[str, ...], status: str | None) -> list[Strand]:
+        """The strands of one status, or of all that occur."""
         if self.tenant_no is None:
             return []
-        wanted = statuses if status is None else (STATUS_NUMBERS[status],)
+        if status is not None:
+            wanted = [STATUS_NUMBERS[status]]
+        else:
+            sql = SQL["statuses"].format(table=table)
+            found = self.connection.execute(sql, {"tenant": self.tenant_no})
+            wanted = [number for (number,) in found]
         where = "tenant_no = ? AND status = ?"
         return [Strand(table, key, where, (self.tenant_no, number)) for number in wanted]
 

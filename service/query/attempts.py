@@ -51,7 +51,7 @@ def _strands(
         return [Strand("attempt", KEY, "task_no = ?", (values["task"],))], "task"
     if values["executor"] is not None:
         return [Strand("attempt", KEY, "executor_no = ?", (values["executor"],))], "executor"
-    return asked.by_status("attempt", KEY, question.status, words.ATTEMPT_STATUSES), "status"
+    return asked.by_status("attempt", KEY, question.status), "status"
 
 
 def attempt(tenant: str, row: tuple[Any, ...]) -> Attempt:

@@ -17,15 +17,16 @@ KEY = ("at_ns", "task_no", "attempt_key", "step")
 def history(asked: Asked, question: HistoryQuestion) -> Page[Transition]:
     """Transitions by time."""
     values = asked.numbers(question)
-    strands = []
+    strands, served = [], "status"
     if values is not None and values["task"] is not None:
         strands = [Strand("transition", KEY, "task_no = ?", (values["task"],))]
-    elif values is not None and asked.tenant_no is not None:
-        strands = [Strand("transition", KEY, "tenant_no = ?", (asked.tenant_no,))]
+        served = "task"
+    elif values is not None:
+        strands = asked.by_status("transition", KEY, question.status)
     found, next_ = asked.page(
         question, strands, lookup(asked.connection, SQL["transitions"], values or {}, width=4),
         newest_first=question.sort == "-time",
-        filtered=values is not None and is_filtered(values, "task"),
+        filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
     items = [_transition(row) for row in found.rows]
     return Page(items, next_, str(asked.position), found.complete)

@@ -1,14 +1,15 @@
 """Figures per task: over all executors, on each, or in hours and days.
 
-The list goes by task, newest start first; the lines of one task begin with that over all executors
-and go on by executor or, in a trend, by time, newest first. A page may end inside a task.
+The list goes by task, newest start first; the tasks of one executor, latest met first. The lines
+of one task begin with that over all executors and go on by executor or, in a trend, by time,
+newest first. A page may end inside a task.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from events.log.sqlite import load_queries
-from projections import buckets, words
+from projections import buckets
 from projections.lookup import find_executor
 from service.query import cursor
 from service.query.asked import Asked, window
@@ -44,16 +45,14 @@ def task_metrics(asked: Asked, question: MetricsQuestion) -> Page[TaskMetric]:
         scopes = ((_BY_EXECUTOR, values["executor"]),)
     after = asked.after(question, bound, 3)
     order = Order(after=_task_after(after))
-    strands = asked.by_status("task", TASK_KEY, None, words.TASK_STATUSES)
-    if values["task"] is not None:
-        strands = [Strand("task", TASK_KEY, "task_no = ?", (values["task"],))]
+    strands = _strands(asked, values)
     if not strands:
         return Page([], None, str(asked.position))
     budget = Budget(asked.budget_s)
     names = lookup(asked.connection, SQL["names"], values)
     found = find(
         asked.connection, strands, order, names, question.limit, budget,
-        filtered=values["q"] is not None or values["executor"] is not None,
+        filtered=values["q"] is not None,
     )  # fmt: skip
     lines: list[tuple[Key, TaskMetric]] = []
     for row in found.rows:
@@ -64,6 +63,19 @@ def task_metrics(asked: Asked, question: MetricsQuestion) -> Page[TaskMetric]:
         if len(lines) > question.limit:
             break
     return _page(asked, bound, question.limit, lines, found.after, found.complete)
+
+
+def _strands(asked: Asked, values: dict[str, Any]) -> list[Strand]:
+    """The tasks; those of an executor stand in two ranges, and go by their numbers."""
+    if values["task"] is not None:
+        return [Strand("task", TASK_KEY, "task_no = ?", (values["task"],))]
+    if values["executor"] is not None:
+        bound = (values["executor"],)
+        return [
+            Strand("metric", ("only_executor_no", "task_no"), "only_executor_no = ?", bound),
+            Strand("metric", ("key", "task_no"), "scope = 1 AND key = ?", bound),
+        ]
+    return asked.by_status("task", TASK_KEY, None)
 
 
 def _task_after(after: Key | None) -> Key | None:

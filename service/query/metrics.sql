@@ -12,23 +12,11 @@ WHERE m.task_no = :task AND m.scope = :scope AND m.key > :above AND m.key < :bel
 ORDER BY m.key;
 
 -- name: names
--- The tasks with these (last_started_ns, task_no) that pass the filters.
-SELECT t.last_started_ns, t.task_no, k.task_id, t.name
+-- The tasks with these (…, task_no) that pass the filters.
+SELECT asked.value ->> 0, t.task_no, k.task_id, t.name
 FROM json_each(:keys) AS asked
 CROSS JOIN task AS t ON t.task_no = asked.value ->> 1
 CROSS JOIN task_key AS k ON k.task_no = t.task_no
 WHERE (
         :q IS NULL OR substr(k.task_id, 1, length(:q)) = :q OR substr(t.name, 1, length(:q)) = :q
-    )
-    AND (
-        -- Not by the view: inside a subquery SQLite reads all of it.
-        :executor IS NULL
-        OR EXISTS (
-            SELECT 1 FROM metric AS m
-            WHERE m.task_no = t.task_no AND m.scope = 1 AND m.key = :executor
-        )
-        OR EXISTS (
-            SELECT 1 FROM metric AS m
-            WHERE m.task_no = t.task_no AND m.scope = 0 AND m.only_executor_no = :executor
-        )
     );

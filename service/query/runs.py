@@ -35,7 +35,7 @@ def runs(asked: Asked, question: RunsQuestion) -> Page[Run]:
         rows = _through_attempts(asked, rows)
         served = ""  # attempts that are not the newest of their run are left out
     elif values is not None:
-        strands = asked.by_status("run", RUN_KEY, question.status, words.RUN_STATUSES)
+        strands = asked.by_status("run", RUN_KEY, question.status)
     found, next_ = asked.page(
         question, strands, rows,
         newest_first=question.sort == "-started",
@@ -71,8 +71,11 @@ def tasks(asked: Asked, question: TasksQuestion) -> Page[Task]:
     served = "status"
     if values is not None and values["task"] is not None:
         strands, served = [Strand("task", TASK_KEY, "task_no = ?", (values["task"],))], "task"
+    elif values is not None and values["executor"] is not None:
+        strands = [Strand("task", TASK_KEY, "executor_no = ?", (values["executor"],))]
+        served = "executor"
     elif values is not None:
-        strands = asked.by_status("task", TASK_KEY, question.status, words.TASK_STATUSES)
+        strands = asked.by_status("task", TASK_KEY, question.status)
     found, next_ = asked.page(
         question, strands, lookup(asked.connection, SQL["tasks"], values or {}),
         newest_first=question.sort == "-started",
