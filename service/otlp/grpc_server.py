@@ -19,8 +19,8 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from events import names
 from events.errors import BadSetting, Unavailable
-from service.otlp import answers
 from service.addresses import authority, ensure_free
+from service.otlp import answers
 from service.otlp.intake import COMMIT_TIMEOUT_S, Intake, count_answer, count_refusal, too_late
 from service.otlp.request import Encoding, Signal
 from service.otlp.status import message_of, status_of

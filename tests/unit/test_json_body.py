@@ -224,6 +224,24 @@ def test_another_signal_is_recognised() -> None:
     assert decode_traces_json(b"{}", LIMITS).accepted == 0
 
 
+@pytest.mark.parametrize(
+    ("decode", "names"),
+    [
+        (decode_traces_json, ("resource_logs", "resource_metrics")),
+        (decode_logs_json, ("resource_spans", "resource_metrics")),
+    ],
+)
+def test_another_signal_is_recognised_by_the_lenient_parser(
+    decode: Callable[[bytes, Limits], Decoded], names: tuple[str, ...]
+) -> None:
+    """Also in snake_case, and in a body that has to be looked at closer."""
+    for name in names:
+        camel = name.replace("_l", "L").replace("_m", "M").replace("_s", "S")
+        for body in (f'{{"{name}": [{{}}]}}', f'{{"{camel}": [{{"scope_x": 1}}]}}'):
+            with pytest.raises(WrongSignal):
+                decode(body.encode(), LIMITS)
+
+
 def test_deep_values_are_cut() -> None:
     """Nesting is bounded, and the span says that it was cut."""
     value: Any = {"intValue": 1}

@@ -1,18 +1,23 @@
 """OTLP/protobuf: everything is kept, bad events are refused alone, torn bytes never harm."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, EntityRef, InstrumentationScope
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from events import codec
 from events.errors import Rejected
 from events.schema import Attributes, LogRecord, Span
-from service.otlp.decoded import WrongSignal
+from service.otlp.decoded import Decoded, WrongSignal
 from service.otlp.limits import Limits, log_strings, span_strings
 from service.otlp.protobuf import decode_logs, decode_traces
 from tests import otlp
@@ -240,6 +245,20 @@ def test_traces_on_the_logs_endpoint_are_recognised() -> None:
     for span in (otlp.make_span(), otlp.make_span(attributes={"a": "b"}, name="")):
         with pytest.raises(WrongSignal, match="/v1/traces"):
             decode_logs(otlp.traces(span).SerializeToString(), LIMITS)
+
+
+@pytest.mark.parametrize("decode", [decode_traces, decode_logs])
+@pytest.mark.parametrize("kind", ["gauge", "sum", "histogram", "summary"])
+def test_metrics_elsewhere_are_recognised(
+    decode: Callable[[bytes, Limits], Decoded], kind: str
+) -> None:
+    """Metrics have the same field numbers too; the message says where to send them."""
+    metric = Metric(name="queue.length", unit="1")
+    getattr(metric, kind).data_points.add(time_unix_nano=5, start_time_unix_nano=4)
+    request = ExportMetricsServiceRequest()
+    request.resource_metrics.add().scope_metrics.add().metrics.append(metric)
+    with pytest.raises(WrongSignal, match="/v1/metrics"):
+        decode(request.SerializeToString(), LIMITS)
 
 
 def test_many_reasons_are_summed_up() -> None:
