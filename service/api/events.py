@@ -18,6 +18,7 @@ from litestar.response import Stream
 from msgspec import Meta
 
 from events import names
+from events.errors import Rejected
 from events.log.port import Recorded
 from events.schema import AttemptAbandoned, LogRecord, Span
 from service.api.answers import PREFIX
@@ -33,6 +34,8 @@ PATH: Final = "events"
 HEARTBEAT_S: Final = 15.0
 _EVENTS_AT_ONCE: Final = 256
 _READ_S: Final = 0.1
+_RECHECK_S: Final = 1.0
+"""A stream ends at most so long after its token was revoked."""
 
 Kind = Literal["span", "log", "attempt_abandoned"]
 _KINDS: Final[dict[type, Kind]] = {
@@ -92,22 +95,27 @@ class Events:
             raise BeyondHead(after, head)
         self._feed.require_room()  # refuses before the answer begins
         return Stream(
-            self._frames(tenant, question, after),
+            self._frames(request, tenant, question, after),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
 
     async def _frames(
-        self, tenant: str, question: EventsQuestion, after: int
+        self, request: AnyRequest, tenant: str, question: EventsQuestion, after: int
     ) -> AsyncIterator[bytes]:
         async with self._feed.subscribed():
             yield b"retry: 2000\n\n"
             tail = Tail(self._log, tenant, question, after)
-            while not self._feed.closed:
-                if not await self._feed.beyond(tail.position, question.heartbeat_s):
-                    if not self._feed.closed:
+            quiet_s = 0.0
+            while not self._feed.closed and await self._is_allowed(request, tenant):
+                wait_s = min(question.heartbeat_s - quiet_s, _RECHECK_S)
+                if not await self._feed.beyond(tail.position, wait_s):
+                    quiet_s += wait_s
+                    if quiet_s >= question.heartbeat_s and not self._feed.closed:
+                        quiet_s = 0.0
                         yield b": heartbeat\n\n"
                     continue
+                quiet_s = 0.0
                 skipped = tail.skip(await self._feed.head())
                 if skipped:
                     yield skipped
@@ -115,6 +123,13 @@ class Events:
                 if text:
                     yield text
             yield b": closing\n\n"
+
+    async def _is_allowed(self, request: AnyRequest, tenant: str) -> bool:
+        """Whether the token is still good: it may have been revoked since."""
+        try:
+            return await tenant_of(request, self._tokens) == tenant
+        except Rejected:
+            return False
 
 
 def _start(request: AnyRequest, question: EventsQuestion, head: int) -> int:

@@ -86,7 +86,13 @@ def revoke(name: Name, data: Data = None, as_json: Json = False) -> None:
 
         spanledger token revoke grafana
     """
-    _store(data).revoke(name)
+    store = _store(data)
+    store.revoke(name)
+    if not store.list():
+        typer.echo(
+            "That was the last one: a service on this machine's own address is open to everybody "
+            "here again, others are closed to all.", err=True,
+        )  # fmt: skip
     if as_json:
         write_json({"revoked": name})
     else:
