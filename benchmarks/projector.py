@@ -24,11 +24,9 @@ from typing import Any, Final
 
 import msgspec
 
+from benchmarks import ledger
 from benchmarks.figures import Figure, as_json, show
-from benchmarks.load import LOADS, REQUEST_SPANS
 from benchmarks.machine import peak_rss_bytes
-from events.identity import Identity
-from events.log.door import GroupDoor
 from events.log.port import Page
 from events.log.reader import open_reader
 from projections import generation
@@ -42,10 +40,6 @@ from projections.port import Fold, Projection
 from projections.rebuild import Rebuild
 from projections.tuning import tune_collector
 from projections.view import ParkAll, View
-from service.otlp.batch import BatchBuilder
-from service.otlp.limits import Limits
-from service.otlp.protobuf import decode_traces
-from service.otlp.scrub import Scrubber
 
 MODES: Final = ("rebuild", "live")
 FLOORS_PER_S: Final = {"attempts": 30_000, "mixed": 100_000}
@@ -162,14 +156,8 @@ class Result(msgspec.Struct, frozen=True):
 
 def build_log(data: Path, load: str, events: int) -> None:
     """A log of about `events` events, unless the folder has one."""
-    if (data / "ledger.db").exists():
-        return
-    with closing(GroupDoor(data)) as door:
-        builder = BatchBuilder(Identity(door.identity_key), Scrubber())
-        for body in LOADS[load](max(events // REQUEST_SPANS, 1)):
-            batch = builder.build([("default", time.time_ns(), decode_traces(body, Limits()))])
-            if batch is not None:
-                door.append(batch)
+    if not (data / "ledger.db").exists():
+        ledger.grow(data, load, events)
 
 
 def measure(data: Path, mode: str, page_events: int, metered: bool) -> Result:
@@ -216,30 +204,60 @@ def _feed(view: View, pager: Pager, meter: Meter) -> None:
         view.keep_small()
 
 
-def figure_of(load: str, mode: str, page_events: int, plain: Result, metered: Result) -> Figure:
+def figures_of(
+    load: str, mode: str, page_events: int, plain: Result, metered: Result
+) -> list[Figure]:
     """µs an event: in all, and by label."""
+    conditions = load if mode == "rebuild" else f"{load}, pages of {page_events:,}"
+
+    def figure(name: str, us: float, **more: Any) -> Figure:
+        return Figure(
+            name=name, value=us, unit="µs/event", roles="projector", cores="1 of 2",
+            load=conditions, **more,
+        )  # fmt: skip
+
     per_event = 1e6 / plain.events
-    details = {
-        f"{label} µs": seconds * 1e6 / metered.events
-        for label, seconds in sorted(metered.by_label_s.items(), key=lambda item: -item[1])
-    }
-    return Figure(
-        name=f"projector, {mode}",
-        value=plain.cpu_s * per_event,
-        unit="µs of processor time/event",
-        roles="projector alone",
-        cores="1",
-        load=load if mode == "rebuild" else f"{load}, pages of {page_events}",
+    whole = figure(
+        f"projector, {mode}: processor time",
+        plain.cpu_s * per_event,
         floor=1e6 / FLOORS_PER_S[load] if mode == "rebuild" else None,
         bound="at most",
         details={
-            "wall µs": plain.wall_s * per_event,
-            "events/s": plain.events / plain.wall_s,
-            "peak RSS MiB": plain.peak_rss_bytes / (1 << 20),
-            "views B/event": plain.file_bytes / plain.events,
-            **details,
+            "wall_us": plain.wall_s * per_event,
+            "events_per_s": plain.events / plain.wall_s,
+            "peak_rss_mib": plain.peak_rss_bytes / (1 << 20),
+            "views_bytes_per_event": plain.file_bytes / plain.events,
         },
     )
+    ranked = sorted(metered.by_label_s.items(), key=lambda item: -item[1])
+    return [whole, *(figure(f"  {label}", s * 1e6 / metered.events) for label, s in ranked)]
+
+
+def run(quick: bool) -> list[Figure]:
+    """Every load and mode once."""
+    with tempfile.TemporaryDirectory() as scratch:
+        events = 100_000 if quick else 300_000
+        return [
+            figure
+            for load in FLOORS_PER_S
+            for figure in _measured(Path(scratch), load, MODES, events, PAGE_EVENTS)
+        ]
+
+
+def _measured(
+    logs: Path, load: str, modes: Sequence[str], events: int, page_events: int
+) -> list[Figure]:
+    data = logs / f"{load}-{events}"
+    build_log(data, load, events)
+    context = multiprocessing.get_context("spawn")
+    figures: list[Figure] = []
+    for mode in modes:
+        runs = []
+        for metered in (False, True):
+            with context.Pool(1) as pool:
+                runs.append(pool.apply(measure, (data, mode, page_events, metered)))
+        figures += figures_of(load, mode, page_events, *runs)
+    return figures
 
 
 def _arguments(given: Sequence[str]) -> argparse.Namespace:
@@ -258,17 +276,10 @@ def main(given: Sequence[str] = ()) -> None:
     """Measure, and print."""
     asked = _arguments(given or sys.argv[1:])
     figures: list[Figure] = []
-    context = multiprocessing.get_context("spawn")
+    modes = [asked.mode] if asked.mode else MODES
     with tempfile.TemporaryDirectory() as scratch:
         for load in [asked.load] if asked.load else sorted(FLOORS_PER_S):
-            data = (asked.log or Path(scratch)) / f"{load}-{asked.events}"
-            build_log(data, load, asked.events)
-            for mode in [asked.mode] if asked.mode else MODES:
-                runs = []
-                for metered in (False, True):
-                    with context.Pool(1) as pool:
-                        runs.append(pool.apply(measure, (data, mode, asked.page, metered)))
-                figures.append(figure_of(load, mode, asked.page, *runs))
+            figures += _measured(asked.log or Path(scratch), load, modes, asked.events, asked.page)
     if asked.json:
         print(msgspec.json.encode([as_json(figure) for figure in figures]).decode())
     else:

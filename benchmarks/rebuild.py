@@ -6,6 +6,7 @@ import time
 from benchmarks import ledger, machine
 from benchmarks.figures import Figure
 from benchmarks.running import scratch
+from projections.tuning import tune_collector
 from service.projector import build_projector
 
 _FLOORS_PER_S = {"mixed": 100_000, "attempts": 30_000}
@@ -21,6 +22,7 @@ def _rebuild(load: str, events: int) -> Figure:
         ledger.grow(data, load, events)
         projector = build_projector(data, 3600.0)
         projector.open()
+        tune_collector()
         started_s, started_cpu_s = time.perf_counter(), time.process_time()
         for _ in projector.rebuild():
             pass

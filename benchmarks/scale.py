@@ -1,0 +1,240 @@
+"""Every question at ten million attempts: in process, over HTTP, and while nothing is quiet.
+
+Each question is asked many times with other arguments: tasks, executors, error patterns, times
+and pages are drawn anew. Files are in the page cache, as far as it holds them. With `--data` the
+log and the views are made once and used again; see benchmarks/month.py.
+"""
+
+import http.client
+import itertools
+import json
+import random
+import sqlite3
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from benchmarks import month
+from benchmarks.figures import Figure
+from benchmarks.load import START_NS
+from benchmarks.running import scratch
+from service.query.queries import Queries
+from service.query.times import rfc3339
+from tests import serving
+
+EVENTS: Final = 10_000_000
+_CALLS: Final = 200
+_PAGES: Final = 20
+_SAMPLE: Final = 500
+_NARROW_NS: Final = 3600 * 10**9
+_WIDE_NS: Final = 10 * 86400 * 10**9
+_FLOORS_MS: Final = {"in process": 20.0, "over HTTP": 50.0}
+
+Ask = Callable[[str, dict[str, str]], Any]
+Filters = dict[str, str]
+
+
+class Known(NamedTuple):
+    """Arguments to draw from."""
+
+    tasks: list[str]
+    runs: list[tuple[str, str]]
+    traces: list[str]
+    executors: list[str]
+    fingerprints: list[str]
+
+
+class Plan(NamedTuple):
+    """A question: its name, and path and filters for each call."""
+
+    name: str
+    draw: Callable[[], tuple[str, Filters]]
+    pages: bool = False
+
+
+class Timing(NamedTuple):
+    """Wall and processor time of some calls, ascending, in ms."""
+
+    wall_ms: list[float]
+    cpu_ms: list[float]
+
+
+def run(quick: bool, data: Path | None = None, events: int | None = None) -> list[Figure]:
+    """Make the data, unless it is there; ask."""
+    events = events or (500_000 if quick else EVENTS)
+    with scratch() as folder:
+        there = (data or folder) / f"month-{events}"
+        month.grow(there, events)
+        month.fold(there)
+        return measure(there, events)
+
+
+def measure(data: Path, events: int) -> list[Figure]:
+    """Ask every question in both ways."""
+    known = _known(data)
+    load = f"a month of {events:,} attempts"
+    found = []
+    with closing(Queries(data)) as queries:
+        found += [
+            _figure("in process", plan, _time(plan, queries.answer, time.thread_time), load)
+            for plan in _plans(known)
+        ]
+    with _over_http(data) as ask:
+        found += [
+            _figure("over HTTP", plan, _time(plan, ask, time.thread_time), load)
+            for plan in _plans(known)
+        ]
+    return found
+
+
+def _figure(way: str, plan: Plan, timing: Timing, load: str) -> Figure:
+    def at(values: list[float], share: float) -> float:
+        return values[min(int(len(values) * share), len(values) - 1)]
+
+    details = {
+        "p50_ms": at(timing.wall_ms, 0.5),
+        "max_ms": timing.wall_ms[-1],
+        "calls": len(timing.wall_ms),
+    }
+    if way == "in process":
+        details |= {"cpu_p50_ms": at(timing.cpu_ms, 0.5), "cpu_p99_ms": at(timing.cpu_ms, 0.99)}
+    return Figure(
+        name=f"{plan.name}, {way}", value=at(timing.wall_ms, 0.99), unit="ms (p99)",
+        floor=_FLOORS_MS[way], bound="at most", roles="api", cores="1 of 2", load=load,
+        details=details,
+    )  # fmt: skip
+
+
+def _time(plan: Plan, ask: Ask, clock: Callable[[], float]) -> Timing:
+    walls, cpus = [], []
+    for path, filters in itertools.islice(_calls(plan, ask), _CALLS + 3):
+        started, started_cpu = time.perf_counter(), clock()
+        ask(path, filters)
+        walls.append((time.perf_counter() - started) * 1e3)
+        cpus.append((clock() - started_cpu) * 1e3)
+    return Timing(sorted(walls[3:]), sorted(cpus[3:]))
+
+
+def _calls(plan: Plan, ask: Ask) -> Iterator[tuple[str, Filters]]:
+    """Calls without end; a list that is paged is followed, and begun again."""
+    while True:
+        path, filters = plan.draw()
+        for _ in range(_PAGES if plan.pages else 1):
+            yield path, filters
+            if plan.pages:
+                page = ask(path, filters)
+                after = page["next"] if isinstance(page, dict) else page.next
+                if after is None:
+                    break
+                filters = filters | {"cursor": after}
+
+
+def _plans(known: Known) -> Iterator[Plan]:
+    draw = random.Random(1)
+
+    def quoted(text: str) -> str:
+        return urllib.parse.quote(text, safe="")
+
+    def run_by_id() -> tuple[str, Filters]:
+        task, run_id = draw.choice(known.runs)
+        return "attempts", {"task": task, "run": run_id}
+
+    yield Plan("trace by id", lambda: (f"traces/{draw.choice(known.traces)}", {}))
+    yield Plan("attempts of a run", run_by_id)
+    yield Plan("task by id", lambda: (f"tasks/{quoted(draw.choice(known.tasks))}", {}))
+    yield Plan(
+        "runs of a task", lambda: (f"tasks/{quoted(draw.choice(known.tasks))}/runs", {"limit": "100"})
+    )
+    filters: dict[str, Callable[[], str]] = {
+        "task": lambda: draw.choice(known.tasks),
+        "status": lambda: draw.choice(("completed", "failed", "timed_out", "running")),
+        "executor": lambda: draw.choice(known.executors),
+    }
+    for path, names in (
+        ("tasks", ("task", "status", "executor")),
+        ("runs", ("task", "status", "executor")),
+        ("attempts", ("task", "status", "executor")),
+        ("history", ("task", "status")),
+        ("metrics/tasks", ("task", "executor")),
+        ("errors", ("task",)),
+        ("errors/{}/occurrences", ()),
+    ):
+        yield from _list_plans(draw, known, path, {"": str} | {n: filters[n] for n in names})
+
+
+def _list_plans(
+    draw: random.Random, known: Known, path: str, by: dict[str, Callable[[], str]]
+) -> Iterator[Plan]:
+    def plan(name: str, filter_: str, more: Callable[[], Filters], pages: bool = False) -> Plan:
+        def drawn() -> tuple[str, Filters]:
+            given = {filter_: by[filter_]()} if filter_ else {}
+            at = path.format(draw.choice(known.fingerprints))
+            return at, given | more() | {"limit": "100"}
+
+        label = path.format("…") + (f" by {filter_}" if filter_ else "")
+        return Plan(f"{label}{name}", drawn, pages)
+
+    for filter_ in by:
+        yield plan("", filter_, dict)
+        yield plan(", pages", filter_, dict, pages=True)
+        if not path.startswith("metrics"):
+            yield plan(", an hour", filter_, lambda: _times(draw, _NARROW_NS))
+            yield plan(", ten days", filter_, lambda: _times(draw, _WIDE_NS))
+
+
+def _times(draw: random.Random, width_ns: int) -> Filters:
+    since_ns = START_NS - month.MONTH_NS + draw.randrange(month.MONTH_NS - width_ns)
+    return {"since": str(rfc3339(since_ns)), "until": str(rfc3339(since_ns + width_ns))}
+
+
+def _known(data: Path) -> Known:
+    """Arguments that occur: half of the tasks and runs often met, half met once."""
+    draw = random.Random(2)
+    uri = f"{(data / 'views.db').resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True)) as views:
+
+        def some(sql: str, table: str, column: str) -> list[tuple[Any, ...]]:
+            last = views.execute(f"SELECT max({column}) FROM {table}").fetchone()[0]
+            rows = (views.execute(sql, (draw.randint(1, last),)).fetchone() for _ in range(_SAMPLE))
+            return [row for row in rows if row is not None]
+
+        runs = some(
+            "SELECT task_id, run_id FROM run_key JOIN task_key USING (task_no) WHERE run_no >= ?"
+            " LIMIT 1", "run_key", "run_no",
+        )  # fmt: skip
+        traces = some(
+            "SELECT trace_id FROM attempt WHERE attempt_key >= ? LIMIT 1", "attempt", "attempt_key"
+        )
+        often = [(f"task-{draw.randrange(month.TASKS):06d}",) for _ in range(_SAMPLE)]
+        once = some("SELECT task_id FROM task_key WHERE task_no >= ? LIMIT 1", "task_key", "task_no")
+        return Known(
+            tasks=[task for (task,) in often + once],
+            runs=runs,
+            traces=[trace.hex() for (trace,) in traces],
+            executors=[name for (name,) in views.execute("SELECT executor FROM executor")],
+            fingerprints=[f for (f,) in views.execute("SELECT fingerprint FROM fingerprint")],
+        )
+
+
+@contextmanager
+def _over_http(data: Path) -> Iterator[Ask]:
+    """Ask an API in a process of its own, on one connection."""
+    service = serving.start(data, "--role", "api", "--log-level", "warning")
+    try:
+        (address,) = serving.addresses_of(service, "api")
+        with closing(http.client.HTTPConnection(address, timeout=30)) as connection:
+
+            def ask(path: str, filters: Filters) -> Any:
+                connection.request("GET", f"/api/v1/{path}?{urllib.parse.urlencode(filters)}")
+                answer = connection.getresponse()
+                body = answer.read()
+                if answer.status != 200:
+                    raise RuntimeError(f"{path}: {answer.status} {body[:200]!r}")
+                return json.loads(body) if "cursor" in filters or b'"next":"' in body else {"next": None}
+
+            yield ask
+    finally:
+        service.terminate()
