@@ -105,7 +105,8 @@ def _errors(api: Api) -> RenderableType:
 
 def _table(title: str, *columns: str) -> Table:
     """`>` puts a column to the right; only the last column gives way."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, expand=True)
+    table = Table(title=title, title_justify="left", title_style="bold", box=None)
+    table.expand = not columns[-1].startswith(">")
     for column in columns:
         last = column is columns[-1]
         table.add_column(
