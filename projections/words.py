@@ -4,6 +4,8 @@ Stored numbers never change their meaning; a new status takes the next number.
 """
 
 import hashlib
+import struct
+from collections.abc import Iterable
 from typing import Final
 
 STATUS_WORDS: Final = (
@@ -73,6 +75,15 @@ _hasher = hashlib.blake2b(digest_size=8)
 
 def key_hash(*parts: str) -> int:
     """63-bit digest of texts, for the text -> number indexes."""
-    hasher = _hasher.copy()  # half the price of a new one
-    hasher.update("\x00".join(parts).encode())
-    return int.from_bytes(hasher.digest(), "little") >> 1
+    return key_hashes(["\x00".join(parts)])[0]
+
+
+def key_hashes(keys: Iterable[str]) -> list[int]:
+    """`key_hash` of many keys, the parts of each joined by NUL."""
+    digests = []
+    copy = _hasher.copy  # half the price of a new one
+    for key in keys:
+        hasher = copy()
+        hasher.update(key.encode())
+        digests.append(hasher.digest())
+    return [digest >> 1 for digest in struct.unpack(f"<{len(digests)}Q", b"".join(digests))]

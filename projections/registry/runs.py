@@ -25,14 +25,15 @@ from projections.facts import (
     united,
 )
 from projections.registry.numbers import Registry
-from projections.registry.tasks import TaskKey, TaskNumbers
-from projections.words import key_hash
+from projections.registry.tasks import TaskNumbers
+from projections.words import key_hashes
 
 _CHUNK: Final = 400  # rows of a VALUES list; SQLite allows 32,766 parameters
 
 _INSERT_RUN: Final = insert_into("run_key", "nnniinn")
 
 Row = tuple[Any, ...]
+_Place = tuple[int, int]  # task number and the run's digest: the start of a row of `run_hash`
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -65,31 +66,34 @@ class RunStage:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._task_numbers = TaskNumbers(registry)
+        self._spans: list[tuple[spanindex.Int64s, spanindex.Int64s]] = []  # not written yet
         self._last_run_no: int | None = None
         self._has_loose: bool | None = None
 
     def forget(self) -> None:
         """Drop what is kept in memory."""
         self._task_numbers.forget()
+        self._spans.clear()
         self._last_run_no = self._has_loose = None
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write what was kept until the page's end."""
         self._task_numbers.flush(connection)
+        self._write_spans(connection)
 
     def apply(self, connection: sqlite3.Connection, found: Extracted) -> list[Change]:
         """Store a page's facts; the runs that changed, in order of their numbers."""
         if not found.runs and not found.loose:
             return []
-        tasks, new_tasks = self._task_numbers.resolve(connection, (k[:2] for k in found.runs))
-        known = self._known_runs(connection, found.runs, tasks, new_tasks)
+        places, new_tasks = self._places(connection, found.runs)
+        known = self._known_runs(connection, places, new_tasks)
         by_no = {run.run_no: run for run in known.values()}
         added = {known[key].run_no: facts for key, facts in found.runs.items() if key in known}
         fresh = self._number_runs(connection, [key for key in found.runs if key not in known])
         spans = self._index_spans(connection, found, known, fresh)
         self._join_loose(connection, found, spans, fresh, by_no, added)
         changes = self._change_known(connection, by_no, added)
-        changes += self._insert_fresh(connection, found, fresh, tasks, new_tasks)
+        changes += self._insert_fresh(connection, found, fresh, places, new_tasks)
         changes.sort(key=_number_of)
         return changes
 
@@ -103,21 +107,24 @@ class RunStage:
 
     # Runs
 
+    def _places(
+        self, connection: sqlite3.Connection, runs: Iterable[RunKey]
+    ) -> tuple[dict[RunKey, _Place], set[int]]:
+        """Where the row of each run is looked for; and the tasks that have no run yet."""
+        keys = list(runs)
+        task_nos, new_tasks = self._task_numbers.resolve(connection, [key[:2] for key in keys])
+        name = self._registry.tenant_name
+        hashes = key_hashes(f"{name(tenant)}\x00{task}\x00{run}" for tenant, task, run in keys)
+        return dict(zip(keys, zip(task_nos, hashes, strict=True), strict=True)), new_tasks
+
     def _known_runs(
-        self,
-        connection: sqlite3.Connection,
-        runs: Iterable[RunKey],
-        tasks: dict[TaskKey, int],
-        new_tasks: set[int],
+        self, connection: sqlite3.Connection, places: dict[RunKey, _Place], new_tasks: set[int]
     ) -> dict[RunKey, _Known]:
         """The runs that have a row, with their facts."""
-        searched: dict[tuple[int, int], list[RunKey]] = {}
-        tenant_name = self._registry.tenant_name
-        for key in runs:
-            task_no = tasks[key[:2]]
-            if task_no not in new_tasks:
-                at = task_no, key_hash(tenant_name(key[0]), *key[1:])
-                searched.setdefault(at, []).append(key)
+        searched: dict[_Place, list[RunKey]] = {}
+        for key, place in places.items():
+            if place[0] not in new_tasks:
+                searched.setdefault(place, []).append(key)
         known: dict[RunKey, _Known] = {}
         for part in _parts(sorted(searched), _CHUNK):
             rows = connection.execute(
@@ -175,7 +182,7 @@ class RunStage:
         connection: sqlite3.Connection,
         found: Extracted,
         fresh: dict[RunKey, int],
-        tasks: dict[TaskKey, int],
+        places: dict[RunKey, _Place],
         new_tasks: set[int],
     ) -> list[Change]:
         changes: list[Change] = []
@@ -184,11 +191,9 @@ class RunStage:
         runs, tenant_name = found.runs, self._registry.tenant_name
         for key, run_no in fresh.items():
             tenant_no, task_id, run_id = key
-            task_no = tasks[tenant_no, task_id]
+            task_no, hash_ = places[key]
             facts = runs[key]
-            identity = tenant_name(tenant_no), task_id, run_id
-            new = derive(facts, identity)
-            hash_ = key_hash(*identity)
+            new = derive(facts, (tenant_name(tenant_no), task_id, run_id))
             first, last = _span_of_time(new)
             key_rows.append(
                 (run_no, task_no, hash_, first, last, run_id, bytearray(encode_facts(facts)))
@@ -223,7 +228,7 @@ class RunStage:
                 spans.append(span_id)
                 numbers.append(number)
         hashes = spanindex.span_hashes([key[0] for key in keys], traces, spans)
-        spanindex.append(connection, hashes, np.array(numbers, dtype=np.int64))
+        self._spans.append((hashes, np.array(numbers, dtype=np.int64)))
         if self._has_loose is None:
             row = connection.execute("SELECT EXISTS (SELECT 1 FROM loose_log)").fetchone()
             self._has_loose = bool(row[0])
@@ -235,6 +240,13 @@ class RunStage:
             if key not in holders:
                 holders.append(key)
         return by_hash
+
+    def _write_spans(self, connection: sqlite3.Connection) -> None:
+        """Write what was kept of the page: one sorted run instead of one for each part."""
+        if self._spans:
+            hashes, run_nos = zip(*self._spans, strict=True)
+            self._spans.clear()
+            spanindex.append(connection, np.concatenate(hashes), np.concatenate(run_nos))
 
     def _join_loose(
         self,
@@ -254,6 +266,7 @@ class RunStage:
                 found.runs[key].logs.append(log)
         if not arrived:
             return
+        self._write_spans(connection)
         hashes = np.array(sorted(arrived), dtype=np.int64)
         fresh_nos = set(fresh.values())
         for hash_, run_nos in zip(hashes.tolist(), spanindex.find(connection, hashes), strict=True):
@@ -305,6 +318,8 @@ _number_of = attrgetter("run_no")
 
 def _located(facts: RunFacts) -> list[tuple[bytes, bytes]]:
     """The spans that a run's facts name as its own."""
+    if len(facts.spans) == 1 and not facts.logs:  # most runs
+        return [(facts.spans[0].trace_id, facts.spans[0].span_id)]
     found = [(span.trace_id, span.span_id) for span in facts.spans]
     if facts.logs:
         found += {(log.trace_id, log.span_id) for log in facts.logs if log.span_id}

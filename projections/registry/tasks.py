@@ -5,11 +5,11 @@ all at once: in a large index that touches each of its pages once instead of man
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from projections.registry.numbers import KEPT_LIMIT, Registry
-from projections.words import key_hash
+from projections.words import key_hashes
 
 _AT_ONCE: Final = 400  # SQLite allows 32,766 parameters
 
@@ -41,20 +41,37 @@ class TaskNumbers:
         self._unwritten.clear()
 
     def resolve(
-        self, connection: sqlite3.Connection, wanted: Iterable[TaskKey]
-    ) -> tuple[dict[TaskKey, int], set[int]]:
-        """The numbers of tasks, these and others; and those of them that were given now."""
-        numbers, tenant_name = self._numbers, self._registry.tenant_name
+        self, connection: sqlite3.Connection, wanted: Sequence[TaskKey]
+    ) -> tuple[list[int], set[int]]:
+        """The number of each task, and which numbers were given now."""
+        numbers = self._numbers
         keys = dict.fromkeys(wanted)
         missing = [key for key in keys if key not in numbers]
         if len(numbers) + len(missing) > KEPT_LIMIT:
             numbers.clear()
             missing = list(keys)
-        if not missing:
-            return numbers, set()
-        digests = [key_hash(tenant_name(tenant_no), task_id) for tenant_no, task_id in missing]
-        unknown: dict[int, TaskKey] = {}
+        given = self._learn(connection, missing) if missing else set()
+        return [numbers[key] for key in wanted], given
+
+    def _learn(self, connection: sqlite3.Connection, missing: list[TaskKey]) -> set[int]:
+        """Make the numbers of tasks known; returns those given now."""
+        tenant_name = self._registry.tenant_name
+        digests = key_hashes(f"{tenant_name(tenant)}\x00{task_id}" for tenant, task_id in missing)
         stored = self._stored(connection, sorted(set(digests)))
+        unknown = dict(zip(digests, missing, strict=True))
+        if stored or len(unknown) < len(missing):
+            unknown = self._probed(connection, missing, digests, stored)
+        return self._insert(connection, unknown)
+
+    def _probed(
+        self,
+        connection: sqlite3.Connection,
+        missing: list[TaskKey],
+        digests: list[int],
+        stored: dict[int, TaskKey],
+    ) -> dict[int, TaskKey]:
+        """The tasks that have no row, by the digest that each will hold."""
+        unknown: dict[int, TaskKey] = {}
         for key, digest in zip(missing, digests, strict=True):
             hash_ = digest
             # Another text may hold the digest: then the search goes on one above.
@@ -63,16 +80,15 @@ class TaskNumbers:
                 stored |= self._stored(connection, [hash_])
             if holder is None:
                 unknown[hash_] = key
-        return numbers, self._insert(connection, unknown)
+        return unknown
 
     def _stored(self, connection: sqlite3.Connection, hashes: Sequence[int]) -> dict[int, TaskKey]:
         """The tasks that hold these hashes; their numbers are known from now on."""
         stored: dict[int, TaskKey] = {}
-        for hash_ in hashes:
-            if hash_ in self._unwritten:
-                number, key = self._unwritten[hash_]
-                self._numbers[key] = number
-                stored[hash_] = key
+        for hash_ in self._unwritten.keys() & hashes:
+            number, key = self._unwritten[hash_]
+            self._numbers[key] = number
+            stored[hash_] = key
         for at in range(0, len(hashes), _AT_ONCE):
             part = hashes[at : at + _AT_ONCE]
             rows = connection.execute(
