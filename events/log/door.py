@@ -118,7 +118,12 @@ class GroupDoor:
         for (batch, future), result in zip(group, results, strict=True):
             if isinstance(result, Appended):
                 metrics.DUPLICATES.inc(result.duplicates)
-                metrics.CONFLICTS.inc(result.conflicts)
+                if result.conflicts:
+                    metrics.CONFLICTS.inc(result.conflicts)
+                    _log.warning(
+                        "idempotency keys sent again with other content; the first events stay",
+                        extra={"action": "append", "conflicts": result.conflicts},
+                    )
                 metrics.LOG_BYTES.inc(len(batch.payload))
                 future.set_result(result)
             else:
