@@ -32,6 +32,7 @@ from service.otlp.json_values import (
     uint32,
 )
 from service.otlp.limits import Cuts, Limits, add_dropped
+from service.otlp.weight import MAX_EVENTS, check_json, too_heavy
 
 LENIENT_LIMIT_BYTES: Final = 1 << 20
 """An event that needs the lenient parser may not be larger: its objects take 20 times as much."""
@@ -57,7 +58,9 @@ def decode_traces_json(body: bytes, limits: Limits) -> Decoded:
     Raises:
         WrongSignal: these are log records or metrics.
         BadInput: this is no OTLP/JSON at all.
+        TooLarge: it holds too many parts.
     """
+    check_json(body)
     assembly = Assembly(limits)
     traces = _whole(_traces, body)
     if traces is None:
@@ -82,7 +85,9 @@ def decode_logs_json(body: bytes, limits: Limits) -> Decoded:
     Raises:
         WrongSignal: these are spans or metrics.
         BadInput: this is no OTLP/JSON at all.
+        TooLarge: it holds too many parts.
     """
+    check_json(body)
     assembly = Assembly(limits)
     logs = _whole(_logs, body)
     if logs is None:
@@ -309,6 +314,8 @@ def _open(
     count: int,
 ) -> bool:
     """Begin a group of `count` events; False if they are refused with their context."""
+    if assembly.accepted + assembly.refused + count > MAX_EVENTS:
+        raise too_heavy()
     cuts: Cuts = Counter()
     resource = resource or wire.Resource()
     scope = scope or wire.Scope()

@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from service.otlp.request import Encoding
+from service.otlp.weight import is_heavy_metrics
 
 
 class _Scope(msgspec.Struct, rename="camel"):
@@ -31,7 +32,9 @@ _json: Final = msgspec.json.Decoder(_Body)
 
 
 def count_metrics(encoding: Encoding, body: bytes) -> int:
-    """How many metrics `body` has; one if it cannot be read."""
+    """How many metrics `body` has; one if it cannot be read, or holds too much to be."""
+    if is_heavy_metrics(body):
+        return 1
     try:
         message: Any = (
             _json.decode(body)

@@ -25,6 +25,7 @@ from service.otlp import split
 from service.otlp.assembly import Assembly
 from service.otlp.decoded import Decoded, WrongSignal
 from service.otlp.limits import ATTRIBUTE, DEPTH, MAX_DEPTH, Cuts, Limits, add_dropped, strings_of
+from service.otlp.weight import check_protobuf
 
 LOGS_ON_TRACES: Final = (
     "this body holds log records, but it was sent to the traces endpoint; "
@@ -46,7 +47,9 @@ def decode_traces(body: bytes, limits: Limits) -> Decoded:
     Raises:
         WrongSignal: these are log records or metrics.
         BadInput: this is no OTLP at all.
+        TooLarge: it holds too many parts.
     """
+    check_protobuf(body)
     assembly = Assembly(limits)
     try:
         request = ExportTraceServiceRequest.FromString(body)
@@ -77,7 +80,9 @@ def decode_logs(body: bytes, limits: Limits) -> Decoded:
     Raises:
         WrongSignal: these are spans or metrics.
         BadInput: this is no OTLP at all.
+        TooLarge: it holds too many parts.
     """
+    check_protobuf(body)
     assembly = Assembly(limits)
     try:
         request = ExportLogsServiceRequest.FromString(body)

@@ -12,6 +12,10 @@
 
 #include "otlp.h"
 
+/* More than this is declined: the reference decoder weighs it first. MAX_SPANS is `MAX_EVENTS`
+ * of weight.py; a scope takes some buffers even if it is empty. */
+enum { MAX_SCOPES = 20000, MAX_SPANS = 200000 };
+
 typedef struct {
     sink_t sink;
     buffer_t context;
@@ -23,11 +27,13 @@ typedef struct {
 typedef struct {
     group_t *groups;
     size_t count, room;
+    size_t spans;
     limits_t limits;
     scratch_t scratch;
 } request_t;
 
 static group_t *new_group(request_t *request) {
+    if (request->count == MAX_SCOPES) return NULL;
     if (request->count == request->room) {
         size_t room = request->room ? 2 * request->room : 8;
         group_t *groups = realloc(request->groups, room * sizeof *groups);
@@ -81,7 +87,9 @@ static int read_scope(request_t *request, slice_t resource, slice_t resource_sch
     group->sink.rows = (buffer_t){0};
     while (in.at < in.end) {
         if (!read_field(&in, &field)) return 0;
-        if (field.number == 2 && !add_span(group, field.bytes, &request->scratch)) return 0;
+        if (field.number != 2) continue;
+        if (request->spans++ == MAX_SPANS) return 0;
+        if (!add_span(group, field.bytes, &request->scratch)) return 0;
     }
     return 1;
 }
