@@ -4,7 +4,7 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from projections.registry.runs import Change
+from projections.changes import Changes
 from projections.statements import run_script
 
 
@@ -24,12 +24,12 @@ class Store(ABC):
         run_script(connection, f"projections.{self.name}", "index.sql")
 
     @abstractmethod
-    def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
         """Take the difference between each run before and after a part of a page, and write it
         now or keep it until `flush`."""
 
-    def flush(self, connection: sqlite3.Connection) -> None:
+    def flush(self, connection: sqlite3.Connection) -> None:  # noqa: B027 most keep nothing
         """Write what was kept; called at the end of each page."""
 
-    def forget(self) -> None:
+    def forget(self) -> None:  # noqa: B027 most keep nothing
         """Drop what was kept; called after a rollback."""

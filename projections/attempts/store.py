@@ -1,16 +1,15 @@
 """Table `attempt`: one row an attempt, replaced where a run's attempts changed."""
 
 import sqlite3
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from projections.changes import Change, Changes
 from projections.columns import ABSENT, insert_into
 from projections.derive import Attempt, Run
 from projections.facts import More
 from projections.registry.numbers import Registry
-from projections.registry.runs import Change
 from projections.store import Store
 from projections.words import NUMBER_BITS
 
@@ -42,7 +41,7 @@ class AttemptStore(Store):
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
         """See `Store.update`."""
         added: list[Row] = []
         removed: list[tuple[int]] = []

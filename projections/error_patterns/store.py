@@ -4,14 +4,14 @@ First and last seen and the first message are read from the occurrences that are
 """
 
 import sqlite3
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 from projections import words
+from projections.changes import Change, Changes
 from projections.columns import insert_into
 from projections.derive import Run
 from projections.registry.numbers import Registry
-from projections.registry.runs import Change
 from projections.store import Store
 from projections.words import NUMBER_BITS
 
@@ -74,7 +74,7 @@ class ErrorStore(Store):
         """See `Store.forget`."""
         self._kept = _Kept()
 
-    def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
         """Keep the difference: a pattern changes many times a page and is written once."""
         added, removed = self._difference(changes)
         if not added and not removed:
@@ -110,7 +110,7 @@ class ErrorStore(Store):
         for number in sorted(patterns):
             _write_pattern(connection, number, patterns[number])
 
-    def _difference(self, changes: Sequence[Change]) -> tuple[list[_Occurrence], list[_Occurrence]]:
+    def _difference(self, changes: Iterable[Change]) -> tuple[list[_Occurrence], list[_Occurrence]]:
         added: list[_Occurrence] = []
         removed: list[_Occurrence] = []
         for change in changes:

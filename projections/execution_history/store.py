@@ -1,11 +1,10 @@
 """Table `transition`: when an attempt was queued, began to run, and ended."""
 
 import sqlite3
-from collections.abc import Sequence
 
 from projections import words
+from projections.changes import Change, Changes
 from projections.derive import Run
-from projections.registry.runs import Change
 from projections.store import Store
 from projections.words import NUMBER_BITS
 
@@ -20,7 +19,7 @@ class HistoryStore(Store):
     name = "execution_history"
     tables = ("transition",)
 
-    def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
         """See `Store.update`."""
         added: list[Row] = []
         removed: list[Row] = []

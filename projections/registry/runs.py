@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-import msgspec
 import numpy as np
 
 from projections import spanindex
 from projections.attributes import Extracted, RunKey
+from projections.changes import Change, Changes
 from projections.columns import ABSENT, insert_into
 from projections.derive import Run, derive
 from projections.facts import (
@@ -34,18 +34,6 @@ _INSERT_RUN: Final = insert_into("run_key", "nnniinn")
 
 Row = tuple[Any, ...]
 _Place = tuple[int, int]  # task number and the run's digest: the start of a row of `run_hash`
-
-
-class Change(msgspec.Struct, frozen=True, gc=False):
-    """A run before and after a page, which differ; None where there is nothing to show."""
-
-    run_no: int
-    tenant_no: int
-    task_no: int
-    hash: int
-    new_task: bool  # no row of this task was ever written
-    old: Run | None
-    new: Run | None
 
 
 class _Known(NamedTuple):
@@ -81,10 +69,10 @@ class RunStage:
         self._task_numbers.flush(connection)
         self._write_spans(connection)
 
-    def apply(self, connection: sqlite3.Connection, found: Extracted) -> list[Change]:
-        """Store a page's facts; the runs that changed, in order of their numbers."""
+    def apply(self, connection: sqlite3.Connection, found: Extracted) -> Changes:
+        """Store a page's facts; the runs that changed."""
         if not found.runs and not found.loose:
-            return []
+            return Changes([])
         places, new_tasks = self._places(connection, found.runs)
         known = self._known_runs(connection, places, new_tasks)
         by_no = {run.run_no: run for run in known.values()}
@@ -95,7 +83,7 @@ class RunStage:
         changes = self._change_known(connection, by_no, added)
         changes += self._insert_fresh(connection, found, fresh, places, new_tasks)
         changes.sort(key=_number_of)
-        return changes
+        return Changes(changes)
 
     def load_run(self, connection: sqlite3.Connection, run_no: int) -> Run | None:
         """A stored run, derived from its facts."""

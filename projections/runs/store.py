@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from projections.changes import Change, Changes
 from projections.columns import ABSENT, insert_into
 from projections.derive import Attempt, Run
-from projections.registry.runs import Change
 from projections.store import Store
 
 _INSERT = insert_into("run", "nnnnnnnniiiniinpiittntt")
@@ -21,7 +21,7 @@ class RunStore(Store):
     name = "runs"
     tables = ("run",)
 
-    def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
         """See `Store.update`."""
         removed = [(change.run_no,) for change in changes if change.old is not None]
         connection.executemany("DELETE FROM run WHERE run_no = ?", removed)

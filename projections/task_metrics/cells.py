@@ -97,6 +97,23 @@ def add_run(cells: dict[Scope, Cell], run: Run, sign: int, registry: Registry) -
         cells[scope].add_run(run, sign)
 
 
+def cell_of(run: Run) -> Cell:
+    """What a run of one ended attempt adds, to each of its scopes alike."""
+    (attempt,) = run.attempts
+    cell = Cell()
+    cell.add_attempt(attempt, attempt.number, 1)
+    cell.add_run(run, 1)
+    return cell
+
+
+def cells_of_one(run: Run, registry: Registry) -> dict[Scope, Cell]:
+    """The cells of a run of one attempt; one cell stands in all, so they are not to be changed."""
+    (attempt,) = run.attempts
+    if attempt.ended_ns is None:
+        return {}
+    return dict.fromkeys(scopes_of(attempt, registry), cell_of(run))
+
+
 def scopes_of(attempt: Attempt, registry: Registry) -> tuple[Scope, Scope, Scope, Scope]:
     """Where an attempt counts."""
     hour = attempt.started_ns // HOUR_NS

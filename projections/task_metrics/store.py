@@ -7,15 +7,16 @@ executor or hour makes them; they stay, and show the same.
 
 import sqlite3
 from collections.abc import Sequence
-from itertools import groupby
-from operator import attrgetter
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from projections import buckets
+from projections.buckets import bucket_of
+from projections.changes import Change, Changes
 from projections.columns import ABSENT, insert_into
 from projections.derive import Run
 from projections.registry.numbers import Registry
-from projections.registry.runs import Change
 from projections.store import Store
 from projections.task_metrics.cells import (
     ALL,
@@ -23,14 +24,17 @@ from projections.task_metrics.cells import (
     DAY,
     EXECUTOR,
     HOUR,
+    HOUR_NS,
     Cell,
     Scope,
     add_run,
-    scopes_of,
+    cell_of,
+    cells_of_one,
 )
 from projections.times import wrapped
 
 _WHOLE: Scope = (ALL, 0)
+_KEY = itemgetter(0, 1, 2)
 _SELECT = (
     f"SELECT only_executor_no, only_hour, {', '.join(COUNTERS)}, buckets FROM metric"
     " WHERE task_no = ? AND scope = ? AND key = ?"
@@ -38,8 +42,6 @@ _SELECT = (
 _WRITE = insert_into("metric", "nnnii" + "n" * len(COUNTERS) + "n").replace(
     "INSERT", "INSERT OR REPLACE", 1
 )
-
-_task_no_of = attrgetter("task_no")
 
 Row = tuple[Any, ...]
 
@@ -60,42 +62,74 @@ class MetricStore(Store):
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self._first_counters: dict[tuple[int, int, int, bool], tuple[int, ...]] = {}
 
-    def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
         """See `Store.update`."""
-        changed = sorted(changes, key=_task_no_of)
         rows: list[Row] = []
         removed: list[tuple[int, int, int]] = []
-        for task_no, group in groupby(changed, key=_task_no_of):
-            parts = list(group)
-            first = parts[0].new if parts[0].new_task and len(parts) == 1 else None
-            if first is not None and len(first.attempts) == 1:
-                rows += self._first_row(task_no, first)
-                continue
-            cells: dict[Scope, Cell] = {}
-            for change in parts:
-                for sign, run in ((-1, change.old), (1, change.new)):
-                    if run is not None:
-                        add_run(cells, run, sign, self._registry)
-            cells = {scope: cell for scope, cell in cells.items() if cell}
+        for parts in changes.by_task:
+            cells = self._cells(parts)
             if cells:
+                task_no = parts[0].task_no
                 stored = None if parts[0].new_task else _load(connection, task_no, _WHOLE)
                 _merge(connection, task_no, stored, cells, rows, removed)
+        for change, run in changes.first:
+            rows += self._first_rows(connection, change, run)
+        rows.sort(key=_KEY)
         connection.executemany(
             "DELETE FROM metric WHERE task_no = ? AND scope = ? AND key = ?", removed
         )
         connection.executemany(_WRITE, rows)
 
-    def _first_row(self, task_no: int, run: Run) -> list[Row]:
-        """The rows of a task that had one attempt: the commonest case, without detours."""
+    def _cells(self, parts: Sequence[Change]) -> dict[Scope, Cell]:
+        """What the changes of a task add to each of its scopes."""
+        if len(parts) == 1 and parts[0].old is None:
+            run = parts[0].new
+            if run is not None and len(run.attempts) == 1:
+                return cells_of_one(run, self._registry)
+        cells: dict[Scope, Cell] = {}
+        for change in parts:
+            for sign, run in ((-1, change.old), (1, change.new)):
+                if run is not None:
+                    add_run(cells, run, sign, self._registry)
+        return {scope: cell for scope, cell in cells.items() if cell}
+
+    def _first_rows(
+        self, connection: sqlite3.Connection, change: Change, run: Run
+    ) -> Sequence[Row]:
+        """The rows of a task that had no run; the counters of those with one attempt are few."""
+        if len(run.attempts) != 1:
+            rows: list[Row] = []
+            cells = self._cells([change])
+            if cells:
+                _merge(connection, change.task_no, None, cells, rows, [])
+            return rows
         (attempt,) = run.attempts
         if attempt.ended_ns is None:
-            return []
-        cell = Cell()
-        cell.add_attempt(attempt, attempt.number, 1)
-        cell.add_run(run, 1)
-        _, (_, executor_no), (_, hour), _ = scopes_of(attempt, self._registry)
-        return [_row(task_no, _WHOLE, cell, executor_no, hour)]
+            return ()
+        duration_ns = attempt.ended_ns - attempt.started_ns
+        kind = (attempt.status, run.status, attempt.flags, duration_ns < 0)
+        counters = self._first_counters.get(kind)
+        if counters is None:
+            counters = self._first_counters[kind] = tuple(cell_of(run).counters[:-1])
+        executor_no = self._registry.source_parts(attempt.source_no)[0]
+        timed = counters[-1]
+        row = (
+            change.task_no,
+            *_WHOLE,
+            executor_no or 0,
+            attempt.started_ns // HOUR_NS,
+            *counters,
+            wrapped(duration_ns) if timed else 0,
+            _one_in(bucket_of(duration_ns)) if timed else bytearray(),
+        )
+        return (row,)
+
+
+@lru_cache(maxsize=2_048)
+def _one_in(bucket: int) -> bytearray:
+    return bytearray(buckets.encode({bucket: 1}))
 
 
 def _merge(

@@ -5,15 +5,16 @@ digest. If it moves back in time or goes, the runs of the task are searched agai
 """
 
 import sqlite3
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from projections import words
+from projections.changes import Change, Changes
 from projections.columns import ABSENT, insert_into
 from projections.derive import Run
 from projections.registry.numbers import Registry
-from projections.registry.runs import Change, RunStage
+from projections.registry.runs import RunStage
 from projections.store import Store
 
 _COLUMNS = (
@@ -26,6 +27,9 @@ _INSERT = insert_into("task", "nnnnnnnnnnnniit")
 
 Row = tuple[Any, ...]
 _Source = tuple[int | None, int | None]
+
+
+_task_no_of = itemgetter(0)
 
 
 class _Task(NamedTuple):
@@ -66,23 +70,42 @@ class TaskStore(Store):
         self._stage = stage
         self._registry = registry
 
-    def update(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
         """See `Store.update`."""
-        changed = sorted(changes, key=lambda change: change.task_no)
-        stored = _load(connection, {c.task_no for c in changed if not c.new_task})
+        stored = _load(connection, [c[0].task_no for c in changes.by_task if not c[0].new_task])
         rows, removed = [], []
-        for task_no, group in groupby(changed, key=lambda change: change.task_no):
-            parts = list(group)
-            if parts[0].new_task and len(parts) == 1 and parts[0].new is not None:
-                rows.append(_row(parts[0], parts[0].new, self._source(parts[0].new)))
-                continue
+        for parts in changes.by_task:
+            task_no = parts[0].task_no
             row = self._changed_row(connection, stored.get(task_no), parts)
             if task_no in stored and row != stored[task_no]:
                 removed.append((task_no,))
             if row is not None and row != stored.get(task_no):
                 rows.append(row)
         connection.executemany("DELETE FROM task WHERE task_no = ?", removed)
-        connection.executemany(_INSERT, map(_bound, rows))
+        connection.executemany(_INSERT, map(_bound, sorted(rows, key=_task_no_of)))
+        connection.executemany(_INSERT, [self._first_row(c, run) for c, run in changes.first])
+
+    def _first_row(self, change: Change, run: Run) -> Row:
+        """The row of a task with one run, as it is bound."""
+        attempts = len(run.attempts)
+        executor_no, source_no = self._source(run)
+        return (
+            change.task_no,
+            change.tenant_no,
+            _status(run),
+            change.run_no,
+            run.last_started_ns,
+            _start(run),
+            _updated(run),
+            1,
+            attempts,
+            attempts - 1 if attempts else 0,
+            1 if run.recovered else 0,
+            1 if run.backfilled else 0,
+            ABSENT if executor_no is None else executor_no,
+            ABSENT if source_no is None else source_no,
+            _name(run) or "",
+        )
 
     def _changed_row(
         self, connection: sqlite3.Connection, row: _Task | None, parts: Sequence[Change]
@@ -143,7 +166,7 @@ class TaskStore(Store):
         return latest, runs.get(latest.run_no)
 
 
-def _load(connection: sqlite3.Connection, task_nos: set[int]) -> dict[int, _Task]:
+def _load(connection: sqlite3.Connection, task_nos: Iterable[int]) -> dict[int, _Task]:
     select = f"SELECT {_COLUMNS} FROM task WHERE task_no = ?"
     rows = (connection.execute(select, (number,)).fetchone() for number in sorted(task_nos))
     return {row[0]: _Task(*row) for row in rows if row is not None}
@@ -187,27 +210,6 @@ def _first_started(
             ).fetchone()
             return int(first)
     return min(row.first_started_ns, *starts)
-
-
-def _row(change: Change, run: Run, source: _Source) -> _Task:
-    """The row of a task with one run."""
-    attempts = len(run.attempts)
-    return _Task(
-        change.task_no,
-        change.tenant_no,
-        _status(run),
-        change.run_no,
-        run.last_started_ns,
-        _start(run),
-        _updated(run),
-        1,
-        attempts,
-        max(attempts - 1, 0),
-        1 if run.recovered else 0,
-        1 if run.backfilled else 0,
-        *source,
-        _name(run),
-    )
 
 
 def _bound(row: _Task) -> Row:
