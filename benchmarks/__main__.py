@@ -18,7 +18,7 @@ from benchmarks.figures import Figure
 NAMES: Final = (
     "acked", "workers", "keeping", "processor", "single", "large", "rebuild", "projector",
 )  # fmt: skip
-LONG: Final = ()
+LONG: Final = ("scale",)
 """Only run when named: they take minutes."""
 
 

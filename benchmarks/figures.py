@@ -1,10 +1,15 @@
 """Figures: what was measured, under which conditions, and the floor it stands against."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
+
+
+PART: Final = "  "
+"""Begins the name of a figure that is a part of the one above it."""
+_SMALL_PART: Final = 0.05
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,12 +40,14 @@ def as_json(figure: Figure) -> dict[str, Any]:
 
 
 def table(figures: list[Figure]) -> Table:
-    """Every figure beside its floor."""
+    """Every figure beside its floor; the smallest parts are left out."""
     shown = Table(box=None, pad_edge=False)
     for title in ("figure", "measured", "floor", "met?", "roles", "cores", "load", "details"):
         shown.add_column(title, justify="right" if title in ("measured", "floor") else "left",
                          overflow="fold")  # fmt: skip
     for figure in figures:
+        if figure.name.startswith(PART) and figure.value < _SMALL_PART:
+            continue
         floor = "" if figure.floor is None else f"{_sign(figure)} {number(figure.floor)}"
         met = "" if figure.met is None else "yes" if figure.met else "[bold red]NO[/]"
         details = ", ".join(f"{name} {number(value)}" for name, value in figure.details.items())

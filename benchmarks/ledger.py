@@ -28,11 +28,11 @@ _POOL: Final = 100
 _RECEIVED_NS: Final = time.time_ns()
 
 
-def batches(load: str, events: int) -> Iterator[Batch]:
+def batches(load: str, events: int, pool_size: int = _POOL) -> Iterator[Batch]:
     """The batches of a load, one a request, until there are `events` in them."""
     builder = BatchBuilder(Identity(identity.new_key()), Scrubber())
     pool: list[tuple[Batch, Stamp]] = []
-    for body in LOADS[load](min(_POOL, events // REQUEST_SPANS + 1), seed=SEED):
+    for body in LOADS[load](min(pool_size, events // REQUEST_SPANS + 1), seed=SEED):
         batch = builder.build([("default", _RECEIVED_NS, decode_traces(body, Limits()))])
         assert batch is not None
         content = codec.unpack(batch.codec, batch.payload)

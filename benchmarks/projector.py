@@ -25,7 +25,7 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks import ledger
-from benchmarks.figures import Figure, as_json, show
+from benchmarks.figures import PART, Figure, as_json, show
 from benchmarks.machine import peak_rss_bytes
 from events.log.port import Page
 from events.log.reader import open_reader
@@ -230,7 +230,7 @@ def figures_of(
         },
     )
     ranked = sorted(metered.by_label_s.items(), key=lambda item: -item[1])
-    return [whole, *(figure(f"  {label}", s * 1e6 / metered.events) for label, s in ranked)]
+    return [whole, *(figure(f"{PART}{label}", s * 1e6 / metered.events) for label, s in ranked)]
 
 
 def run(quick: bool) -> list[Figure]:

@@ -70,9 +70,9 @@ class Stamp:
         return body.tobytes()
 
 
-def requests(load: str, first_round: int = 0) -> Iterator[bytes]:
-    """Requests of a load without end, those of `first_round` and the next ones."""
-    stamps = [_of_request(body) for body in LOADS[load](_POOL[load], seed=SEED)]
+def requests(load: str, first_round: int = 0, pool: int | None = None) -> Iterator[bytes]:
+    """Requests of a load without end, `pool` a round: those of `first_round`, then the next."""
+    stamps = [_of_request(body) for body in LOADS[load](pool or _POOL[load], seed=SEED)]
     for number in itertools.count(first_round):
         for stamp in stamps:
             yield stamp.copy(number)
