@@ -1,10 +1,12 @@
 """`spanledger serve`: the whole service, or one role of it, until it is told to stop."""
 
+import contextlib
 import dataclasses
 import importlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,12 +14,14 @@ import typer
 from msgspec import inspect as kinds
 from rich.console import Console
 
-from events.errors import BadSetting, CommitFailed
+from events.errors import BadSetting, CommitFailed, SpanledgerError
 from service.cli.command import command
 from service.configuration import CONFIG_VARIABLE, FIELDS, ROLE_VARIABLE, Field, load
+from service.control import call, instances
 from service.locks import AlreadyRunning, is_held
 from service.logs import start_logging
 from service.metrics_folder import share_metrics
+from service.ports import Ports, PortTaken
 from service.roles import ROLES
 from service.settings import Settings
 from service.sqlite_version import require_sqlite
@@ -140,6 +144,8 @@ def _run_role(settings: Settings, role: str) -> None:
         if free is None:
             raise AlreadyRunning(f"{_MOST_RECEIVERS} receivers already run on {settings.data}")
         instance = free
+        if settings.workers > 1:
+            _require_own_ports(settings)
     start_logging(instance, settings.log_level, settings.log_format)
     runner = importlib.import_module("service.roles.runner")
     stop = runner.Stop()
@@ -150,6 +156,29 @@ def _run_role(settings: Settings, role: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)
     runner.run(instance, settings, stop, lambda ports: _print_ports(settings, ports, instance))
+
+
+def _require_own_ports(settings: Settings) -> None:
+    """Make sure that a port which may be shared is free, or shared with receivers of this data.
+
+    Raises:
+        PortTaken: another service listens there.
+    """
+    for name in ("grpc", "http"):
+        port = getattr(settings, f"{name}_port")
+        try:
+            Ports(settings.host, {f"{name}_port": port}).close()
+        except PortTaken:
+            ours = [receiver["ports"].get(name, "") for receiver in _receivers(settings.data)]
+            if not any(there.endswith(f":{port}") for there in ours):
+                raise
+
+
+def _receivers(data: Path) -> Iterator[dict[str, Any]]:
+    """What the receivers that run on `data` tell of themselves."""
+    for instance in instances(data, "receiver"):
+        with contextlib.suppress(SpanledgerError):
+            yield call(data, instance, "ping", timeout_s=2.0)
 
 
 def _print_ports(settings: Settings, ports: dict[str, str], instance: str = "") -> None:
