@@ -6,7 +6,6 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-
 PART: Final = "  "
 """Begins the name of a figure that is a part of the one above it."""
 _SMALL_PART: Final = 0.05
