@@ -20,8 +20,10 @@ install:
 	Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@"$(PYTHON)" .ci/install.py "$(VENV)"
 
+# With a terminal the demo gets a process group of its own (set -m): Ctrl-C then ends it, and not
+# `make` with an error.
 demo: install
-	@"$(BIN)/spanledger" demo --data data/demo
+	@if [ -t 0 ]; then set -m; fi; "$(BIN)/spanledger" demo --data data/demo
 
 test: install
 	"$(BIN)/python" -m pytest -m 'not slow and not peers'

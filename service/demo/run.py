@@ -69,11 +69,14 @@ def _rounds(
     console: Console, look: Callable[[], RenderableType], every_s: float, rounds: int | None = None
 ) -> Iterator[int]:
     """Number the rounds, and between them keep showing what `look` gives."""
+    parent = os.getppid()
     with Live(console=console, auto_refresh=False) as live:
         for number in itertools.count() if rounds is None else range(rounds):
             yield number
             until_s = time.monotonic() + every_s
             while time.monotonic() < until_s:
+                if sys.stdin.isatty() and os.getppid() != parent:
+                    raise KeyboardInterrupt  # `make` was ended, and Ctrl-C no longer reaches us
                 time.sleep(0.3)
                 try:
                     live.update(look(), refresh=True)
@@ -92,7 +95,8 @@ def _service(data: Path, console: Console) -> Iterator[dict[str, Any]]:
     """`spanledger serve` on its usual ports, or on free ones where those are taken."""
     running = read_endpoints(data)
     if running is not None:
-        console.print(f"Spanledger serves {data} already (process {running['pid']}): joining it.")
+        pid = running["pid"]
+        console.print(f"Spanledger serves {data} already: joining it. `kill {pid}` stops it.")
         yield running
         return
     console.print(f"Starting Spanledger on {data} …")
