@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 FOLDER: Final = "index"
 _FIRST_BITS: Final = 21
-_LAST_BITS: Final = 24
+_LAST_BITS: Final = 23  # at most so many ids are learnt again by a start
 _WIDTH: Final = 8
 _FILL: Final = 0.7
 _WRITE_BYTES: Final = 512 << 10
@@ -54,6 +55,7 @@ class Table:
         self.count = 0
         self.through = 0
         """Ordinal after the last segment whose ids are all in here or in older tables."""
+        self.sealed = keys is not None
         slots = 1 << bits
         self._keys: U64 = (np.zeros(slots, np.uint64) if keys is None else keys).reshape(-1, _WIDTH)
         self._segments = np.zeros(slots, np.uint32) if segments is None else segments
@@ -167,10 +169,18 @@ class DuplicateIndex:
             segments: the segment ordinal of each id.
             known_new: `find` has just said so; spares looking again.
         """
-        new, at = hashes(ids), 0
-        if not known_new:
-            for table in self._tables[:-1]:
-                self._remember(ids, segments, np.flatnonzero(table.find(new) >= 0))
+        new = hashes(ids)
+        if known_new:
+            self._insert(ids, new, segments)
+            return
+        with ThreadPoolExecutor(1) as other:  # a start does little else: let it use two cores
+            looks = [other.submit(table.find, new) for table in self._tables[:-1]]
+            self._insert(ids, new, segments)
+            for look in looks:
+                self._remember(ids, segments, np.flatnonzero(look.result() >= 0))
+
+    def _insert(self, ids: bytes, new: U64, segments: Ints) -> None:
+        at = 0
         while at < len(new):
             table = self._active()
             end = min(len(new), at + table.room())
@@ -192,11 +202,13 @@ class DuplicateIndex:
         if not self._tables:
             self._tables.append(Table(self._first_bits))
         elif self._tables[-1].room() <= 0:
-            self._seal(self._tables[-1])
+            if not self._tables[-1].sealed:
+                self._seal(self._tables[-1])
             self._tables.append(Table(min(self._tables[-1].bits + 1, _LAST_BITS)))
         return self._tables[-1]
 
     def _seal(self, table: Table) -> None:
+        table.sealed = True
         path = self._folder / f"{len(self._tables) - 1:04}.idx"
         about = {
             "log_id": self._log_id,

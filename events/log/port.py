@@ -121,6 +121,21 @@ class Segment:
         offset = (position - self.first) * ID_BYTES
         return self.ids[offset : offset + ID_BYTES]
 
+    def recorded_at(self, positions: Sequence[int]) -> Iterator[Recorded]:
+        """The events at some positions of this segment, ascending; no other is decoded."""
+        first = self.first
+        for block in self.raw_blocks():
+            held = [p for p in positions if first <= p < first + len(block.events)]
+            context = codec.decode_context(block.context) if held else None
+            for position in held:
+                assert context is not None
+                event = codec.decode_event(block.events[position - first])
+                yield Recorded(
+                    self.partition, position, self.event_id(position), block.tenant,
+                    block.received_ns, self.committed_ns, context, event,
+                )  # fmt: skip
+            first += len(block.events)
+
     def recorded(self) -> Iterator[Recorded]:
         """Each event with its position, in log order."""
         position = self.first

@@ -1,6 +1,7 @@
 """Reading the embedded log: read-only, in short transactions, beside a running writer."""
 
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,9 +78,9 @@ class SqliteReader:
             page = self.read(partition, wanted[at] - 1, limit_segments=1)
             if not page.segments:
                 break
-            held = {p for p in wanted[at:] if p <= page.segments[0].last}
-            found += (e for e in page.segments[0].recorded() if e.position in held)
-            at += max(len(held), 1)
+            end = bisect_right(wanted, page.segments[0].last, at)
+            found += page.segments[0].recorded_at(wanted[at:end])
+            at = max(end, at + 1)
         return found
 
     def hash_at(self, partition: int, position: int) -> bytes | None:

@@ -55,4 +55,4 @@ WHERE (:task IS NULL OR a.task_no = :task)
 -- Keys of the attempts of one run that lie in one trace.
 SELECT started_ns, attempt_key FROM attempt
 WHERE attempt_key BETWEEN :run << 20 AND (:run << 20) + 1048575 AND trace_id = :trace
-    AND tenant_no = :tenant;
+    AND +tenant_no = :tenant;  -- +: by the key, not by an index of the tenant

@@ -51,6 +51,20 @@ def test_sealed_generations_come_back_from_disk(tmp_path: Path) -> None:
     again.close()
 
 
+def test_what_is_sealed_is_not_written_again(tmp_path: Path) -> None:
+    """A start that learns the tail leaves the cache files of earlier starts as they are."""
+    index = _index(tmp_path)
+    for number in range(60):
+        _add(index, _ids(37, number), number)
+    index.close()
+    before = {path: path.stat().st_ino for path in tmp_path.glob("*.idx")}
+    again = _index(tmp_path)
+    again.load()
+    _add(again, _ids(37, 60), again.through)
+    again.close()
+    assert {path: path.stat().st_ino for path in tmp_path.glob("*.idx")} == before
+
+
 def test_a_cache_of_another_history_is_not_used(tmp_path: Path) -> None:
     """Another log's cache, another chain's, and a cut file are left alone."""
     index = _index(tmp_path)
