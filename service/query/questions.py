@@ -19,8 +19,8 @@ TEXT_LIMIT: Final = 8192
 AttemptStatus = Literal[
     "running", "completed", "failed", "timed_out", "cancelled", "skipped", "abandoned", "unknown"
 ]
-RunStatus = AttemptStatus | Literal["queued", "retrying"]
-TaskStatus = RunStatus | Literal["todo", "pending"]
+RunStatus = Literal[AttemptStatus, "queued", "retrying"]
+TaskStatus = Literal[RunStatus, "todo", "pending"]
 
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_LIMIT)]
 Moment = Annotated[

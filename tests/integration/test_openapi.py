@@ -91,3 +91,12 @@ def test_the_page_shows_every_path(client: httpx.Client, document: dict[str, Any
         assert path in page
         assert all(parameter["name"] in page for parameter in item["get"]["parameters"])
     assert all(name in page for name in document["components"]["schemas"])
+
+
+def test_every_status_word_is_offered(document: dict[str, Any]) -> None:
+    """A list's `status` parameter names each word that its records may have."""
+    for path, words in (("attempts", "failed unknown"), ("runs", "failed queued"),
+                        ("tasks", "failed queued todo")):  # fmt: skip
+        parameters = document["paths"][f"/api/v1/{path}"]["get"]["parameters"]
+        (status,) = (p["schema"] for p in parameters if p["name"] == "status")
+        assert set(words.split()) <= set(status["enum"])
