@@ -20,7 +20,14 @@ import msgspec
 from events import codec, names
 from events.schema import Attributes, LogRecord, Span, SpanEvent, SpanLink
 from service.otlp.limits import Cuts
-from service.otlp.scrub_rules import PASSWORD, Replace, Replacer, scrub_rules
+from service.otlp.scrub_rules import (
+    BATCH_CANDIDATES,
+    CANDIDATES,
+    PASSWORD,
+    Replace,
+    Replacer,
+    scrub_rules,
+)
 from service.otlp.secret_keys import secret_kind
 from service.settings import Settings
 
@@ -38,17 +45,19 @@ EXEMPT_KEYS: Final = frozenset({
 
 _CACHED_CONTEXTS: Final = 4096
 _NUL: Final = b"\x00"
+_RESERVE: Final = 10 * CANDIDATES
+"""More than any context but a hostile one needs."""
 
 
 class Scrubber:
     """Scrubs rows and contexts. Belongs to one thread."""
 
     def __init__(self, *, uuids: bool = False, exempt: Iterable[str] = ()) -> None:
-        replacer = Replacer(scrub_rules(uuids=uuids))
-        self._scan = replacer.search
-        self._replace = replacer.replace
+        self._replacer = Replacer(scrub_rules(uuids=uuids))
+        self._scan = self._replacer.search
+        self._replace = self._replacer.replace
         self._exempt = EXEMPT_KEYS.union(exempt)
-        self.context = lru_cache(_CACHED_CONTEXTS)(self._context)
+        self._known_context = lru_cache(_CACHED_CONTEXTS)(self._context)
 
     @classmethod
     def of(cls, settings: Settings) -> "Scrubber | None":
@@ -58,7 +67,11 @@ class Scrubber:
         return cls(uuids=settings.scrub_uuids, exempt=settings.scrub_exempt)
 
     def rows(self, rows: list[bytes], text: bytes, ends: Sequence[int], kinds: Cuts) -> None:
-        """Scrub `rows` in place; `text` and `ends` are as in `Group`, `kinds` counts events."""
+        """Scrub a batch's `rows` in place; `text` and `ends` are as in `Group`.
+
+        `kinds` counts events. A batch is bounded in what it may cost: see `BATCH_CANDIDATES`.
+        """
+        self._replacer.left = BATCH_CANDIDATES
         at = 0
         current = -1
         suspects: set[str] = set()
@@ -88,6 +101,12 @@ class Scrubber:
         kinds.update(walk.kinds)
         scrubbed = msgspec.structs.replace(scrubbed, scrubbed=tuple(sorted(walk.kinds)))
         return codec.encode_event(scrubbed)
+
+    def context(self, data: bytes) -> bytes:
+        """The context `data` of the batch whose rows were scrubbed last, scrubbed."""
+        if self._replacer.left < _RESERVE:
+            return self._context(data)  # what a spent batch makes of it is not for others
+        return self._known_context(data)
 
     def _context(self, data: bytes) -> bytes:
         context = codec.decode_context(data)

@@ -19,6 +19,9 @@ UUID: Final = "uuid"
 
 CANDIDATES: Final = 1000
 """A string with more of them is hostile or a list: what follows is replaced as a whole."""
+BATCH_CANDIDATES: Final = 100_000
+"""A batch with more of them is hostile: further strings with one are replaced as a whole."""
+_UNREAD: Final = b"[scrubbed]"
 
 _WIDE: Final = r"\x{80}-\x{10FFFF}"
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
@@ -196,6 +199,7 @@ class Replacer:
         options.never_capture = True
         options.max_mem = 64 << 20  # room for the whole automaton: a flush costs a rescan
         self.search = re2.compile("|".join(rule.pattern for rule in rules), options).search
+        self.left = BATCH_CANDIDATES  # set anew for each batch
         self._rules = [(rule, re2.compile(rule.pattern, options).fullmatch) for rule in rules]
 
     def replace(self, text: str, kinds: set[str]) -> str:
@@ -210,13 +214,13 @@ class Replacer:
     def _once(self, data: bytes, kinds: set[str]) -> bytes:
         pieces: list[bytes] = []
         kept = at = 0
-        candidates = 0
+        last = max(self.left - CANDIDATES, 0)
         while found := self.search(data, at):
             start, end = found.span()
-            candidates += 1
-            if candidates > CANDIDATES:
+            if self.left <= last:
                 kinds.add(TOKEN)
-                return b"".join((*pieces, data[kept:start], b"[scrubbed]"))
+                return b"".join((*pieces, data[kept:start], _UNREAD))
+            self.left -= 1
             match = data[start:end]
             new = self._checked(
                 match, data[start - 1 : start] if start else b"", data[end : end + 1], kinds
