@@ -52,6 +52,8 @@ def _play(endpoints: dict[str, Any], data: Path, keep: bool, console: Console) -
     try:
         for number in _rounds(console, lambda: screen(api, console), ROUND_S, SHOWN_ROUNDS):
             _submit(orchestrator, number)
+        if not console.is_terminal:
+            console.print()  # a live view ends its last line on terminals only
         if keep:
             print_next_steps(console, endpoints, _command(), str(data), str(data / OUTPUT))
             for number in _rounds(console, lambda: totals(api), LATER_ROUND_S):
