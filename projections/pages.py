@@ -1,7 +1,11 @@
 """Pages of about a wanted number of events, from segments of any size."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final
 
+from events.errors import BadInput, LogDamaged
 from events.log.port import LogReader, Page
 
 _SEGMENTS: Final = 64
@@ -33,3 +37,31 @@ class Pager:
                 break
         segments = tuple(segment for page in pages for segment in page.segments)
         return Page(self._partition, after, at, segments)
+
+
+def unpacked_ahead(pager: Pager, after: int, through: int) -> Iterator[Page]:
+    """The pages after `after` up to `through`; while one is in use the next one is unpacked.
+
+    Decompressing and digesting do not hold the interpreter's lock, so a second core can do it.
+
+    Raises:
+        BadInput: the log ends before `through`.
+    """
+    with ThreadPoolExecutor(1, "unpack") as thread:
+        page = pager.read(after, through)
+        while page.through > page.after:
+            following = pager.read(page.through, through) if page.through < through else None
+            if following is not None:
+                thread.submit(_unpack, following)
+            yield page
+            if following is None:
+                return
+            page = following
+    if page.through < through:
+        raise BadInput(f"the log ends at position {page.through}, before {through}")
+
+
+def _unpack(page: Page) -> None:
+    with suppress(LogDamaged):  # raised again where the content is used
+        for segment in page.segments:
+            _ = segment.content

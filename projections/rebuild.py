@@ -16,13 +16,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from events.errors import BadInput, SpanledgerError
+from events.errors import SpanledgerError
 from events.log.port import LogReader
 from events.log.sqlite import load_queries
 from projections import checkpoint, deadletters, generation, plan
 from projections.deadletters import DeadLetter
 from projections.generation import Generations
-from projections.pages import Pager
+from projections.pages import Pager, unpacked_ahead
 from projections.plan import Plan, State
 from projections.port import Fold, Projection
 from projections.versions import SHARED, MakeFolds
@@ -156,13 +156,10 @@ class Rebuild:
 
     def _replay_partition(self, view: View, partition: int, bound: int, parking: ParkKnown) -> None:
         pager = Pager(self._reader, partition, PAGE_EVENTS)
-        while (at := view.position(partition)) < bound:
+        for page in unpacked_ahead(pager, view.position(partition), bound):
             if self.cancelled.is_set():
                 self._leave_whole(view)
-                raise Cancelled(f"the rebuild was cancelled at position {at}")
-            page = pager.read(at, bound)
-            if page.through == at:
-                raise BadInput(f"the log ends at position {at}, before {bound}")
+                raise Cancelled(f"the rebuild was cancelled at position {page.after}")
             try:
                 view.apply(page, parking)
             except RebuildStopped:
