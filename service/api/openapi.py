@@ -80,15 +80,12 @@ def _operation(endpoint: Endpoint, ref: dict[str, Any]) -> dict[str, Any]:
         }
         for name in re.findall(r"{(\w+)}", endpoint.path)
     ]
-    answers = _answers(_content("application/json", ref), "400", "401", "403", "503")
-    if arguments:
-        answers["404"] = _problem("404")
     return {
         "operationId": _identifier(endpoint.path),
         "tags": [endpoint.path.split("/")[0]],
         "summary": endpoint.summary,
         "parameters": [*arguments, *_parameters(endpoint.asks), _TENANT],
-        "responses": answers,
+        "responses": _answers(_content("application/json", ref), "400", "401", "403", "404", "503"),
     }
 
 
@@ -120,15 +117,15 @@ def _system_paths(head: dict[str, Any]) -> dict[str, Any]:
     text = {"type": "string"}
     open_: dict[str, Any] = {"security": [{}]}
     json = "application/json"
-    head_answers = _answers(_content(json, head), "401", "403", "503")
-    ready_answers = _answers(_content(json, health), "503")
-    metrics_answers = _answers(_content("text/plain", text), "401", "403")
+    head_answers = _answers(_content(json, head), "400", "401", "403", "503")
+    ready_answers = _answers(_content(json, health), "400", "503")
+    metrics_answers = _answers(_content("text/plain", text), "400", "401", "403")
     return {
         f"{PREFIX}/{EVENTS_PATH}": {"get": _events_operation(text)},
         f"{PREFIX}/log/head": {"get": _simple("log/head", "The end of the log.", head_answers)},
         f"{PREFIX}/health/live": {
             "get": _simple(
-                "health/live", "The process answers.", _answers(_content(json, health))
+                "health/live", "The process answers.", _answers(_content(json, health), "400")
             ) | open_
         },
         f"{PREFIX}/health/ready": {
@@ -192,7 +189,7 @@ def _problem(status: str) -> dict[str, Any]:
         "400": "A parameter, cursor or position is wrong",
         "401": "A token is needed",
         "403": "The token does not allow it",
-        "404": "Nothing of that name",
+        "404": "Nothing of that name, or no such view",
         "503": "Not now; `Retry-After` says when to ask again",
     }
     schema = {"$ref": REF.format(name=Problem.__name__)}
