@@ -43,7 +43,7 @@ from projections.view import ParkAll, View
 
 MODES: Final = ("rebuild", "live")
 FLOORS_PER_S: Final = {"attempts": 30_000, "mixed": 100_000}
-_TABLE: Final = re.compile(r"\b(?:INTO|UPDATE|FROM|INDEX)\s+(?:main\.)?\"?(\w+)", re.IGNORECASE)
+_TABLE: Final = re.compile(r"\b(?:INTO|UPDATE|FROM|CREATE INDEX)\s+\"?(\w+)", re.IGNORECASE)
 
 
 class Meter:

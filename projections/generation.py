@@ -139,7 +139,7 @@ def connect_building(path: Path) -> sqlite3.Connection:
         "journal_mode = MEMORY",
         "synchronous = OFF",
         "locking_mode = EXCLUSIVE",
-        "cache_size = -262144",
+        "cache_size = -131072",  # bounds the memory of a rebuild, sorting for indexes included
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
     return connection
