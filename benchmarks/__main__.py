@@ -29,27 +29,31 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="figures as JSON instead of a table")
     parser.add_argument("--quick", action="store_true", help="short runs, no repetitions")
     parser.add_argument("--data", type=Path, help="folder of large logs: made once, used again")
+    parser.add_argument("--events", type=int, help="size of large logs")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     unknown = set(given.names) - {*NAMES, *LONG}
     if unknown:
         parser.error(f"no benchmark is named {', '.join(sorted(unknown))}")
     if given.one:
-        found = _measure(given.names[0], quick=given.quick, data=given.data)
+        found = _measure(given.names[0], given)
         print(msgspec.json.encode(found).decode())
         return 0
     return _run_each(given.names or list(NAMES), given)
 
 
-def _measure(name: str, *, quick: bool, data: Path | None) -> list[Figure]:
+def _measure(name: str, given: argparse.Namespace) -> list[Figure]:
     run = importlib.import_module(f"benchmarks.{name}").run
-    takes_data = "data" in inspect.signature(run).parameters
-    found: list[Figure] = run(quick, data) if takes_data else run(quick)
+    taken = inspect.signature(run).parameters
+    found: list[Figure] = run(**{option: getattr(given, option) for option in taken})
     return found
 
 
 def _run_each(names: list[str], given: argparse.Namespace) -> int:
-    options = ["--quick"] * given.quick + (["--data", str(given.data)] if given.data else [])
+    options = ["--quick"] * given.quick
+    for option in ("data", "events"):
+        if (value := getattr(given, option)) is not None:
+            options += [f"--{option}", str(value)]
     found: list[Figure] = []
     failed = []
     for name in names:

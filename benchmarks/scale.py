@@ -1,4 +1,4 @@
-"""Every question at ten million attempts: in process, over HTTP, and while nothing is quiet.
+"""Every question at ten million attempts: in process, and over HTTP on one connection.
 
 Each question is asked many times with other arguments: tasks, executors, error patterns, times
 and pages are drawn anew. Files are in the page cache, as far as it holds them. With `--data` the
@@ -7,7 +7,6 @@ log and the views are made once and used again; see benchmarks/month.py.
 
 import http.client
 import itertools
-import json
 import random
 import sqlite3
 import time
@@ -16,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from benchmarks import month
 from benchmarks.figures import Figure
@@ -55,6 +56,12 @@ class Plan(NamedTuple):
     pages: bool = False
 
 
+class _Answer(msgspec.Struct):
+    """What the measurement reads of an answer."""
+
+    next: str | None = None
+
+
 class Timing(NamedTuple):
     """Wall and processor time of some calls, ascending, in ms."""
 
@@ -79,14 +86,10 @@ def measure(data: Path, events: int) -> list[Figure]:
     found = []
     with closing(Queries(data)) as queries:
         found += [
-            _figure("in process", plan, _time(plan, queries.answer, time.thread_time), load)
-            for plan in _plans(known)
+            _figure("in process", plan, _time(plan, queries.answer), load) for plan in _plans(known)
         ]
     with _over_http(data) as ask:
-        found += [
-            _figure("over HTTP", plan, _time(plan, ask, time.thread_time), load)
-            for plan in _plans(known)
-        ]
+        found += [_figure("over HTTP", plan, _time(plan, ask), load) for plan in _plans(known)]
     return found
 
 
@@ -108,13 +111,13 @@ def _figure(way: str, plan: Plan, timing: Timing, load: str) -> Figure:
     )  # fmt: skip
 
 
-def _time(plan: Plan, ask: Ask, clock: Callable[[], float]) -> Timing:
+def _time(plan: Plan, ask: Ask) -> Timing:
     walls, cpus = [], []
     for path, filters in itertools.islice(_calls(plan, ask), _CALLS + 3):
-        started, started_cpu = time.perf_counter(), clock()
+        started, started_cpu = time.perf_counter(), time.thread_time()
         ask(path, filters)
         walls.append((time.perf_counter() - started) * 1e3)
-        cpus.append((clock() - started_cpu) * 1e3)
+        cpus.append((time.thread_time() - started_cpu) * 1e3)
     return Timing(sorted(walls[3:]), sorted(cpus[3:]))
 
 
@@ -126,10 +129,9 @@ def _calls(plan: Plan, ask: Ask) -> Iterator[tuple[str, Filters]]:
             yield path, filters
             if plan.pages:
                 page = ask(path, filters)
-                after = page["next"] if isinstance(page, dict) else page.next
-                if after is None:
+                if page.next is None:
                     break
-                filters = filters | {"cursor": after}
+                filters = filters | {"cursor": page.next}
 
 
 def _plans(known: Known) -> Iterator[Plan]:
@@ -146,7 +148,8 @@ def _plans(known: Known) -> Iterator[Plan]:
     yield Plan("attempts of a run", run_by_id)
     yield Plan("task by id", lambda: (f"tasks/{quoted(draw.choice(known.tasks))}", {}))
     yield Plan(
-        "runs of a task", lambda: (f"tasks/{quoted(draw.choice(known.tasks))}/runs", {"limit": "100"})
+        "runs of a task",
+        lambda: (f"tasks/{quoted(draw.choice(known.tasks))}/runs", {"limit": "100"}),
     )
     filters: dict[str, Callable[[], str]] = {
         "task": lambda: draw.choice(known.tasks),
@@ -209,7 +212,9 @@ def _known(data: Path) -> Known:
             "SELECT trace_id FROM attempt WHERE attempt_key >= ? LIMIT 1", "attempt", "attempt_key"
         )
         often = [(f"task-{draw.randrange(month.TASKS):06d}",) for _ in range(_SAMPLE)]
-        once = some("SELECT task_id FROM task_key WHERE task_no >= ? LIMIT 1", "task_key", "task_no")
+        once = some(
+            "SELECT task_id FROM task_key WHERE task_no >= ? LIMIT 1", "task_key", "task_no"
+        )
         return Known(
             tasks=[task for (task,) in often + once],
             runs=runs,
@@ -224,7 +229,7 @@ def _over_http(data: Path) -> Iterator[Ask]:
     """Ask an API in a process of its own, on one connection."""
     service = serving.start(data, "--role", "api", "--log-level", "warning")
     try:
-        (address,) = serving.addresses_of(service, "api")
+        (address,) = serving.addresses_of(service, "API")
         with closing(http.client.HTTPConnection(address, timeout=30)) as connection:
 
             def ask(path: str, filters: Filters) -> Any:
@@ -233,7 +238,7 @@ def _over_http(data: Path) -> Iterator[Ask]:
                 body = answer.read()
                 if answer.status != 200:
                     raise RuntimeError(f"{path}: {answer.status} {body[:200]!r}")
-                return json.loads(body) if "cursor" in filters or b'"next":"' in body else {"next": None}
+                return msgspec.json.decode(body, type=_Answer)
 
             yield ask
     finally:
