@@ -55,7 +55,7 @@ def totals(api: Api) -> Text:
         for key in ("runs", "retries", "recovered_runs", "failed_runs")
     }
     return Text.from_markup(
-        f"[green]●[/] serving: {int(head):,} events, {sums['runs']:,} runs, "
+        f"[green]●[/] {int(head):,} events, {sums['runs']:,} runs, "
         f"{sums['retries']:,} retries, [green]{sums['recovered_runs']:,} recovered[/], "
         f"[red]{sums['failed_runs']:,} failed for good[/]"
     )
