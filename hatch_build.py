@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from packaging.tags import sys_tags
 from setuptools import Distribution, Extension
 from setuptools.command.build_ext import build_ext
 
@@ -60,6 +61,4 @@ class NativeDecoder(BuildHookInterface[Any]):
 
     @staticmethod
     def _platform() -> str:
-        from packaging.tags import sys_tags
-
         return next(tag.platform for tag in sys_tags() if "manylinux" not in tag.platform)
