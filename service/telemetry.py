@@ -3,13 +3,14 @@ folded. Without one nothing of OpenTelemetry's SDK is loaded: every process woul
 """
 
 import importlib
+import threading
 from typing import Any, Final
 
 from events.log.port import Door
 from projections.port import Fold
 from service.version import VERSION
 
-_FLUSH_MS: Final = 500
+_FLUSH_S: Final = 0.5
 
 
 class _Running:
@@ -28,8 +29,10 @@ def stop() -> None:
     """Send what waits, briefly; may be called twice."""
     provider, _Running.provider = _Running.provider, None
     if provider is not None:
-        provider.force_flush(_FLUSH_MS)
-        provider.shutdown()
+        # The SDK tries an endpoint that is away again and again, whatever time it is given.
+        ending = threading.Thread(target=provider.shutdown, name="telemetry-end", daemon=True)
+        ending.start()
+        ending.join(_FLUSH_S)
 
 
 def traced_door(door: Door) -> Door:
