@@ -241,6 +241,8 @@ def parse(kind: type[Q], parameters: Mapping[str, Any]) -> Q:
             if isinstance(given, str) and "\x00" in given:
                 raise ValueError("a NUL character is not allowed")
             values[name] = msgspec.convert(given, hints[name], strict=False)
+            if values[name] is None and given is not None:  # msgspec reads it so; not a filter
+                raise ValueError(f"{given!r} is no value; leave the parameter out")
             if name in ("since", "until") and given is not None:
                 parse_rfc3339(values[name])
         except (msgspec.ValidationError, ValueError) as exc:

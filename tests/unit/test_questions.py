@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.query.errors import BadQuestion
-from service.query.questions import AttemptsQuestion, parse
+from service.query.questions import AttemptsQuestion, TasksQuestion, parse
 from service.query.times import parse_rfc3339, rfc3339
 
 
@@ -57,3 +57,17 @@ def test_any_parameters_are_a_question_or_are_refused(parameters: dict[str, str]
     except BadQuestion:
         return
     assert question.limit >= 1
+
+
+@pytest.mark.parametrize("name", ["status", "backfilled", "min_attempts"])
+def test_null_is_no_value(name: str) -> None:
+    """A client's `null` is refused and not taken for a filter that is absent; a name may be so."""
+    with pytest.raises(BadQuestion, match="no value"):
+        parse(TasksQuestion, {name: "null"})
+    assert parse(TasksQuestion, {"executor": "null"}).executor == "null"
+
+
+def test_years_that_no_event_can_have() -> None:
+    """They are the first or last moment that fits into 64 bits."""
+    assert parse_rfc3339("0001-01-01T00:00:00Z") == -(2**63 - 1)
+    assert parse_rfc3339("9999-12-31T23:59:59Z") == 2**63 - 1
