@@ -44,6 +44,15 @@ def make_span(**changes: Any) -> Span:
     return Span(**fields)
 
 
+def part(number: int, content: bytes) -> bytes:
+    """A length-delimited field on the wire, for messages that no library would write."""
+    size, head = len(content), b""
+    while size > 0x7F:
+        head += bytes([size & 0x7F | 0x80])
+        size >>= 7
+    return bytes([number << 3 | 2]) + head + bytes([size]) + content
+
+
 def make_log(**changes: Any) -> LogRecord:
     """A valid log record with `changes`; attributes may be a dict."""
     fields: dict[str, Any] = {"time_unix_nano": START_NS, "body": AnyValue(string_value="hello")}

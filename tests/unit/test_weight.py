@@ -13,19 +13,10 @@ from service.otlp.json_body import decode_logs_json, decode_traces_json
 from service.otlp.limits import Limits
 from service.otlp.metric_count import count_metrics
 from service.otlp.request import Encoding
-from tests.otlp import make_span, traces
+from tests.otlp import make_span, part, traces
 from tests.resending import attempts_request
 
 SIZE_BYTES = 8 << 20
-
-
-def part(number: int, content: bytes) -> bytes:
-    """A length-delimited field."""
-    size, head = len(content), b""
-    while size > 0x7F:
-        head += bytes([size & 0x7F | 0x80])
-        size >>= 7
-    return bytes([number << 3 | 2]) + head + bytes([size]) + content
 
 
 def request(spans: bytes) -> bytes:
