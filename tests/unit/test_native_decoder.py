@@ -130,7 +130,7 @@ plain = ExportTraceServiceRequest(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @example(plain)
 @given(requests)
 def test_it_equals_the_reference_or_declines(request: ExportTraceServiceRequest) -> None:
@@ -151,7 +151,7 @@ def test_an_ordinary_request_is_not_declined() -> None:
     assert _native(b"") == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 2**32))
 def test_torn_and_altered_bytes_never_harm(noise: bytes, seed: int) -> None:
     """Mutations of a good request are declined or decoded as the reference decodes them."""
