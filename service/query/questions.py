@@ -14,6 +14,7 @@ from service.query.errors import BadQuestion
 from service.query.times import parse_rfc3339
 
 LIMIT: Final = 1000
+_LAST_NS: Final = (1 << 63) - 1
 TEXT_LIMIT: Final = 8192
 
 AttemptStatus = Literal[
@@ -189,7 +190,13 @@ class MetricsQuestion(ListQuestion, frozen=True, kw_only=True):
     """Parameters of the figures per task."""
 
     task: Task | None = None
-    executor: Annotated[Text, Meta(description="Only the lines of this executor.")] | None = None
+    executor: (
+        Annotated[
+            Text,
+            Meta(description="Only the lines of this executor; tasks that appeared last first."),
+        ]
+        | None
+    ) = None
     by: Annotated[
         Literal["both", "task", "executor"],
         Meta(description="A line over all executors (`task`), one for each, or `both`."),
@@ -262,5 +269,5 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def moment_ns(text: str | None) -> int | None:
-    """The nanoseconds of a checked `since` or `until`."""
-    return None if text is None else parse_rfc3339(text)
+    """The nanoseconds of a checked `since` or `until`, as near as 64 bits come to it."""
+    return None if text is None else min(max(parse_rfc3339(text), -_LAST_NS), _LAST_NS)
