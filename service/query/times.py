@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 SECOND_NS: Final = 1_000_000_000
-_LAST_NS: Final = (1 << 63) - 1
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -13,8 +12,6 @@ _MOMENT = re.compile(
 
 def parse_rfc3339(text: str) -> int:
     """The moment in ns since 1970 UTC; decimals beyond the ninth are cut.
-
-    A year that no stored time can have gives the first or last moment that one can.
 
     Raises:
         ValueError: `text` is no RFC 3339 time with a zone.
@@ -29,8 +26,7 @@ def parse_rfc3339(text: str) -> int:
         seconds = int((whole - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
     except (ValueError, OverflowError) as exc:
         raise ValueError(f"{text[:64]!r} is no RFC 3339 time: {exc}") from exc
-    moment_ns = seconds * SECOND_NS + int((fraction or "0").ljust(9, "0"))
-    return min(max(moment_ns, -_LAST_NS), _LAST_NS)
+    return seconds * SECOND_NS + int((fraction or "0").ljust(9, "0"))
 
 
 def rfc3339(time_ns: int | None) -> str | None:
