@@ -247,6 +247,8 @@ def _attempt(
     flags = 0 if candidate.claim else words.FLAG_NUMBER_BY_ORDER
     if candidate.moved:
         flags |= words.FLAG_NUMBER_MOVED
+    ended: int | None
+    heartbeat: int | None
     if span is not None and span.end_ns:
         status, ended, heartbeat = span.status, span.end_ns, None
         fingerprint_no, message = _error(span, logs)

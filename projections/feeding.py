@@ -25,6 +25,8 @@ from projections.view import ParkAll, ParkUpToRate, TooManyParked, View, bounded
 
 PAGE_EVENTS: Final = 16_384
 IDLE_S: Final = 0.025
+APART_S: Final = 0.2
+"""Between two pages that each end at the head: larger ones cost less an event."""
 YIELD_S: Final = 0.002
 RETRY_S: Final = 1.0
 _HOUSEKEEPING_S: Final = 1.0
@@ -61,6 +63,7 @@ class Feeder:
         self._clock = clock
         self._lock = threading.RLock()  # held while a page is applied and while views switch
         self._wanted = 0
+        self._awaited = 0
         self._moved = threading.Condition()
         self._reader: LogReader | None = None
         self._views: dict[int, View] = {}
@@ -178,9 +181,14 @@ class Feeder:
                 self.open()
                 self.failure = None
                 self.opened()
-            if self.step():
-                return YIELD_S if self._wanted else 0.0
-            return IDLE_S
+            started_s = time.monotonic()
+            if not self.step():
+                return IDLE_S
+            if self._wanted:
+                return YIELD_S
+            if self.lag.events or self._awaited:
+                return 0.0
+            return max(started_s + APART_S - time.monotonic(), 0.0)
         except Damaged as exc:
             self._fail(exc)
             return 10 * RETRY_S
@@ -292,13 +300,17 @@ class Feeder:
             Unavailable: they have not within `timeout_s` seconds.
         """
         deadline_s = time.monotonic() + timeout_s
-        while (reached := self._seen(names)) < position:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                raise Unavailable(f"the views have seen position {reached}, not {position} yet")
-            with self._moved:
-                self._moved.wait(min(left_s, 0.05))
-        return reached
+        self._awaited += 1
+        try:
+            while (reached := self._seen(names)) < position:
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    raise Unavailable(f"the views have seen position {reached}, not {position} yet")
+                with self._moved:
+                    self._moved.wait(min(left_s, 0.05))
+            return reached
+        finally:
+            self._awaited -= 1
 
     def _seen(self, names: Collection[str]) -> int:
         view = self._views.get(self._active or 0)

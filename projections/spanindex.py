@@ -37,7 +37,8 @@ def span_hashes(
     mixed = (mixed ^ (mixed >> np.uint64(29))) * _M4
     spans = (spans ^ (spans >> np.uint64(31))) * _M1
     packed = (mixed >> np.uint64(25) << np.uint64(SPAN_BITS)) | (spans >> np.uint64(40))
-    return packed.astype(np.int64)
+    hashes: Int64s = packed.astype(np.int64)
+    return hashes
 
 
 def _packed(ids: Sequence[bytes], length: int) -> bytes:

@@ -180,12 +180,12 @@ def _recount(
     """
     written: list[tuple[int, _Part, int]] = []
     deleted: list[tuple[int, _Part]] = []
-    for key in sorted(deltas):
-        if deltas[key] == 0:
+    for key, delta in sorted(deltas.items()):
+        if delta == 0:
             continue
         row = None if key[1] in new else connection.execute(touched.select, key).fetchone()
         before = 0 if row is None else row[0]
-        after = before + deltas[key]
+        after = before + delta
         if after:
             written.append((*key, after))
         else:

@@ -297,8 +297,10 @@ class RunStage:
                 f" JOIN task_key USING (task_no) WHERE run_no IN ({_marks(len(part))})",
                 part,
             )
-            for *columns, facts in rows:
-                by_no[columns[0]] = _Known(*columns, decode_facts(facts))
+            for run_no, tenant_no, task_no, digest, task_id, run_id, facts in rows:
+                by_no[run_no] = _Known(
+                    run_no, tenant_no, task_no, digest, task_id, run_id, decode_facts(facts)
+                )
 
 
 _number_of = attrgetter("run_no")
