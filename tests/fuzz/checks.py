@@ -1,0 +1,71 @@
+"""What any bytes must do to the decoders: be taken or refused, alike by every decoder."""
+
+import random
+from pathlib import Path
+from typing import Final
+
+from events.errors import Rejected
+from events.identity import Identity
+from service.otlp import decode, protobuf
+from service.otlp.batch import BatchBuilder
+from service.otlp.decoded import Decoded
+from service.otlp.json_body import decode_logs_json, decode_traces_json
+from service.otlp.limits import Limits
+from service.otlp.scrub import Scrubber
+from tests.otlp import logs, make_log, make_span, to_json, traces
+from tests.resending import attempts_request
+
+# Small bounds are met by small inputs.
+LIMITS: Final = Limits(max_string_bytes=64, max_attributes=4, max_span_events=2, max_links=2)
+_CAPTURES: Final = Path(__file__).parents[1] / "data" / "captures"
+_builder = BatchBuilder(Identity(bytes(64)), Scrubber())
+
+
+def check(body: bytes) -> None:
+    """Give `body` to every decoder, and build a batch of what was taken."""
+    native = _decoded(decode.decode_traces, body)
+    assert _comparable(native) == _comparable(_decoded(protobuf.decode_traces, body))
+    found = [native]
+    found += [_decoded(d, body) for d in (decode.decode_logs, decode_traces_json, decode_logs_json)]
+    for decoded in found:
+        if decoded is not None and decoded.groups:
+            batch = _builder.build([("default", 1, decoded)])
+            assert batch is not None
+            assert batch.count == decoded.accepted
+
+
+def _comparable(decoded: Decoded | None) -> object:
+    """Everything but empty strings in the text, which only one decoder writes."""
+    if decoded is None:
+        return None
+    groups = []
+    for group in decoded.groups:
+        starts = [0, *group.text_ends[:-1]]
+        texts = [
+            [text for text in group.text[start:end].split(b"\0") if text]
+            for start, end in zip(starts, group.text_ends, strict=True)
+        ]
+        times = group.time_min_ns, group.time_max_ns
+        groups.append((group.context, group.rows, texts, *times))
+    return groups, decoded.accepted, decoded.refused, decoded.cut
+
+
+def _decoded(decoder: object, body: bytes) -> Decoded | None:
+    try:
+        decoded: Decoded = decoder(body, LIMITS)  # type: ignore[operator]
+    except Rejected:
+        return None
+    assert sum(len(group.rows) for group in decoded.groups) == decoded.accepted
+    for group in decoded.groups:
+        assert len(group.text) == group.text_ends[-1]
+        assert len(group.text_ends) == len(group.rows)
+    return decoded
+
+
+def seeds() -> list[bytes]:
+    """Requests to begin with: made ones in both encodings, and captured ones."""
+    chance = random.Random(1)
+    made = [traces(make_span()), logs(make_log()), attempts_request("s", 1, chance)]
+    texts = [to_json(message) for message in made]
+    captured = sorted(_CAPTURES.rglob("*.binpb"), key=lambda path: path.stat().st_size)
+    return [m.SerializeToString() for m in made] + texts + [p.read_bytes() for p in captured[:6]]

@@ -1,0 +1,98 @@
+"""The native decoder, built with sanitizers, given mutated requests for a while.
+
+    python -m tests.fuzz.mutate_native SECONDS
+
+Any access beyond a buffer, any undefined behaviour, and any difference to the reference decoder
+ends it with an error. It starts itself anew with the sanitizers' library loaded first.
+"""
+
+import os
+import random
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from typing import Final
+
+SOURCE: Final = Path(__file__).parents[2] / "service" / "otlp" / "native" / "module.c"
+NAME: Final = "service.otlp._native"
+
+
+def build(folder: Path) -> Path:
+    """Compile the module with AddressSanitizer and UndefinedBehaviorSanitizer."""
+    built = folder / "_native.so"
+    subprocess.run(
+        ["gcc", "-g", "-O1", "-shared", "-fPIC", "-fsanitize=address,undefined",
+         "-fno-sanitize-recover=all", f"-I{sysconfig.get_paths()['include']}", str(SOURCE),
+         "-o", str(built)],
+        check=True,
+    )  # fmt: skip
+    return built
+
+
+def mutated(seed: bytes, chance: random.Random) -> bytes:
+    """`seed` with a few bytes changed, a piece doubled, dropped or torn off."""
+    body = bytearray(seed)
+    for _ in range(chance.randint(1, 6)):
+        at = chance.randrange(len(body) + 1)
+        end = min(at + chance.randint(1, 30), len(body))
+        match chance.randrange(5):
+            case 0:
+                body[at:end] = b""
+            case 1:
+                body[at:at] = body[at:end]
+            case 2:
+                body[at:end] = chance.randbytes(end - at)
+            case 3 if at < len(body):
+                body[at] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, body[at] ^ 1 << at % 8))
+            case 4 if at:
+                body = body[: max(at, len(body) // 2)]
+        body = body or bytearray(b"\n")
+    return bytes(body)
+
+
+def fuzz(module: Path, seconds: float) -> None:
+    """Load the sanitized module in the place of the product's own, and try it."""
+    loader = ExtensionFileLoader("_native", str(module))
+    spec = spec_from_loader("_native", loader)
+    assert spec is not None
+    sys.modules[NAME] = module_from_spec(spec)
+    from service.otlp import decode  # noqa: PLC0415 - after its native half was replaced
+    from tests.fuzz.checks import check, seeds  # noqa: PLC0415
+
+    assert decode._native is sys.modules[NAME]
+    chance = random.Random(int(seconds))
+    begun = seeds()
+    ends_s, count = time.monotonic() + seconds, 0
+    while time.monotonic() < ends_s:
+        check(mutated(chance.choice(begun), chance))
+        count += 1
+    print(f"{count} mutated requests, nothing found")
+
+
+def main() -> int:
+    """Build, and run in a process that has the sanitizers."""
+    if len(sys.argv) > 2:
+        fuzz(Path(sys.argv[2]), float(sys.argv[1]))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        found = subprocess.run(
+            ["gcc", "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
+        )
+        # Python frees nothing at its end, and its allocator would hide what is read too far.
+        sanitized = {
+            "LD_PRELOAD": found.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0",
+            "PYTHONMALLOC": "malloc",
+        }  # fmt: skip
+        command = [sys.executable, "-m", "tests.fuzz.mutate_native", sys.argv[1]]
+        return subprocess.run(
+            [*command, str(build(Path(folder)))], env=os.environ | sanitized, check=False
+        ).returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
