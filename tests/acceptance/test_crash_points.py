@@ -77,7 +77,8 @@ def test_dying_there_loses_and_doubles_nothing(
                 with pytest.raises(SpanledgerError):
                     call(dying.data, "projector", "rebuild", timeout_s=WITHIN_S)
             wait_deaths(dying, role, 2)
-        with serving(tmp_path, *target) as current:
+        with serving(tmp_path, *target) as restarted:
+            current = restarted
             time.sleep(0.5)
             for one in senders:
                 one.finish()
