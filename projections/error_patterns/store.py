@@ -180,6 +180,7 @@ def _recount(
     """
     written: list[tuple[int, _Part, int]] = []
     deleted: list[tuple[int, _Part]] = []
+    key: tuple[int, _Part]
     for key, delta in sorted(deltas.items()):
         if delta == 0:
             continue
@@ -187,7 +188,7 @@ def _recount(
         before = 0 if row is None else row[0]
         after = before + delta
         if after:
-            written.append((*key, after))
+            written.append((key[0], key[1], after))
         else:
             deleted.append(key)
         if bool(before) != bool(after):
