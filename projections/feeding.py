@@ -182,13 +182,7 @@ class Feeder:
                 self.failure = None
                 self.opened()
             started_s = time.monotonic()
-            if not self.step():
-                return IDLE_S
-            if self._wanted:
-                return YIELD_S
-            if self.lag.events or self._awaited:
-                return 0.0
-            return max(started_s + APART_S - time.monotonic(), 0.0)
+            return self._pause(started_s) if self.step() else IDLE_S
         except Damaged as exc:
             self._fail(exc)
             return 10 * RETRY_S
@@ -198,6 +192,14 @@ class Feeder:
         except Exception as exc:
             self._fail(exc)
             return 10 * RETRY_S
+
+    def _pause(self, started_s: float) -> float:
+        """How long to wait after a page: none if there is more, or if someone waits for it."""
+        if self._wanted:
+            return YIELD_S
+        if self.lag.events or self._awaited:
+            return 0.0
+        return max(started_s + APART_S - time.monotonic(), 0.0)
 
     def opened(self) -> None:
         """Called by `run` whenever log and views were opened."""
