@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from events import metrics
-from events.errors import Closing, LogDamaged, QueueFull, SpanledgerError, Unavailable
+from events.errors import Closing, CommitFailed, LogDamaged, QueueFull, SpanledgerError, Unavailable
 from events.log.port import Appended, Batch
 from events.log.writer import LogWriter
 
@@ -46,6 +46,8 @@ class GroupDoor:
         self._bytes = 0
         self._closing = False
         self.damage: LogDamaged | None = None
+        self.failing = ""
+        """Why the last commit failed; empty once one succeeds again."""
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
@@ -113,6 +115,8 @@ class GroupDoor:
             # The thread must outlive any one group; its callers learn that nothing was stored.
             _log.exception("append failed", extra={"action": "append"})
             results = [Unavailable(f"the append failed: {exc!r}")] * len(group)
+        refusals = [r for r in results if isinstance(r, CommitFailed)]
+        self.failing = str(refusals[0]) if refusals else ""
         metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
         metrics.LOG_HEAD.set(self.head)
         for (batch, future), result in zip(group, results, strict=True):

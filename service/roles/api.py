@@ -47,15 +47,16 @@ class ApiRole:
 
 
 def require_role(data: Path, role: str) -> None:
-    """See to it that an instance of `role` answers.
+    """See to it that an instance of `role` answers and, if it is the writer, takes events.
 
     Raises:
         Unavailable: none does.
     """
+    question = "writable" if role == "writer" else "ping"
     failure: SpanledgerError = Unavailable(f"no {role} of {data} runs")
     for instance in instances(data, role):
         try:
-            call(data, instance, "ping", timeout_s=_PING_S)
+            call(data, instance, question, timeout_s=_PING_S)
             return
         except SpanledgerError as exc:
             failure = exc

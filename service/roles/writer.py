@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from events.errors import Unavailable
 from events.log.door import GroupDoor
 from events.log.port import Door
 from events.log.socket import DoorServer
@@ -38,7 +39,13 @@ class Writer:
         return {}
 
     def handlers(self) -> Mapping[str, Callable[..., Any]]:
-        return {"head": self._head}
+        return {"head": self._head, "writable": self._writable}
+
+    def _writable(self) -> None:
+        """Raise Unavailable while the log takes nothing: a full disk, or damage."""
+        assert self._group is not None
+        if self._group.damage or self._group.failing:
+            raise Unavailable(f"the log takes nothing: {self._group.damage or self._group.failing}")
 
     def _head(self) -> dict[str, Any]:
         assert self._group is not None
