@@ -26,8 +26,8 @@ _FIRST_BITS: Final = 21
 _LAST_BITS: Final = 23  # at most so many ids are learnt again by a start
 _WIDTH: Final = 8
 _FILL: Final = 0.7
-_WRITE_BYTES: Final = 512 << 10
-_WRITE_PAUSE_S: Final = 0.015
+_WRITE_BYTES: Final = 256 << 10
+_WRITE_PAUSE_S: Final = 0.02
 
 U64 = NDArray[np.uint64]
 Ints = NDArray[np.int64]
