@@ -216,7 +216,10 @@ def _known(data: Path) -> Known:
         traces = some(
             "SELECT trace_id FROM attempt WHERE attempt_key >= ? LIMIT 1", "attempt", "attempt_key"
         )
-        often = [(f"task-{draw.randrange(month.TASKS):06d}",) for _ in range(_SAMPLE)]
+        often = views.execute(
+            "SELECT task_id FROM task_key WHERE task_no < 50000 AND task_id GLOB 'task-??????'"
+            " LIMIT ?", (_SAMPLE,),
+        ).fetchall()  # fmt: skip
         once = some(
             "SELECT task_id FROM task_key WHERE task_no >= ? LIMIT 1", "task_key", "task_no"
         )

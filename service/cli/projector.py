@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from service.projector import in_its_place
-
 from service.cli.bars import progress_bar
 from service.cli.folder import existing_folder
 from service.cli.role import perform
+from service.projector import in_its_place
 
 
 def ask_projector(data: Path | None, op: str, **arguments: Any) -> Any:
