@@ -1,7 +1,6 @@
 """What any bytes must do to the decoders: be taken or refused, alike by every decoder."""
 
 import random
-from pathlib import Path
 from typing import Final
 
 from events.errors import Rejected
@@ -12,12 +11,12 @@ from service.otlp.decoded import Decoded
 from service.otlp.json_body import decode_logs_json, decode_traces_json
 from service.otlp.limits import Limits
 from service.otlp.scrub import Scrubber
+from tests.captures import capture_files, read_capture
 from tests.otlp import logs, make_log, make_span, to_json, traces
 from tests.resending import attempts_request
 
 # Small bounds are met by small inputs.
 LIMITS: Final = Limits(max_string_bytes=64, max_attributes=4, max_span_events=2, max_links=2)
-_CAPTURES: Final = Path(__file__).parents[1] / "data" / "captures"
 _builder = BatchBuilder(Identity(bytes(64)), Scrubber())
 
 
@@ -67,5 +66,5 @@ def seeds() -> list[bytes]:
     chance = random.Random(1)
     made = [traces(make_span()), logs(make_log()), attempts_request("s", 1, chance)]
     texts = [to_json(message) for message in made]
-    captured = sorted(_CAPTURES.rglob("*.binpb"), key=lambda path: path.stat().st_size)
-    return [m.SerializeToString() for m in made] + texts + [p.read_bytes() for p in captured[:6]]
+    captured = sorted(map(read_capture, capture_files()), key=len)
+    return [m.SerializeToString() for m in made] + texts + captured[:6]

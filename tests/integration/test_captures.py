@@ -9,11 +9,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from events.schema import Span
 from service.forward.encode import Item, encode_frame, encode_record, encode_span, frame_request
+from tests.captures import FOLDER, capture_files, read_capture, signal_of
 from tests.otlp_messages import flat
 from tests.receivers import LOGS, METRICS, TRACES, receiving
 
-CAPTURES = Path(__file__).parent.parent / "data" / "captures"
-FILES = sorted(CAPTURES.rglob("*.binpb"))
+FILES = capture_files()
 KINDS: dict[str, Any] = {"traces": ExportTraceServiceRequest, "logs": ExportLogsServiceRequest}
 METHODS = {"traces": TRACES, "logs": LOGS, "metrics": METRICS}
 
@@ -23,11 +23,11 @@ def test_there_are_captures() -> None:
     assert len(FILES) >= 8
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CAPTURES)))
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(FOLDER)))
 @pytest.mark.parametrize("transport", ["grpc", "http"])
 def test_stored_whole(tmp_path: Path, file: Path, transport: str) -> None:
     """Every span and log record stands in the log, equal field by field; a resend adds none."""
-    signal, body = file.stem, file.read_bytes()
+    signal, body = signal_of(file), read_capture(file)
     with receiving(tmp_path, scrub=False) as it:
         for _ in range(2):
             if transport == "grpc":

@@ -36,13 +36,14 @@ from service.forward.target import resolve
 from service.otlp.limits import Limits
 from service.otlp.protobuf import decode_traces
 from service.settings import ForwardTarget
+from tests.captures import capture_files, read_capture
 from tests.otlp_messages import Flat, flat, traces_of_json
 from tests.peers import Jaeger
 from tests.serving import serving
 
 pytestmark = pytest.mark.peers
 
-CAPTURES = sorted(Path(__file__).parents[1].glob("data/captures/*/*/traces.binpb"))
+CAPTURES = capture_files("traces")
 
 
 @dataclass
@@ -115,7 +116,7 @@ def test_a_whole_service_fills_jaeger(tmp_path: Path, jaeger: Jaeger) -> None:
         for capture in CAPTURES:
             request = urllib.request.Request(
                 f"http://{service.http}/v1/traces",
-                capture.read_bytes(),
+                read_capture(capture),
                 {"content-type": "application/x-protobuf"},
             )
             assert urllib.request.urlopen(request, timeout=30).status == 200
@@ -199,7 +200,7 @@ def spans_of(traces: TracesData) -> Iterator[PbSpan]:
 @pytest.mark.parametrize("body", CAPTURES, ids=lambda path: path.parts[-3])
 def test_captures_stand_in_jaeger(ledger: Ledger, jaeger: Jaeger, body: Path) -> None:
     """What orchestrators really sent is found in Jaeger, equal field by field."""
-    ledger.store(body.read_bytes())
+    ledger.store(read_capture(body))
     until(ledger.settled)
     for trace_id, spans in stored(ledger.data).items():
         assert shown(jaeger, trace_id) == spans
