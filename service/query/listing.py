@@ -131,7 +131,8 @@ def find(
             after = chunk[-1]
             if budget.is_over():
                 break
-            scan = min(scan * 2, _WIDEST_SCAN)
+            mostly = 2 * len(passed) > len(chunk)  # few are left out: look up few in vain
+            scan = 2 * (limit + 1 - len(found)) if mostly else min(scan * 2, _WIDEST_SCAN)
     except sqlite3.OperationalError as exc:
         if after is None:
             raise Unavailable(f"the question took more than {budget.seconds:g} s: {exc}") from exc

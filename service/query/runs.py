@@ -33,7 +33,7 @@ def runs(asked: Asked, question: RunsQuestion) -> Page[Run]:
     elif values is not None and values["executor"] is not None:
         strands = [Strand("attempt", ATTEMPT_KEY, "executor_no = ?", (values["executor"],))]
         rows = _through_attempts(asked, rows)
-        served = ""  # attempts that are not the newest of their run are left out
+        served = "executor"  # but attempts that are not the newest of their run are left out
     elif values is not None:
         strands = asked.by_status("run", RUN_KEY, question.status)
     found, next_ = asked.page(
