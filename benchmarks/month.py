@@ -33,8 +33,6 @@ from service.projector import build_projector
 
 TASKS: Final = 5_000
 EXECUTORS: Final = 50
-TASK: Final = "task-000007"
-EXECUTOR: Final = "worker-7"
 MONTH_NS: Final = 30 * 86400 * 10**9
 _POOL: Final = 100
 _JITTER_NS: Final = 300 * 10**9
