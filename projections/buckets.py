@@ -50,6 +50,15 @@ def decode(blob: bytes) -> Counts:
     return dict(zip(flat, flat, strict=True))
 
 
+def merged(*blobs: bytes) -> Counts:
+    """The sum of several stored forms."""
+    total: Counts = {}
+    for blob in blobs:
+        for bucket, count in decode(blob).items():
+            total[bucket] = total.get(bucket, 0) + count
+    return total
+
+
 def percentiles(counts: Mapping[int, int], *fractions: float) -> list[float | None]:
     """Durations in ns at these fractions (0 to 1) by nearest rank; None if nothing is counted."""
     total = sum(counts.values())

@@ -298,7 +298,7 @@ class LogWriter:
             connection.close()
 
     def close(self) -> None:
-        """Close everything; the last to leave the file has SQLite copy the WAL. May be called twice."""
+        """Close everything; SQLite copies the WAL if nobody else reads. May be called twice."""
         self._shut()
         if self._index is not None:
             self._index.close()
