@@ -20,6 +20,7 @@ from events.schema import Attributes, LogRecord, Span
 from service.otlp.decoded import Decoded, WrongSignal
 from service.otlp.limits import Limits, log_strings, span_strings
 from service.otlp.protobuf import decode_logs, decode_traces
+from service.otlp.secret_keys import MARK, names_secret
 from tests import otlp
 
 LIMITS = Limits()
@@ -107,11 +108,11 @@ def test_the_text_holds_every_scrubbable_string(spans: list[trace_pb2.Span]) -> 
     decoded = decode_traces(otlp.traces(*spans).SerializeToString(), LIMITS)
     assert decoded.accepted == len(spans)
     for group in decoded.groups:
-        texts = [
-            "".join(f"{text}\0" for text in span_strings(codec.decode_event(row))).encode()
-            for row in group.rows
-        ]
-        if not any(_has_repeats(span) or "kvlist" in str(span) for span in spans):
+        texts = []
+        for span in map(codec.decode_event, group.rows):
+            strings = span_strings(span) + ([MARK] if names_secret(span) else [])
+            texts.append("".join(f"{text}\0" for text in strings).encode())
+        if not any(_has_repeats(sent) or "kvlist" in str(sent) for sent in spans):
             assert group.text == b"".join(texts)
         assert group.text_ends[-1] == len(group.text)
         assert group.time_min_ns == min(span.start_time_unix_nano for span in spans)
@@ -128,7 +129,10 @@ def test_log_records_are_kept(records: list[Any]) -> None:
         assert event.time_ns == record.time_unix_nano
         assert event.event_name == record.event_name
     for group in decoded.groups:
-        texts = [text for row in group.rows for text in log_strings(codec.decode_event(row))]
+        texts: list[str] = []
+        for event in map(codec.decode_event, group.rows):
+            texts += log_strings(event)
+            texts += [MARK] if names_secret(event) else []
         assert group.text == "".join(f"{text}\0" for text in texts).encode()
 
 
