@@ -107,12 +107,13 @@ class Forwarder:
         try:
             with closing(self._open_log()) as reader:
                 for name in self._senders:
-                    metrics.FORWARD_LAG_EVENTS.labels(name).set(
-                        sum(
-                            max(reader.head(place.partition).position - place.position, 0)
-                            for place in self.store.places(name).values()
+                    if places := self.store.places(name):
+                        metrics.FORWARD_LAG_EVENTS.labels(name).set(
+                            sum(
+                                max(reader.head(place.partition).position - place.position, 0)
+                                for place in places.values()
+                            )
                         )
-                    )
         except SpanledgerError as exc:
             log.debug("the lag cannot be told now", extra={"action": "lag", "error": str(exc)})
 

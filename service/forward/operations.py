@@ -162,8 +162,11 @@ class Operations:
 
 
 def _lag(places: Mapping[int, Place], reader: LogReader | None) -> Answer:
-    """Events behind the head, and seconds since the oldest of them was committed."""
-    if reader is None:
+    """Events behind the head, and seconds since the oldest of them was committed.
+
+    None while there is no telling: without a log, or before the target has its first cursor.
+    """
+    if reader is None or not places:
         return {"lag_events": None, "lag_s": None}
     behind, oldest_ns = 0, None
     for place in places.values():

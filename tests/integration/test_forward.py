@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from events.errors import BadInput
+from events.errors import BadInput, Unavailable
 from events.log.memory import MemoryLog
 from service.forward.backoff import Backoff
 from service.forward.forwarder import Forwarder
@@ -169,6 +169,31 @@ def test_unfinished_spans_stay_here(tmp_path: Path, log: MemoryLog) -> None:
     with Sink() as sink, running(tmp_path, log, sink) as forward:
         until(forward.settled)
         assert sink.names() == ["final"]
+
+
+def test_no_lag_is_told_before_there_is_a_cursor(tmp_path: Path, log: MemoryLog) -> None:
+    """A target that began before the log was made is not "0 behind" until it has been placed."""
+    opened: list[MemoryLog] = []
+
+    def open_log() -> MemoryLog:
+        if not opened:
+            raise Unavailable("there is no log yet")
+        return opened[0]
+
+    with Sink() as sink:
+        target = resolve(ForwardTarget(f"otlp+grpc://{sink.grpc}", name="sink"))
+        forwarder = Forwarder(tmp_path, [target], open_log, backoff=lambda: Backoff(0.02, 0.1))
+        operations = Operations(forwarder.store, open_log, conditions=forwarder.conditions)
+        opened.append(log)
+        store(log, "a")
+        assert operations.status()[0]["lag_events"] is None
+        stop = threading.Event()
+        thread = threading.Thread(target=forwarder.run, args=(stop,))
+        thread.start()
+        until(lambda: operations.status()[0]["lag_events"] == 0)
+        stop.set()
+        thread.join()
+        assert sink.names() == ["a"]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
