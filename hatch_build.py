@@ -1,7 +1,7 @@
-"""Builds the optional native decoder along with the packages.
+"""Builds the optional native modules along with the packages.
 
-Where there is no C compiler or no Python headers the build goes on without it: the product then
-decodes in Python, with the same results, at about half the speed.
+Where there is no C compiler or no Python headers the build goes on without them: the product then
+does their work in Python, with the same results, at about half the speed.
 """
 
 import os
@@ -15,12 +15,14 @@ from packaging.tags import sys_tags
 from setuptools import Distribution, Extension
 from setuptools.command.build_ext import build_ext
 
-MODULE = "service.otlp._native"
-FILE = "service/otlp/_native.abi3.so"
+SOURCES = {
+    "events.log._table": "events/log/native/table.c",
+    "service.otlp._native": "service/otlp/native/module.c",
+}
 
 
-class NativeDecoder(BuildHookInterface[Any]):
-    """Compiles `service/otlp/native/module.c` against Python's stable interface."""
+class NativeModules(BuildHookInterface[Any]):
+    """Compiles the modules of `SOURCES` against Python's stable interface."""
 
     PLUGIN_NAME = "custom"
 
@@ -34,20 +36,18 @@ class NativeDecoder(BuildHookInterface[Any]):
         except BaseException as exc:  # distutils raises SystemExit when there is no compiler
             if isinstance(exc, KeyboardInterrupt):
                 raise
-            self.app.display_warning(f"no native decoder, decoding in Python instead: {exc}")
+            self.app.display_warning(f"nothing native, Python does it instead: {exc}")
             return
         if not editable:
-            build_data["force_include"][str(built)] = FILE
+            for file in built:
+                build_data["force_include"][str(folder / file)] = file
         build_data["pure_python"] = False
         build_data["tag"] = f"cp311-abi3-{self._platform()}"
 
-    def _compile(self, folder: Path) -> Path:
-        source = Path("service/otlp/native/module.c")
-        headers = [str(path) for path in Path(self.root, source.parent).glob("*.h")]
-        extension = Extension(
-            MODULE, [str(source)], py_limited_api=True, extra_compile_args=["-O3"], depends=headers
-        )
-        command = build_ext(Distribution({"name": "spanledger", "ext_modules": [extension]}))
+    def _compile(self, folder: Path) -> list[str]:
+        """The files made, relative to `folder`."""
+        extensions = [self._extension(module, source) for module, source in SOURCES.items()]
+        command = build_ext(Distribution({"name": "spanledger", "ext_modules": extensions}))
         command.build_lib = str(folder)
         command.build_temp = tempfile.mkdtemp(prefix="spanledger-")
         before = Path.cwd()
@@ -57,7 +57,13 @@ class NativeDecoder(BuildHookInterface[Any]):
             command.run()
         finally:
             os.chdir(before)
-        return folder / FILE
+        return [f"{module.replace('.', '/')}.abi3.so" for module in SOURCES]
+
+    def _extension(self, module: str, source: str) -> Extension:
+        headers = [str(path) for path in Path(self.root, source).parent.glob("*.h")]
+        return Extension(
+            module, [source], py_limited_api=True, extra_compile_args=["-O3"], depends=headers
+        )
 
     @staticmethod
     def _platform() -> str:

@@ -13,24 +13,20 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+
+from events.log.table import U64, Ints, Table
 
 FOLDER: Final = "index"
 _FIRST_BITS: Final = 21
 _LAST_BITS: Final = 23  # at most so many ids are learnt again by a start
-_WIDTH: Final = 8
-_FILL: Final = 0.7
 _WRITE_BYTES: Final = 256 << 10
 _WRITE_PAUSE_S: Final = 0.02
-
-U64 = NDArray[np.uint64]
-Ints = NDArray[np.int64]
 
 _log = logging.getLogger(__name__)
 
@@ -40,83 +36,6 @@ def hashes(ids: bytes) -> U64:
     found: U64 = np.frombuffer(ids, dtype="<u8")[::2].astype(np.uint64)
     found[found == 0] = 1
     return found
-
-
-class Table:
-    """One generation: buckets of eight slots, a cache line each, filled to 70 %.
-
-    A bucket is filled from its first slot on. What does not fit goes to the next bucket, so a
-    look-up ends at the first bucket with an empty slot: nearly always the one it starts in.
-    """
-
-    def __init__(self, bits: int, keys: U64 | None = None, segments: Any = None) -> None:
-        """`2 ** bits` slots, new or mapped from a cache file."""
-        self.bits = bits
-        self.count = 0
-        self.through = 0
-        """Ordinal after the last segment whose ids are all in here or in older tables."""
-        self.sealed = keys is not None
-        slots = 1 << bits
-        self._keys: U64 = (np.zeros(slots, np.uint64) if keys is None else keys).reshape(-1, _WIDTH)
-        self._segments = np.zeros(slots, np.uint32) if segments is None else segments
-
-    def room(self) -> int:
-        """How many more ids fit."""
-        return int(_FILL * (1 << self.bits)) - self.count
-
-    def _buckets(self, wanted: U64) -> Ints:
-        return (wanted >> np.uint64(64 - self.bits + 3)).astype(np.int64)
-
-    def find(self, wanted: U64) -> Ints:
-        """The segment ordinal of each hash; -1 where it is unknown."""
-        found = np.full(len(wanted), -1, np.int64)
-        left: Ints = np.arange(len(wanted))
-        buckets, last = self._buckets(wanted), len(self._keys) - 1
-        while left.size:
-            held = self._keys[buckets]
-            go_on = held[:, -1] != 0
-            hits = np.flatnonzero(held == wanted[:, None])
-            if hits.size:
-                rows = hits >> 3
-                found[left[rows]] = self._segments[buckets[rows] * _WIDTH + (hits & 7)]
-                go_on[rows] = False
-            rest = np.flatnonzero(go_on)
-            left, wanted, buckets = left[rest], wanted[rest], (buckets[rest] + 1) & last
-        return found
-
-    def insert(self, new: U64, segments: Any) -> NDArray[np.bool_]:
-        """Add distinct hashes with their segments; says which were here already and left out."""
-        present = np.zeros(len(new), np.bool_)
-        left: Ints = np.arange(len(new))
-        buckets, last = self._buckets(new), len(self._keys) - 1
-        keys = self._keys.reshape(-1)
-        while left.size:
-            held = self._keys[buckets]
-            same = np.unique(np.flatnonzero(held == new[:, None]) >> 3)
-            present[left[same]] = True
-            full = held[:, -1] != 0
-            slots = buckets * _WIDTH + np.count_nonzero(held, axis=1)
-            waiting = ~full
-            waiting[same] = False
-            mine = np.flatnonzero(waiting)
-            keys[slots[mine]] = new[mine]  # of several on one slot, the last one wins
-            won = mine[keys[slots[mine]] == new[mine]]
-            self._segments[slots[won]] = segments[won]
-            go_on = np.ones(len(left), np.bool_)
-            go_on[same] = go_on[won] = False
-            rest = np.flatnonzero(go_on)
-            left, new, segments = left[rest], new[rest], segments[rest]
-            buckets = (buckets[rest] + full[rest]) & last
-        self.count += int(len(present) - present.sum())
-        return present
-
-    def arrays(self) -> tuple[U64, Any]:
-        """Keys and segment ordinals, slot by slot."""
-        return self._keys.reshape(-1), self._segments
-
-    def replace_arrays(self, keys: U64, segments: Any) -> None:
-        """Use equal arrays, mapped from a file, instead of those in memory."""
-        self._keys, self._segments = keys.reshape(-1, _WIDTH), segments
 
 
 class DuplicateIndex:
@@ -148,14 +67,13 @@ class DuplicateIndex:
 
     def find(self, wanted: U64) -> Ints:
         """A candidate's segment ordinal for each hash; -1 where the id is certainly new."""
+        return self._find_in(self._tables[::-1], wanted)
+
+    @staticmethod
+    def _find_in(tables: Sequence[Table], wanted: U64) -> Ints:
         found = np.full(len(wanted), -1, np.int64)
-        left: Ints = np.arange(len(wanted))
-        for table in reversed(self._tables):
-            part = table.find(wanted[left])
-            found[left] = part
-            left = left[part < 0]
-            if not left.size:
-                break
+        for table in tables:
+            table.find(wanted, found)
         return found
 
     def clash(self, event_id: bytes) -> int:
@@ -174,10 +92,9 @@ class DuplicateIndex:
             self._insert(ids, new, segments)
             return
         with ThreadPoolExecutor(1) as other:  # a start does little else: let it use two cores
-            looks = [other.submit(table.find, new) for table in self._tables[:-1]]
+            look = other.submit(self._find_in, self._tables[:-1], new)
             self._insert(ids, new, segments)
-            for look in looks:
-                self._remember(ids, segments, np.flatnonzero(look.result() >= 0))
+            self._remember(ids, segments, np.flatnonzero(look.result() >= 0))
 
     def _insert(self, ids: bytes, new: U64, segments: Ints) -> None:
         at = 0
@@ -245,14 +162,14 @@ def save_table(path: Path, about: dict[str, Any], table: Table) -> None:
         with part.open("wb", buffering=0) as file:
             file.write(len(head).to_bytes(8, "little") + hashlib.sha256(head).digest() + head)
             file.write(bytes(-file.tell() % 4096))
-            for array in table.arrays():
+            for array in (table.keys, table.segments):
                 view = array.view(np.uint8).data
                 for at in range(0, len(view), _WRITE_BYTES):
                     file.write(view[at : at + _WRITE_BYTES])
                     os.fdatasync(file.fileno())  # in steps: a commit waits for one at most
                     time.sleep(_WRITE_PAUSE_S)
         part.replace(path)
-        table.replace_arrays(*_map(path, about["bits"]))
+        table.keys, table.segments = _map(path, about["bits"])  # equal, and not in memory
     except OSError as exc:
         _log.warning("the duplicate index was not cached", extra={"error": str(exc)})
 
