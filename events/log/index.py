@@ -11,10 +11,9 @@ import hashlib
 import json
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +24,8 @@ from events.log.table import U64, Ints, Table
 FOLDER: Final = "index"
 _FIRST_BITS: Final = 21
 _LAST_BITS: Final = 23  # at most so many ids are learnt again by a start
+_AHEAD: Final = 1 / 8
+"""The share of a table that is left when the next one is made."""
 _WRITE_BYTES: Final = 256 << 10
 _WRITE_PAUSE_S: Final = 0.02
 
@@ -55,7 +56,8 @@ class DuplicateIndex:
         self._first_bits = first_bits
         self._tables: list[Table] = []
         self._clashes: dict[bytes, int] = {}  # ids whose 64 bits another id took first
-        self._savers: list[threading.Thread] = []
+        self._coming: Future[Table] | None = None
+        self._aside = ThreadPoolExecutor(1, "index")  # makes and saves tables
 
     def __len__(self) -> int:
         return sum(table.count for table in self._tables) + len(self._clashes)
@@ -106,6 +108,10 @@ class DuplicateIndex:
             whole = end == len(new) or segments[end] != segments[end - 1]
             table.through = int(segments[end - 1]) + int(whole)
             at = end
+            if self._coming is None and table.room() < _AHEAD * (1 << table.bits):
+                # Its memory is touched for the first time, which would hold up a commit.
+                bits = min(table.bits + 1, _LAST_BITS)
+                self._coming = self._aside.submit(Table, bits)
 
     def _remember(self, ids: bytes, segments: Ints, clashing: Ints) -> None:
         for i in clashing.tolist():
@@ -121,7 +127,9 @@ class DuplicateIndex:
         elif self._tables[-1].room() <= 0:
             if not self._tables[-1].sealed:
                 self._seal(self._tables[-1])
-            self._tables.append(Table(min(self._tables[-1].bits + 1, _LAST_BITS)))
+            bits = min(self._tables[-1].bits + 1, _LAST_BITS)
+            coming, self._coming = self._coming, None
+            self._tables.append(Table(bits) if coming is None else coming.result())
         return self._tables[-1]
 
     def _seal(self, table: Table) -> None:
@@ -135,9 +143,7 @@ class DuplicateIndex:
             "anchor": self._anchor_of(table.through),
             "clashes": {event_id.hex(): at for event_id, at in self._clashes.items()},
         }
-        thread = threading.Thread(target=save_table, args=(path, about, table), name="index-seal")
-        thread.start()
-        self._savers.append(thread)
+        self._aside.submit(save_table, path, about, table)
 
     def load(self) -> None:
         """Map the sealed generations of this log from their cache files."""
@@ -148,9 +154,8 @@ class DuplicateIndex:
             self._clashes.update((bytes.fromhex(k), at) for k, at in about["clashes"].items())
 
     def close(self) -> None:
-        """Wait for cache files under way."""
-        for thread in self._savers:
-            thread.join()
+        """Wait for cache files under way; the index is not used any more."""
+        self._aside.shutdown()
 
 
 def save_table(path: Path, about: dict[str, Any], table: Table) -> None:

@@ -14,8 +14,9 @@ try:
 except ImportError:
     native = None
 
-WIDTH: Final = 8
-FILL: Final = 0.7
+_WIDTH: Final = 8
+_FILL: Final = 0.7
+_TOUCHED_AT_ONCE: Final = 1 << 15  # so long the interpreter's lock may be held
 
 U64 = NDArray[np.uint64]
 Ints = NDArray[np.int64]
@@ -39,12 +40,12 @@ class Table:
         """Ordinal after the last segment whose ids are all in here or in older tables."""
         self.sealed = keys is not None
         slots = 1 << bits
-        self.keys: U64 = np.zeros(slots, np.uint64) if keys is None else keys
-        self.segments = np.zeros(slots, np.uint32) if segments is None else segments
+        self.keys: U64 = _zeros(slots, np.uint64) if keys is None else keys
+        self.segments = _zeros(slots, np.uint32) if segments is None else segments
 
     def room(self) -> int:
         """How many more ids fit."""
-        return int(FILL * (1 << self.bits)) - self.count
+        return int(_FILL * (1 << self.bits)) - self.count
 
     def find(self, wanted: U64, found: Ints) -> None:
         """Where `found` is negative and the id is here, put the ordinal of its segment."""
@@ -68,10 +69,18 @@ class Table:
         return (ids >> np.uint64(64 - self.bits + 3)).astype(np.int64)
 
 
+def _zeros(count: int, kind: type[np.generic]) -> Any:
+    """An array whose memory is there: `np.zeros` only asks for it, and each first touch waits."""
+    array = np.empty(count, kind)
+    for at in range(0, count, _TOUCHED_AT_ONCE):
+        array[at : at + _TOUCHED_AT_ONCE] = 0
+    return array
+
+
 def _find(table: Table, wanted: U64, found: Ints) -> None:
     left: Ints = np.flatnonzero(found < 0)
     wanted = wanted[left]
-    slots = table.keys.reshape(-1, WIDTH)
+    slots = table.keys.reshape(-1, _WIDTH)
     buckets, last = table.buckets(wanted), len(slots) - 1
     while left.size:
         held = slots[buckets]
@@ -79,7 +88,7 @@ def _find(table: Table, wanted: U64, found: Ints) -> None:
         hits = np.flatnonzero(held == wanted[:, None])
         if hits.size:
             rows = hits >> 3
-            found[left[rows]] = table.segments[buckets[rows] * WIDTH + (hits & 7)]
+            found[left[rows]] = table.segments[buckets[rows] * _WIDTH + (hits & 7)]
             go_on[rows] = False
         rest = np.flatnonzero(go_on)
         left, wanted, buckets = left[rest], wanted[rest], (buckets[rest] + 1) & last
@@ -87,14 +96,14 @@ def _find(table: Table, wanted: U64, found: Ints) -> None:
 
 def _insert(table: Table, added: U64, segments: Ints, present: Flags) -> None:
     left: Ints = np.arange(len(added))
-    keys, slots = table.keys, table.keys.reshape(-1, WIDTH)
+    keys, slots = table.keys, table.keys.reshape(-1, _WIDTH)
     buckets, last = table.buckets(added), len(slots) - 1
     while left.size:
         held = slots[buckets]
         same = np.unique(np.flatnonzero(held == added[:, None]) >> 3)
         present[left[same]] = True
         full = held[:, -1] != 0
-        places = buckets * WIDTH + np.count_nonzero(held, axis=1)
+        places = buckets * _WIDTH + np.count_nonzero(held, axis=1)
         waiting = ~full
         waiting[same] = False
         mine = np.flatnonzero(waiting)

@@ -24,9 +24,10 @@ from events.log import sqlite
 from events.log.chain import check_segment, genesis, segment_hash
 from events.log.dedup import split_ids, without
 from events.log.head import HeadFile
-from events.log.index import FOLDER, DuplicateIndex, Ints, hashes
+from events.log.index import FOLDER, DuplicateIndex, hashes
 from events.log.port import Appended, Batch, Head, Segment
 from events.log.reader import SqliteReader
+from events.log.table import Ints
 
 CHECKPOINT_BYTES: Final = 16 << 20
 """WAL bytes after which the writer copies them into the file."""
