@@ -58,7 +58,7 @@ def encode_block(tenant: str, received_ns: int, context: bytes, rows: Sequence[b
 
 def join_blocks(blocks: Sequence[bytes]) -> bytes:
     """The content made of encoded blocks."""
-    return array_header(len(blocks)) + b"".join(blocks)
+    return b"".join((array_header(len(blocks)), *blocks))
 
 
 def decode_blocks(content: bytes) -> list[Block]:

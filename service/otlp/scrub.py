@@ -1,9 +1,9 @@
 """Replacing private data before it is stored, because the log never forgets.
 
-One RE2 scan goes over the joined text of a whole batch; only the rows in which it finds a
-candidate are decoded, checked string by string and encoded again, with the kinds of what was
-replaced in `scrubbed`. The scan finds at least what the rules find; where a pattern alone would
-say too much (card numbers, IPv6), a rule looks closer. Traps: every class excludes NUL, which
+One RE2 scan goes over the joined text of a whole batch; only the rows with a string that changes
+are decoded and encoded again, with the kinds of what was replaced in `scrubbed`. The scan finds at
+least what the rules find; where a pattern alone would say too much (card numbers, IPv6), a rule
+looks closer. Traps: every class excludes NUL, which
 separates the strings of a text; no look-around in RE2; `sk-` needs a left boundary ("task-").
 
 A key that names a secret hides its whole value, whatever it looks like (`secret_keys`). Ids that
@@ -11,7 +11,7 @@ correlate are exempt by attribute key, and so are trace state and ids of OTLP it
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -24,11 +24,11 @@ from service.otlp.scrub_rules import (
     BATCH_CANDIDATES,
     CANDIDATES,
     PASSWORD,
-    Replace,
+    Change,
     Replacer,
     scrub_rules,
 )
-from service.otlp.secret_keys import secret_kind
+from service.otlp.secret_keys import MARK, secret_kind
 from service.settings import Settings
 
 EXEMPT_KEYS: Final = frozenset({
@@ -44,9 +44,12 @@ EXEMPT_KEYS: Final = frozenset({
 """Attributes whose values tie facts together."""
 
 _CACHED_CONTEXTS: Final = 4096
-_NUL: Final = b"\x00"
+_NESTED: Final = frozenset({list, dict})
 _RESERVE: Final = 10 * CANDIDATES
 """More than any context but a hostile one needs."""
+
+Changes = dict[str, Change]
+"""The strings of one row that change."""
 
 
 class Scrubber:
@@ -54,8 +57,6 @@ class Scrubber:
 
     def __init__(self, *, uuids: bool = False, exempt: Iterable[str] = ()) -> None:
         self._replacer = Replacer(scrub_rules(uuids=uuids))
-        self._scan = self._replacer.search
-        self._replace = self._replacer.replace
         self._exempt = EXEMPT_KEYS.union(exempt)
         self._known_context = lru_cache(_CACHED_CONTEXTS)(self._context)
 
@@ -72,24 +73,16 @@ class Scrubber:
         `kinds` counts events. A batch is bounded in what it may cost: see `BATCH_CANDIDATES`.
         """
         self._replacer.left = BATCH_CANDIDATES
-        at = 0
-        current = -1
-        suspects: set[str] = set()
-        while found := self._scan(text, at):
-            start = found.start()
+        suspects: dict[int, Changes] = {}
+        for start, change in self._replacer.changes(text).items():
             number = bisect_right(ends, start)
-            if number != current:
-                if suspects:
-                    rows[current] = self._row(rows[current], suspects, kinds)
-                current, suspects = number, set()
-            at = text.index(_NUL, start)
-            suspects.add(text[text.rfind(_NUL, 0, start) + 1 : at].decode())
-        if suspects:
-            rows[current] = self._row(rows[current], suspects, kinds)
+            suspects.setdefault(number, {})[change.old.decode()] = change
+        for number, changes in suspects.items():
+            rows[number] = self._row(rows[number], changes, kinds)
 
-    def _row(self, row: bytes, suspects: set[str], kinds: Cuts) -> bytes:
+    def _row(self, row: bytes, changes: Changes, kinds: Cuts) -> bytes:
         event = codec.decode_event(row)
-        walk = _Walk(self._exempt, self._replace, suspects)
+        walk = _Walk(self._exempt, self._replacer.replace, changes)
         if isinstance(event, Span):
             scrubbed: Span | LogRecord = walk.span(event)
         elif isinstance(event, LogRecord):
@@ -110,7 +103,7 @@ class Scrubber:
 
     def _context(self, data: bytes) -> bytes:
         context = codec.decode_context(data)
-        walk = _Walk(self._exempt, self._replace, None)
+        walk = _Walk(self._exempt, self._replacer.replace, None)
         scrubbed = msgspec.structs.replace(
             context,
             resource_attributes=walk.attributes(context.resource_attributes),
@@ -124,14 +117,20 @@ class Scrubber:
 
 
 class _Walk:
-    """Rebuilds one event with its suspect strings scrubbed; None takes every string."""
+    """Rebuilds one event with the changes of its strings; None: every string is looked at."""
 
-    def __init__(self, exempt: frozenset[str], replace: Replace, suspects: set[str] | None) -> None:
+    def __init__(
+        self,
+        exempt: frozenset[str],
+        replace: Callable[[str, set[str]], str],
+        changes: Changes | None,
+    ) -> None:
         self.kinds: set[str] = set()
         self._exempt = exempt
         self._replace = replace
-        self._suspects = suspects
-        self._done: dict[str, str] = {}
+        self._every = changes is None
+        self._changes: Changes = changes or {}
+        self._may_hide = self._every or MARK in self._changes
 
     def span(self, span: Span) -> Span:
         return msgspec.structs.replace(
@@ -161,7 +160,14 @@ class _Walk:
         return msgspec.structs.replace(link, attributes=self.attributes(link.attributes))
 
     def attributes(self, attributes: Attributes) -> Attributes:
-        return {key: self._under(key, value) for key, value in attributes.items()}
+        if self._may_hide or any(map(self._may_change, attributes.values())):
+            return {key: self._under(key, value) for key, value in attributes.items()}
+        return attributes
+
+    def _may_change(self, value: Any) -> bool:
+        if type(value) is str:
+            return value in self._changes or "\0" in value
+        return type(value) in _NESTED
 
     def _under(self, key: str, value: Any) -> Any:
         if key in self._exempt:
@@ -185,12 +191,14 @@ class _Walk:
         return hidden
 
     def text(self, text: str) -> str:
-        # A string with a NUL of its own stands in pieces among the suspects.
-        if self._suspects is None or text in self._suspects or "\0" in text:
-            if text not in self._done:  # a message stands in the status and in its event
-                self._done[text] = self._replace(text, self.kinds)
-            return self._done[text]
-        return text
+        # A string with a NUL of its own stands in pieces among the changes.
+        if self._every or "\0" in text:
+            return self._replace(text, self.kinds)
+        change = self._changes.get(text)
+        if change is None:
+            return text
+        self.kinds |= change.kinds
+        return change.new.decode()
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, str):

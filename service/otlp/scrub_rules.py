@@ -5,7 +5,8 @@ a run of characters bounds the run: else each of a thousand matches would scan t
 """
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import accumulate, chain
 from typing import Final, NamedTuple
 
 import re2
@@ -22,6 +23,7 @@ CANDIDATES: Final = 1000
 BATCH_CANDIDATES: Final = 100_000
 """A batch with more of them is hostile: further strings with one are replaced as a whole."""
 _UNREAD: Final = b"[scrubbed]"
+_NUL: Final = b"\x00"
 
 _WIDE: Final = r"\x{80}-\x{10FFFF}"
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
@@ -42,7 +44,13 @@ _CARD_LENGTHS: Final = {
 Check = Callable[[bytes, bytes, bytes], bytes | None]
 """(match, character before, character after) to the replacement, or None: nothing private."""
 
-Replace = Callable[[str, set[str]], str]
+
+class Change(NamedTuple):
+    """A string and what becomes of it; `kinds` says what was in it."""
+
+    old: bytes
+    new: bytes
+    kinds: set[str]
 
 
 class Rule(NamedTuple):
@@ -192,49 +200,87 @@ def scrub_rules(*, uuids: bool) -> list[Rule]:
 
 
 class Replacer:
-    """Applies all rules to one string, until none finds anything more."""
+    """Applies all rules to strings, until none finds anything more.
+
+    It goes over many at once: each call of RE2 from Python costs as much as a kilobyte of text.
+    """
 
     def __init__(self, rules: list[Rule]) -> None:
         options = re2.Options()
         options.never_capture = True
         options.max_mem = 64 << 20  # room for the whole automaton: a flush costs a rescan
-        self.search = re2.compile("|".join(rule.pattern for rule in rules), options).search
+        self._search = re2.compile("|".join(rule.pattern for rule in rules), options).search
         self.left = BATCH_CANDIDATES  # set anew for each batch
         self._rules = [(rule, re2.compile(rule.pattern, options).fullmatch) for rule in rules]
 
     def replace(self, text: str, kinds: set[str]) -> str:
         """`text` without private data; what was found is added to `kinds`."""
-        data = text.encode()
-        while True:
-            scrubbed = self._once(data, kinds)
-            if scrubbed == data:
-                return data.decode()
-            data = scrubbed
-
-    def _once(self, data: bytes, kinds: set[str]) -> bytes:
+        data = text.encode() + _NUL
         pieces: list[bytes] = []
-        kept = at = 0
-        last = max(self.left - CANDIDATES, 0)
-        while found := self.search(data, at):
-            start, end = found.span()
-            if self.left <= last:
-                kinds.add(TOKEN)
-                return b"".join((*pieces, data[kept:start], _UNREAD))
-            self.left -= 1
-            match = data[start:end]
-            new = self._checked(
-                match, data[start - 1 : start] if start else b"", data[end : end + 1], kinds
-            )
-            if new is None:
-                at = start + 1  # what the rule let pass may hide something else
-                continue
-            pieces += (data[kept:start], new)
-            kept = at = end
-        pieces.append(data[kept:])
-        return b"".join(pieces)
+        kept = 0
+        for start, change in self.changes(data).items():
+            pieces += (data[kept:start], change.new)
+            kept = start + len(change.old)
+            kinds |= change.kinds
+        return b"".join((*pieces, data[kept:-1])).decode() if pieces else text
 
-    def _checked(self, match: bytes, before: bytes, after: bytes, kinds: set[str]) -> bytes | None:
-        """What replaces `match`. Trying rule by rule is cheaper than capturing groups."""
+    def changes(self, text: bytes) -> dict[int, Change]:
+        """What becomes of strings that are joined, each followed by NUL.
+
+        Only of those that change, by where they start in `text`, ascending.
+        """
+        changes = {start: Change(old, new, kinds) for start, old, new, kinds in self._pass(text)}
+        unsettled = list(changes)
+        while unsettled:  # what was put in may say something together with what was left
+            joined = b"".join([changes[start].new + _NUL for start in unsettled])
+            ends = accumulate(len(changes[start].new) + 1 for start in unsettled)
+            places = dict(zip(chain((0,), ends), unsettled, strict=False))
+            unsettled = []
+            for at, _, new, kinds in self._pass(joined):
+                start = places[at]
+                old, _, before = changes[start]
+                changes[start] = Change(old, new, before | kinds)
+                unsettled.append(start)
+        return changes
+
+    def _pass(self, text: bytes) -> Iterator[tuple[int, bytes, bytes, set[str]]]:
+        """Every string that changes: its start, itself, what it becomes, what was in it."""
+        span = self._next(text, 0)
+        while span:
+            start = text.rfind(_NUL, 0, span[0]) + 1
+            end = text.index(_NUL, span[0])
+            pieces: list[bytes] = []
+            kept, kinds = start, set[str]()
+            last = max(self.left - CANDIDATES, 0)
+            while span and span[0] < end:
+                first, after = span
+                if self.left <= last:
+                    kinds.add(TOKEN)
+                    pieces += (text[kept:first], _UNREAD)
+                    kept = after = end
+                else:
+                    self.left -= 1
+                    new = self._checked(text, first, after, kinds)
+                    if new is None:
+                        after = first + 1  # what the rule let pass may hide something else
+                    else:
+                        pieces += (text[kept:first], new)
+                        kept = after
+                span = self._next(text, after)
+            if kinds:
+                yield start, text[start:end], b"".join((*pieces, text[kept:end])), kinds
+
+    def _next(self, text: bytes, at: int) -> tuple[int, int] | None:
+        """The next candidate in `text` from `at` on."""
+        found = self._search(text, at)
+        span: tuple[int, int] | None = found and found.span()
+        return span
+
+    def _checked(self, text: bytes, start: int, end: int, kinds: set[str]) -> bytes | None:
+        """What replaces a match. Trying rule by rule is cheaper than capturing groups."""
+        match = text[start:end]
+        before = text[start - 1 : start].strip(_NUL) if start else b""
+        after = text[end : end + 1].strip(_NUL)
         for rule, fullmatch in self._rules:
             if rule.hint in match and fullmatch(match):
                 new = rule.check(match, before, after)
