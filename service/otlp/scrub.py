@@ -16,12 +16,12 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from events import codec, names
-from events.schema import Attributes, LogRecord, Span, SpanEvent, SpanLink
+from events.schema import Attributes, LogRecord, Span
 from service.otlp.limits import Cuts
 from service.otlp.scrub_rules import (
-    BATCH_CANDIDATES,
     CANDIDATES,
     PASSWORD,
     Change,
@@ -72,9 +72,9 @@ class Scrubber:
 
         `kinds` counts events. A batch is bounded in what it may cost: see `BATCH_CANDIDATES`.
         """
-        self._replacer.left = BATCH_CANDIDATES
+        self._replacer.begin()
         suspects: dict[int, Changes] = {}
-        for start, change in self._replacer.changes(text).items():
+        for start, change in self._replacer.changes(text):
             number = bisect_right(ends, start)
             suspects.setdefault(number, {})[change.old.decode()] = change
         for number, changes in suspects.items():
@@ -84,16 +84,14 @@ class Scrubber:
         event = codec.decode_event(row)
         walk = _Walk(self._exempt, self._replacer.replace, changes)
         if isinstance(event, Span):
-            scrubbed: Span | LogRecord = walk.span(event)
+            walk.span(event)
         elif isinstance(event, LogRecord):
-            scrubbed = walk.log(event)
-        else:
-            return row
+            walk.log(event)
         if not walk.kinds:
             return row
         kinds.update(walk.kinds)
-        scrubbed = msgspec.structs.replace(scrubbed, scrubbed=tuple(sorted(walk.kinds)))
-        return codec.encode_event(scrubbed)
+        force_setattr(event, "scrubbed", tuple(sorted(walk.kinds)))
+        return codec.encode_event(event)
 
     def context(self, data: bytes) -> bytes:
         """The context `data` of the batch whose rows were scrubbed last, scrubbed."""
@@ -104,20 +102,19 @@ class Scrubber:
     def _context(self, data: bytes) -> bytes:
         context = codec.decode_context(data)
         walk = _Walk(self._exempt, self._replacer.replace, None)
-        scrubbed = msgspec.structs.replace(
-            context,
-            resource_attributes=walk.attributes(context.resource_attributes),
-            scope_attributes=walk.attributes(context.scope_attributes),
-        )
+        walk.attributes(context.resource_attributes)
+        walk.attributes(context.scope_attributes)
         if not walk.kinds:
             return data
-        return codec.encode_context(
-            msgspec.structs.replace(scrubbed, scrubbed=tuple(sorted(walk.kinds)))
-        )
+        force_setattr(context, "scrubbed", tuple(sorted(walk.kinds)))
+        return codec.encode_context(context)
 
 
 class _Walk:
-    """Rebuilds one event with the changes of its strings; None: every string is looked at."""
+    """Scrubs one event in place: it was decoded for this, and nobody else has it yet.
+
+    `changes` are those of its strings; None: every string is looked at.
+    """
 
     def __init__(
         self,
@@ -132,37 +129,33 @@ class _Walk:
         self._changes: Changes = changes or {}
         self._may_hide = self._every or MARK in self._changes
 
-    def span(self, span: Span) -> Span:
-        return msgspec.structs.replace(
-            span,
-            name=self.text(span.name),
-            attributes=self.attributes(span.attributes),
-            events=[self._event(event) for event in span.events],
-            links=[self._link(link) for link in span.links],
-            status_message=self.text(span.status_message),
-        )
+    def span(self, span: Span) -> None:
+        self._field(span, "name")
+        self.attributes(span.attributes)
+        for event in span.events:
+            self._field(event, "name")
+            self.attributes(event.attributes)
+        for link in span.links:
+            self.attributes(link.attributes)
+        self._field(span, "status_message")
 
-    def log(self, record: LogRecord) -> LogRecord:
-        return msgspec.structs.replace(
-            record,
-            body=self._value(record.body),
-            attributes=self.attributes(record.attributes),
-            severity_text=self.text(record.severity_text),
-            event_name=self.text(record.event_name),
-        )
+    def log(self, record: LogRecord) -> None:
+        self._field(record, "body")
+        self.attributes(record.attributes)
+        self._field(record, "severity_text")
+        self._field(record, "event_name")
 
-    def _event(self, event: SpanEvent) -> SpanEvent:
-        return msgspec.structs.replace(
-            event, name=self.text(event.name), attributes=self.attributes(event.attributes)
-        )
+    def _field(self, part: msgspec.Struct, name: str) -> None:
+        value = getattr(part, name)
+        new = self._value(value)
+        if new is not value:
+            force_setattr(part, name, new)
 
-    def _link(self, link: SpanLink) -> SpanLink:
-        return msgspec.structs.replace(link, attributes=self.attributes(link.attributes))
-
-    def attributes(self, attributes: Attributes) -> Attributes:
-        if self._may_hide or any(map(self._may_change, attributes.values())):
-            return {key: self._under(key, value) for key, value in attributes.items()}
-        return attributes
+    def attributes(self, attributes: Attributes) -> None:
+        may_hide, may_change = self._may_hide, self._may_change
+        for key, value in attributes.items():
+            if may_hide or may_change(value):
+                attributes[key] = self._under(key, value)
 
     def _may_change(self, value: Any) -> bool:
         if type(value) is str:
@@ -190,7 +183,16 @@ class _Walk:
         self.kinds.add(kind)
         return hidden
 
-    def text(self, text: str) -> str:
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, list):
+            return [self._value(item) for item in value]
+        if isinstance(value, dict):
+            self.attributes(value)
+        return value
+
+    def _text(self, text: str) -> str:
         # A string with a NUL of its own stands in pieces among the changes.
         if self._every or "\0" in text:
             return self._replace(text, self.kinds)
@@ -199,12 +201,3 @@ class _Walk:
             return text
         self.kinds |= change.kinds
         return change.new.decode()
-
-    def _value(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, list):
-            return [self._value(item) for item in value]
-        if isinstance(value, dict):
-            return self.attributes(value)
-        return value

@@ -5,8 +5,9 @@ a run of characters bounds the run: else each of a thousand matches would scan t
 """
 
 import ipaddress
-from collections.abc import Callable, Iterator
-from itertools import accumulate, chain
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import re2
@@ -43,6 +44,12 @@ _CARD_LENGTHS: Final = {
 
 Check = Callable[[bytes, bytes, bytes], bytes | None]
 """(match, character before, character after) to the replacement, or None: nothing private."""
+
+
+Checked = tuple[bytes | None, str]
+"""What replaces a match, None if it stays; and its kind, empty if nothing private was there."""
+
+Span = tuple[int, int]
 
 
 class Change(NamedTuple):
@@ -202,7 +209,8 @@ def scrub_rules(*, uuids: bool) -> list[Rule]:
 class Replacer:
     """Applies all rules to strings, until none finds anything more.
 
-    It goes over many at once: each call of RE2 from Python costs as much as a kilobyte of text.
+    It goes over many at once, and looks at what it knows only once: each call of RE2 from Python
+    costs as much as a kilobyte of text, and an error's message stands in three strings of a span.
     """
 
     def __init__(self, rules: list[Rule]) -> None:
@@ -210,81 +218,110 @@ class Replacer:
         options.never_capture = True
         options.max_mem = 64 << 20  # room for the whole automaton: a flush costs a rescan
         self._search = re2.compile("|".join(rule.pattern for rule in rules), options).search
-        self.left = BATCH_CANDIDATES  # set anew for each batch
         self._rules = [(rule, re2.compile(rule.pattern, options).fullmatch) for rule in rules]
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a batch: with all its candidates left, and nothing known of another's."""
+        self.left = BATCH_CANDIDATES
+        self._checked: dict[tuple[bytes, bytes, bytes], Checked] = {}
 
     def replace(self, text: str, kinds: set[str]) -> str:
         """`text` without private data; what was found is added to `kinds`."""
         data = text.encode() + _NUL
         pieces: list[bytes] = []
         kept = 0
-        for start, change in self.changes(data).items():
+        for start, change in self.changes(data):
             pieces += (data[kept:start], change.new)
             kept = start + len(change.old)
             kinds |= change.kinds
         return b"".join((*pieces, data[kept:-1])).decode() if pieces else text
 
-    def changes(self, text: bytes) -> dict[int, Change]:
+    def changes(self, text: bytes) -> list[tuple[int, Change]]:
         """What becomes of strings that are joined, each followed by NUL.
 
-        Only of those that change, by where they start in `text`, ascending.
+        Only of those that change, with where they start in `text`, ascending.
         """
-        changes = {start: Change(old, new, kinds) for start, old, new, kinds in self._pass(text)}
-        unsettled = list(changes)
-        while unsettled:  # what was put in may say something together with what was left
-            joined = b"".join([changes[start].new + _NUL for start in unsettled])
-            ends = accumulate(len(changes[start].new) + 1 for start in unsettled)
-            places = dict(zip(chain((0,), ends), unsettled, strict=False))
-            unsettled = []
-            for at, _, new, kinds in self._pass(joined):
-                start = places[at]
-                old, _, before = changes[start]
-                changes[start] = Change(old, new, before | kinds)
-                unsettled.append(start)
-        return changes
-
-    def _pass(self, text: bytes) -> Iterator[tuple[int, bytes, bytes, set[str]]]:
-        """Every string that changes: its start, itself, what it becomes, what was in it."""
+        known: dict[bytes, Change | None] = {}
+        places: list[tuple[int, bytes]] = []
         span = self._next(text, 0)
         while span:
             start = text.rfind(_NUL, 0, span[0]) + 1
             end = text.index(_NUL, span[0])
-            pieces: list[bytes] = []
-            kept, kinds = start, set[str]()
-            last = max(self.left - CANDIDATES, 0)
-            while span and span[0] < end:
-                first, after = span
-                if self.left <= last:
-                    kinds.add(TOKEN)
-                    pieces += (text[kept:first], _UNREAD)
-                    kept = after = end
-                else:
-                    self.left -= 1
-                    new = self._checked(text, first, after, kinds)
-                    if new is None:
-                        after = first + 1  # what the rule let pass may hide something else
-                    else:
-                        pieces += (text[kept:first], new)
-                        kept = after
-                span = self._next(text, after)
-            if kinds:
-                yield start, text[start:end], b"".join((*pieces, text[kept:end])), kinds
+            old = text[start:end]
+            if old in known:
+                span = self._next(text, end)
+            else:
+                known[old], span = self._string(text, start, end, span)
+            places.append((start, old))
+        settled = self._settled([change for change in known.values() if change])
+        return [(start, settled[old]) for start, old in places if old in settled]
 
-    def _next(self, text: bytes, at: int) -> tuple[int, int] | None:
+    def _settled(self, changes: list[Change]) -> dict[bytes, Change]:
+        """By the old string; what was put in may say something together with what was left."""
+        settled = {change.old: change for change in changes}
+        if changes:
+            ends = list(accumulate(len(change.new) + 1 for change in changes))
+            for start, again in self.changes(b"".join([change.new + _NUL for change in changes])):
+                change = changes[bisect_right(ends, start)]
+                settled[change.old] = Change(change.old, again.new, change.kinds | again.kinds)
+        return settled
+
+    def _string(
+        self, text: bytes, start: int, end: int, span: Span
+    ) -> tuple[Change | None, Span | None]:
+        """The change of the string from `start` to `end`, and the first candidate after it.
+
+        `span` is its first candidate.
+        """
+        pieces: list[bytes] = []
+        kinds: set[str] = set()
+        kept = start
+        following: Span | None = span
+        last = max(self.left - CANDIDATES, 0)
+        while following and following[0] < end:
+            first, after = following
+            if self.left <= last:
+                kinds.add(TOKEN)
+                pieces += (text[kept:first], _UNREAD)
+                kept = after = end
+            else:
+                self.left -= 1
+                new, kind = self._check(text, first, after)
+                if new is None:
+                    after = first + 1  # what the rule let pass may hide something else
+                else:
+                    pieces += (text[kept:first], new)
+                    kept = after
+                if kind:
+                    kinds.add(kind)
+            following = self._next(text, after)
+        if not kinds:
+            return None, following
+        pieces.append(text[kept:end])
+        return Change(text[start:end], b"".join(pieces), kinds), following
+
+    def _next(self, text: bytes, at: int) -> Span | None:
         """The next candidate in `text` from `at` on."""
         found = self._search(text, at)
-        span: tuple[int, int] | None = found and found.span()
+        span: Span | None = found and found.span()
         return span
 
-    def _checked(self, text: bytes, start: int, end: int, kinds: set[str]) -> bytes | None:
-        """What replaces a match. Trying rule by rule is cheaper than capturing groups."""
-        match = text[start:end]
+    def _check(self, text: bytes, start: int, end: int) -> Checked:
+        """What replaces a match."""
         before = text[start - 1 : start].strip(_NUL) if start else b""
-        after = text[end : end + 1].strip(_NUL)
+        key = text[start:end], before, text[end : end + 1].strip(_NUL)
+        checked = self._checked.get(key)
+        if checked is None:
+            checked = self._checked[key] = self._by_rule(*key)
+        return checked
+
+    def _by_rule(self, match: bytes, before: bytes, after: bytes) -> Checked:
+        """The same by the rules; trying one by one is cheaper than capturing groups."""
         for rule, fullmatch in self._rules:
             if rule.hint in match and fullmatch(match):
                 new = rule.check(match, before, after)
-                if new is not None and new != match:
-                    kinds.add(PASSWORD if b"[password]" in new else rule.kind)
-                return new
-        return None
+                if new is None or new == match:
+                    return new, ""
+                return new, PASSWORD if b"[password]" in new else rule.kind
+        return None, ""

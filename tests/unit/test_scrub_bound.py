@@ -31,8 +31,10 @@ def stored(batch: Batch) -> tuple[list[Span], dict[str, object]]:
 def test_a_spent_batch_hides_whole_strings_and_nobody_remembers() -> None:
     """After so many candidates a string with one is replaced; the next batch starts afresh."""
     builder = BatchBuilder(Identity(bytes(64)), Scrubber())
-    listed = {f"k{n}": f"{n} " + "bob@x.org " * (CANDIDATES - 1) for n in range(STRINGS)}
-    hostile = [listed] * (BATCH_CANDIDATES // (STRINGS * (CANDIDATES - 1)) + 2)
+    hostile = [
+        {f"k{n}": f"{n} " + f"bob@x{number}.org " * (CANDIDATES - 1) for n in range(STRINGS)}
+        for number in range(BATCH_CANDIDATES // (STRINGS * (CANDIDATES - 1)) + 2)
+    ]
     spans, resource = stored(build(builder, *hostile, {"text": "from 10.0.0.1", "plain": "x"}))
     assert spans[0].attributes["k1"] == "1 " + "[email] " * (CANDIDATES - 1)
     assert spans[-1].attributes == {"text": "from [scrubbed]", "plain": "x"}
