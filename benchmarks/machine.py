@@ -21,6 +21,12 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * _TICK_S
 
 
+def own_cpu_s() -> float:
+    """Processor seconds of this process and of its children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def pss_bytes(pid: int) -> int:
     """Memory of a process, what it shares divided among those who share it."""
     return _field(Path(f"/proc/{pid}/smaps_rollup"), "Pss:") * 1024

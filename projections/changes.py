@@ -7,7 +7,7 @@ import msgspec
 from projections.derive import Run
 
 
-class Change(msgspec.Struct, frozen=True, gc=False):
+class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A run before and after a page, which differ; None where there is nothing to show."""
 
     run_no: int

@@ -177,7 +177,8 @@ class Projector(Feeder):
 
     def _renewed(self, left: Plan, wanted: Plan | None = None) -> Plan:
         """A plan with a new number in the place of one whose files are of no use any more."""
-        generation.remove_file(self.data / f"views-{left.number}.part")
+        for kind in ("part", "side"):
+            generation.remove_file(self.data / f"views-{left.number}.{kind}")
         if left.number != self.generations.active():
             self.generations.remove(left.number)
         wanted = wanted or left

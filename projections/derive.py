@@ -15,7 +15,7 @@ from projections.times import saturated
 _TELLS_ERROR = words.FAILURES | {words.CANCELLED, words.UNKNOWN}
 
 
-class Attempt(msgspec.Struct, frozen=True, gc=False):
+class Attempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One try. The columns of table `attempt`, named alike."""
 
     number: int
@@ -45,7 +45,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
         return self.status in words.FAILURES
 
 
-class Run(msgspec.Struct, frozen=True, gc=False):
+class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A run and its attempts by number. The columns of table `run`, named alike."""
 
     attempts: tuple[Attempt, ...]

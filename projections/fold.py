@@ -5,7 +5,7 @@ selected projection writes the difference. The fold works inside the caller's tr
 """
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from events.log.port import Page
 from projections import words
@@ -13,10 +13,12 @@ from projections.attempts.store import AttemptStore
 from projections.attributes import Extractor
 from projections.error_patterns.store import ErrorStore
 from projections.execution_history.store import HistoryStore
-from projections.port import Fold, Projection
+from projections.port import Fold, Projection, Sources
 from projections.registry.numbers import Registry
 from projections.registry.runs import RunStage
 from projections.runs.store import RunStore
+from projections.side.messages import Message
+from projections.side.process import Sender
 from projections.statements import run_script
 from projections.store import Store
 from projections.task_metrics.store import MetricStore
@@ -54,16 +56,16 @@ class RunFold:
         self._registry = Registry()
         self.stage = RunStage(self._registry)
         self.extractor = Extractor(self._registry)
-        stores: list[Store] = [
-            AttemptStore(self._registry),
-            RunStore(),
-            TaskStore(self.stage, self._registry),
-            MetricStore(self._registry),
-            ErrorStore(self._registry),
-            HistoryStore(),
-        ]
+        stores = [*stores_alone(self._registry), TaskStore(self.stage, self._registry)]
         self.stores = [s for s in stores if targets is None or s.name in targets]
         self.projections: Sequence[Projection] = (FactsProjection(), *self.stores)
+
+    def put_aside(self, send: Callable[[Message], None]) -> Sequence[Projection]:
+        """See `Divisible.put_aside`."""
+        aside = [store for store in self.stores if store.stands_alone]
+        kept = [store for store in self.stores if not store.stands_alone]
+        self.stores = [*kept, Sender(send, self._registry)]
+        return aside
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Create every table, without secondary indexes."""
@@ -94,6 +96,17 @@ class RunFold:
         self.extractor.forget()
         for store in self.stores:
             store.forget()
+
+
+def stores_alone(sources: Sources) -> list[Store]:
+    """The stores that need nothing but the changes, and where attempts ran."""
+    return [
+        AttemptStore(sources),
+        RunStore(),
+        MetricStore(sources),
+        ErrorStore(sources),
+        HistoryStore(),
+    ]
 
 
 def make_fold(targets: Collection[str] | None = None) -> Fold:

@@ -6,8 +6,8 @@ It is a pure function of (tables, page): no clock, no network, no commit.
 """
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from events.log.port import Page
 
@@ -38,6 +38,14 @@ class Projection(Protocol):
         ...
 
 
+class Sources(Protocol):
+    """Tells where attempts ran."""
+
+    def source_parts(self, source_no: int) -> tuple[int | None, str | None]:
+        """The executor's number and the component of a source."""
+        ...
+
+
 class Fold(Protocol):
     """All projections of a set of names, applied together page by page.
 
@@ -59,4 +67,13 @@ class Fold(Protocol):
 
     def forget(self) -> None:
         """Drop whatever is cached from the tables; called after a rollback."""
+        ...
+
+
+@runtime_checkable
+class Divisible(Fold, Protocol):
+    """A fold of which a second process can write a part; see `projections.side`."""
+
+    def put_aside(self, send: Callable[[Any], None]) -> Sequence[Projection]:
+        """Hand the changes on through `send` instead of writing some projections' tables; which."""
         ...

@@ -8,6 +8,7 @@ ones. That needs both files to give the same numbers to tasks and runs, which is
 they differ (a dead letter was requeued, say), every projection is replayed instead.
 """
 
+import logging
 import sqlite3
 import threading
 import time
@@ -25,11 +26,15 @@ from projections.generation import Generations
 from projections.pages import Pager, unpacked_ahead
 from projections.plan import Plan, State
 from projections.port import Fold, Projection
+from projections.side.process import Side, SideFailed, has_two_cores, reached
 from projections.versions import SHARED, MakeFolds
 from projections.view import ParkKnown, RebuildStopped, View, transaction
 
 PAGE_EVENTS: Final = 50_000
+DIVIDED_EVENTS: Final = 100_000
+"""From so many events on a rebuild of everything starts a second process."""
 
+_log = logging.getLogger(__name__)
 _numbering = load_queries("projections", "numbering.sql")
 
 
@@ -87,6 +92,7 @@ class Rebuild:
         self._make_folds = make_folds
         self._clock = clock
         self._part = generations.data / f"views-{plan_.number}.part"
+        self._side = generations.data / f"views-{plan_.number}.side"
 
     def build(self) -> View | None:
         """Do it; returns the new generation, not caught up yet, or None for a view of the past.
@@ -96,14 +102,14 @@ class Rebuild:
             RebuildStopped: an event cannot be applied that is no dead letter yet.
         """
         if self.plan.state == "running":
-            generation.remove_file(self._part)  # of a rebuild that was killed, if there is one
+            self.remove_parts()  # of a rebuild that was killed, if there is one
         plan.store(self._generations.data, self._with_state("running"))
         names = self.plan.names
         if names is not None and self.plan.view is None:
             built = self._build_some(names)
             if built is not None:
                 return built
-            generation.remove_file(self._part)
+            self.remove_parts()
             self.plan = Plan(self.plan.number)
         return self._build_all()
 
@@ -111,17 +117,14 @@ class Rebuild:
         return Plan(self.plan.number, self.plan.names, self.plan.through, self.plan.view, state)
 
     def _build_all(self) -> View | None:
-        names = self.plan.names
-        folds = self._make_folds(names if self.plan.view is not None else None)
-        self._replay(folds, self.known(), self.plan.through)
-        self.progress.stage = "indexing"
-        with closing(generation.connect_building(self._part)) as connection:
-            with transaction(connection):
-                for fold in folds:
-                    fold.index(connection)
-                if self.plan.view is not None:
-                    connection.execute("UPDATE generation SET as_of = 1")
-            self.dead_letters = sum(deadletters.counts(connection).values())
+        try:
+            self._fill(divided=self._worth_dividing())
+        except SideFailed as exc:
+            _log.warning(
+                "rebuilding in one process", extra={"action": "rebuild", "error": str(exc)}
+            )
+            self.remove_parts()
+            self._fill(divided=False)
         generation.sync_file(self._part)
         if self.plan.view is not None:
             self._part.rename(self._generations.past(self.plan.view))
@@ -129,13 +132,70 @@ class Rebuild:
             return None
         path = self._generations.path(self.plan.number)
         self._part.rename(path)
-        return self._open_built(path, folds)
+        return self._open_built(path, self._make_folds(None))
+
+    def _fill(self, *, divided: bool) -> None:
+        """Replay into the file in the making, then make its indexes.
+
+        With `divided`, a second process writes what it can into a file of its own, which is taken
+        over in the end. Files that are there already go on as they began.
+        """
+        folds = self._make_folds(self.plan.names if self.plan.view is not None else None)
+        side = self._begin_side(folds) if divided else None
+        try:
+            self._replay(folds, self.known(), self.plan.through, side)
+            self.progress.stage = "indexing"
+            if side is not None:
+                side.finish()
+            with closing(generation.connect_building(self._part)) as connection:
+                self._index(connection, folds)
+                if side is not None:
+                    self.progress.stage = "copying"
+                    side.take_over(connection)
+                self.dead_letters = sum(deadletters.counts(connection).values())
+        finally:
+            if side is not None:
+                side.close()
+        generation.remove_file(self._side)
+
+    def _worth_dividing(self) -> bool:
+        if self._part.exists():
+            return self._side.exists()
+        events = sum(self._bounds(self.plan.through).values())
+        return self.plan.names is None and events >= DIVIDED_EVENTS and has_two_cores()
+
+    def _begin_side(self, folds: Sequence[Fold]) -> Side | None:
+        if self._part.exists():
+            held = _positions(self._part, exclude=())
+            if reached(self._side) != {part: at for part, at in held.items() if at}:
+                self.remove_parts()  # one of the two was killed
+        return Side.of(self._side, folds)
+
+    def _index(self, connection: sqlite3.Connection, folds: Sequence[Fold]) -> None:
+        with transaction(connection):
+            for fold in folds:
+                fold.index(connection)
+            if self.plan.view is not None:
+                connection.execute("UPDATE generation SET as_of = 1")
+
+    def remove_parts(self) -> None:
+        """Delete the files in the making."""
+        generation.remove_file(self._part)
+        generation.remove_file(self._side)
+
+    def _bounds(self, through: dict[int, int] | None) -> dict[int, int]:
+        """How far each partition is replayed: up to `through`, or the head as it is now."""
+        return through or {p: self._reader.head(p).position for p in self._reader.partitions}
 
     def _replay(
-        self, folds: Sequence[Fold], known: Collection[DeadLetter], through: dict[int, int] | None
+        self,
+        folds: Sequence[Fold],
+        known: Collection[DeadLetter],
+        through: dict[int, int] | None,
+        side: Side | None = None,
     ) -> None:
         """Fold the log into the file in the making, up to `through` or the head as it is now."""
-        bounds = through or {p: self._reader.head(p).position for p in self._reader.partitions}
+        bounds = self._bounds(through)
         fresh = not self._part.exists()
         connection = generation.connect_building(self._part)
         try:
@@ -150,21 +210,25 @@ class Rebuild:
             self.progress.start(sum(view.position(p) for p in bounds))
             parking = ParkKnown(known)
             for partition, bound in bounds.items():
-                self._replay_partition(view, partition, bound, parking)
+                self._replay_partition(view, partition, bound, parking, side)
         finally:
             connection.close()
 
-    def _replay_partition(self, view: View, partition: int, bound: int, parking: ParkKnown) -> None:
+    def _replay_partition(
+        self, view: View, partition: int, bound: int, parking: ParkKnown, side: Side | None
+    ) -> None:
         pager = Pager(self._reader, partition, PAGE_EVENTS)
         for page in unpacked_ahead(pager, view.position(partition), bound):
             if self.cancelled.is_set():
-                self._leave_whole(view)
+                self._leave_whole(view, side)
                 raise Cancelled(f"the rebuild was cancelled at position {page.after}")
             try:
                 view.apply(page, parking)
             except RebuildStopped:
-                self._leave_whole(view)
+                self._leave_whole(view, side)
                 raise
+            if side is not None:
+                side.commit(partition, page.through)
             self.progress.completed += page.count
 
     def drop(self, built: View) -> None:
@@ -172,11 +236,14 @@ class Rebuild:
         generation.remove_file(built.path)
         self._leave_whole(built)
 
-    def _leave_whole(self, view: View) -> None:
+    def _leave_whole(self, view: View, side: Side | None = None) -> None:
         """Make what is committed durable, so that the same rebuild can go on from there."""
         view.close()
-        if self._part.exists():
-            generation.sync_file(self._part)
+        if side is not None:
+            side.close()
+        for path in (self._part, self._side):
+            if path.exists():
+                generation.sync_file(path)
         plan.store(self._generations.data, self._with_state(self.left_as))
 
     def _build_some(self, names: Collection[str]) -> View | None:

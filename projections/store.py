@@ -14,6 +14,8 @@ class Store(ABC):
     name: str
     version: int = 1
     tables: Sequence[str]
+    stands_alone: bool = True
+    """Does it need nothing but the changes and where attempts ran?"""
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Create the tables, without secondary indexes."""

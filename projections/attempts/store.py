@@ -9,7 +9,7 @@ from projections.changes import Change, Changes
 from projections.columns import ABSENT, insert_into
 from projections.derive import Attempt, Run
 from projections.facts import More
-from projections.registry.numbers import Registry
+from projections.port import Sources
 from projections.store import Store
 from projections.words import NUMBER_BITS
 
@@ -38,8 +38,8 @@ class AttemptStore(Store):
     name = "attempts"
     tables = ("attempt",)
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
 
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
         """See `Store.update`."""
@@ -87,7 +87,7 @@ class AttemptStore(Store):
         )
 
     def _executor_no(self, source_no: int) -> int | None:
-        return self._registry.source_parts(source_no)[0]
+        return self._sources.source_parts(source_no)[0]
 
 
 def _by_number(run: Run | None) -> dict[int, Attempt]:

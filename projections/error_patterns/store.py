@@ -11,7 +11,7 @@ from projections import words
 from projections.changes import Change, Changes
 from projections.columns import insert_into
 from projections.derive import Run
-from projections.registry.numbers import Registry
+from projections.port import Sources
 from projections.store import Store
 from projections.words import NUMBER_BITS
 
@@ -66,8 +66,8 @@ class ErrorStore(Store):
     name = "error_patterns"
     tables = ("error_pattern", "error_occurrence", "error_task", "error_component")
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
         self._kept = _Kept()
 
     def forget(self) -> None:
@@ -138,7 +138,7 @@ class ErrorStore(Store):
                     attempt.message,
                     change.tenant_no,
                     change.task_no,
-                    self._registry.source_parts(attempt.source_no)[1] or "",
+                    self._sources.source_parts(attempt.source_no)[1] or "",
                 )
 
 

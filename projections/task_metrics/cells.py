@@ -5,7 +5,7 @@ from typing import Final
 from projections import words
 from projections.buckets import Counts, bucket_of
 from projections.derive import Attempt, Run
-from projections.registry.numbers import Registry
+from projections.port import Sources
 
 ALL, EXECUTOR, HOUR, DAY = 0, 1, 2, 3
 HOUR_NS: Final = 3_600_000_000_000
@@ -81,13 +81,13 @@ class Cell:
             counters[_RECOVERED_RUNS] += sign
 
 
-def add_run(cells: dict[Scope, Cell], run: Run, sign: int, registry: Registry) -> None:
+def add_run(cells: dict[Scope, Cell], run: Run, sign: int, sources: Sources) -> None:
     """Add what a run says to the cells of one task, or take it away."""
     touched: set[Scope] = set()
     for attempt in run.attempts:
         if attempt.ended_ns is None:
             continue
-        for scope in scopes_of(attempt, registry):
+        for scope in scopes_of(attempt, sources):
             cell = cells.get(scope)
             if cell is None:
                 cell = cells[scope] = Cell()
@@ -106,16 +106,16 @@ def cell_of(run: Run) -> Cell:
     return cell
 
 
-def cells_of_one(run: Run, registry: Registry) -> dict[Scope, Cell]:
+def cells_of_one(run: Run, sources: Sources) -> dict[Scope, Cell]:
     """The cells of a run of one attempt; one cell stands in all, so they are not to be changed."""
     (attempt,) = run.attempts
     if attempt.ended_ns is None:
         return {}
-    return dict.fromkeys(scopes_of(attempt, registry), cell_of(run))
+    return dict.fromkeys(scopes_of(attempt, sources), cell_of(run))
 
 
-def scopes_of(attempt: Attempt, registry: Registry) -> tuple[Scope, Scope, Scope, Scope]:
+def scopes_of(attempt: Attempt, sources: Sources) -> tuple[Scope, Scope, Scope, Scope]:
     """Where an attempt counts."""
     hour = attempt.started_ns // HOUR_NS
-    executor_no = registry.source_parts(attempt.source_no)[0] or 0
+    executor_no = sources.source_parts(attempt.source_no)[0] or 0
     return (ALL, 0), (EXECUTOR, executor_no), (HOUR, hour), (DAY, hour // 24)

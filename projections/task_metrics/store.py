@@ -16,7 +16,7 @@ from projections.buckets import bucket_of
 from projections.changes import Change, Changes
 from projections.columns import ABSENT, insert_into
 from projections.derive import Run
-from projections.registry.numbers import Registry
+from projections.port import Sources
 from projections.store import Store
 from projections.task_metrics.cells import (
     ALL,
@@ -60,8 +60,8 @@ class MetricStore(Store):
     name = "task_metrics"
     tables = ("metric",)
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
         self._first_counters: dict[tuple[int, int, int, bool], tuple[int, ...]] = {}
 
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
@@ -87,12 +87,12 @@ class MetricStore(Store):
         if len(parts) == 1 and parts[0].old is None:
             run = parts[0].new
             if run is not None and len(run.attempts) == 1:
-                return cells_of_one(run, self._registry)
+                return cells_of_one(run, self._sources)
         cells: dict[Scope, Cell] = {}
         for change in parts:
             for sign, run in ((-1, change.old), (1, change.new)):
                 if run is not None:
-                    add_run(cells, run, sign, self._registry)
+                    add_run(cells, run, sign, self._sources)
         return {scope: cell for scope, cell in cells.items() if cell}
 
     def _first_rows(
@@ -113,7 +113,7 @@ class MetricStore(Store):
         counters = self._first_counters.get(kind)
         if counters is None:
             counters = self._first_counters[kind] = tuple(cell_of(run).counters[:-1])
-        executor_no = self._registry.source_parts(attempt.source_no)[0]
+        executor_no = self._sources.source_parts(attempt.source_no)[0]
         timed = counters[-1]
         row = (
             change.task_no,

@@ -65,6 +65,7 @@ class TaskStore(Store):
 
     name = "tasks"
     tables = ("task",)
+    stands_alone = False  # it asks the stage for runs
 
     def __init__(self, stage: RunStage, registry: Registry) -> None:
         self._stage = stage

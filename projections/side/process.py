@@ -1,0 +1,143 @@
+"""The second process, as the rebuild sees it."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from projections import generation
+from projections.changes import Changes
+from projections.port import Divisible, Fold, Sources
+from projections.side import messages
+from projections.side.messages import Finish, Flush, Forget, Message, Part, Reached
+from projections.store import Store
+from projections.view import transaction
+
+
+class SideFailed(OSError):
+    """The second process ended; the rebuild can be done without one."""
+
+
+class Side:
+    """A running process that writes the stores which stand alone, into the file at `path`.
+
+    What was committed there goes on if the file exists. Use `of`.
+    """
+
+    def __init__(self, path: Path, folds: Sequence[Divisible]) -> None:
+        self._path = path
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "projections.side", str(path)],
+            stdin=subprocess.PIPE, bufsize=0,
+        )  # fmt: skip
+        self._aside = [part for fold in folds for part in fold.put_aside(self.send)]
+
+    @classmethod
+    def of(cls, path: Path, folds: Sequence[Fold]) -> "Side | None":
+        """One for what it can write of these folds; None if that is nothing."""
+        divisible = [fold for fold in folds if isinstance(fold, Divisible)]
+        return cls(path, divisible) if divisible else None
+
+    def send(self, message: Message) -> None:
+        """Tell it; waits while it is behind.
+
+        Raises:
+            SideFailed: it has ended.
+        """
+        assert self._process.stdin is not None
+        try:
+            messages.write(self._process.stdin, message)
+        except (OSError, ValueError) as exc:  # the pipe is broken, or was closed over that before
+            raise self._failure() from exc
+
+    def commit(self, partition: int, position: int) -> None:
+        """Let it commit: the rebuild has committed everything up to `position`."""
+        self.send(Reached(partition, position))
+
+    def finish(self) -> None:
+        """Let it make its indexes, while the rebuild makes others."""
+        self.send(Finish())
+
+    def take_over(self, connection: sqlite3.Connection) -> None:
+        """Wait until it has finished, and copy what it has written.
+
+        Into tables that are empty and have the same indexes SQLite copies both as they are,
+        without sorting.
+
+        Raises:
+            SideFailed: it has not finished.
+        """
+        if self._process.wait() != 0:
+            raise self._failure()
+        connection.execute("ATTACH ? AS side", (str(self._path),))
+        with transaction(connection):
+            for projection in self._aside:
+                for table in projection.tables:
+                    connection.execute(f'INSERT INTO main."{table}" SELECT * FROM side."{table}"')
+        connection.execute("DETACH side")
+
+    def close(self) -> None:
+        """End it with what it has committed; may be called twice."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _failure(self) -> SideFailed:
+        self.close()
+        return SideFailed(f"the second process ended with exit code {self._process.returncode}")
+
+
+class Sender(Store):
+    """Stands in a fold for all stores that the second process writes."""
+
+    name = "side"
+    tables = ()
+
+    def __init__(self, send: Callable[[Message], None], sources: Sources) -> None:
+        self._send = send
+        self._sources = sources
+        self._told: set[int] = set()
+
+    def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
+        """See `Store.update`."""
+        every = list(changes)
+        met = {
+            attempt.source_no
+            for change in every
+            for run in (change.old, change.new)
+            if run is not None
+            for attempt in run.attempts
+        }
+        parts = {number: self._sources.source_parts(number) for number in met - self._told}
+        self._told |= met
+        self._send(Part(every, parts))
+
+    def flush(self, connection: sqlite3.Connection) -> None:
+        """See `Store.flush`."""
+        self._send(Flush())
+
+    def forget(self) -> None:
+        """See `Store.forget`."""
+        self._told.clear()
+        self._send(Forget())
+
+
+def reached(path: Path) -> dict[int, int]:
+    """How far the file of a second process has come, by partition; empty if there is none."""
+    if not path.exists():
+        return {}
+    try:
+        with closing(generation.connect_reader(path)) as connection:
+            return dict(connection.execute("SELECT partition, position FROM reached").fetchall())
+    except sqlite3.DatabaseError:
+        return {}
+
+
+def has_two_cores() -> bool:
+    """May this process use two cores?"""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) > 1
+    return (os.cpu_count() or 1) > 1

@@ -1,0 +1,213 @@
+"""A rebuild with a second process: the same tables, whatever becomes of either of the two."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from events.log.door import GroupDoor
+from events.log.reader import open_reader
+from projections import rebuild
+from projections.assembly import make_folds
+from projections.daemon import Projector
+from projections.generation import connect_building, connect_reader
+from projections.rebuild import Cancelled
+from projections.side.process import Side, reached
+from tests.events import BASE_NS, make_batch, make_exception, make_log, make_span
+
+PAGE = 60
+
+
+@pytest.fixture(autouse=True)
+def divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small logs are divided too, and have several pages."""
+    monkeypatch.setattr(rebuild, "DIVIDED_EVENTS", 1)
+    monkeypatch.setattr(rebuild, "PAGE_EVENTS", PAGE)
+    monkeypatch.setattr(rebuild, "has_two_cores", lambda: True)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A log of runs that go on from page to page, fail, recover, and end before they started."""
+    with closing(GroupDoor(tmp_path)) as door:
+        for number in range(30):
+            spans = [
+                make_span(
+                    task=f"task-{n % 5}",
+                    run=f"run-{n % 17}",
+                    start_ns=BASE_NS + number * 10**9 + n,
+                    end_ns=BASE_NS + number * 10**9 + (n - 1 if n == 7 else 10**6 * n + n),
+                    status_code=2 if n % 3 == 0 else 1,
+                    events=[make_exception(message=f"order {n}")] if n % 3 == 0 else [],
+                    attributes={"task.executor.id": f"w{(n + number) % 4}"},
+                )
+                for n in range(9)
+            ]
+            loose = make_log(trace_id=spans[0].trace_id, span_id=spans[0].span_id)
+            door.append(make_batch([*spans, loose], tenant=("default", "other")[number % 2]))
+    return tmp_path
+
+
+@pytest.fixture
+def projector(data: Path) -> Iterator[Projector]:
+    projector = Projector(data, lambda: open_reader(data), make_folds)
+    while projector.step():
+        pass
+    yield projector
+    projector.close()
+
+
+def _tables(data: Path) -> dict[str, list[str]]:
+    """All rows of the active views, but for what depends on how the log was cut into pages."""
+    cut = ("trace_", "span_", "generation", "checkpoint")
+    with closing(connect_reader(data / "views.db")) as views:
+        listed = views.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        return {
+            table: sorted(repr(row) for row in views.execute(f'SELECT * FROM "{table}"'))
+            for (table,) in listed
+            if not table.startswith(cut)
+        }
+
+
+def _finish(steps: Iterator[dict[str, Any]]) -> None:
+    for _ in steps:
+        pass
+
+
+def _files(data: Path) -> list[str]:
+    return sorted(path.name for path in data.glob("views-*.[ps]*"))
+
+
+def test_it_gives_the_same_tables(data: Path, projector: Projector) -> None:
+    """Every row is that of feeding page by page; the indexes hold; nothing is left behind."""
+    fed = _tables(data)
+    _finish(projector.rebuild())
+    assert _tables(data) == fed
+    assert _files(data) == []
+    with closing(connect_reader(data / "views.db")) as views:
+        assert views.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_the_past_can_be_divided_too(data: Path, projector: Projector) -> None:
+    """A view of the past has the attempts of its prefix."""
+    _finish(projector.rebuild(as_of=150, view="then"))
+    with closing(connect_reader(projector.generations.past("then"))) as past:
+        assert past.execute("SELECT count(*) FROM attempt").fetchone() == (135,)
+
+
+def test_cancelled_it_goes_on_in_both_files(
+    data: Path, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What both have committed is not replayed again."""
+    fed = _tables(data)
+    _cancel_after(projector, 2 * PAGE, monkeypatch)
+    (side,) = data.glob("views-*.side")
+    committed = reached(side)[0]
+    assert committed >= 2 * PAGE
+    _finish(projector.rebuild())
+    assert projector._rebuild is not None
+    assert projector._rebuild.progress._began_at == committed
+    assert _tables(data) == fed
+
+
+def test_files_that_do_not_belong_together_are_made_anew(
+    data: Path, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If one of the two lost its last page, both start over."""
+    fed = _tables(data)
+    _cancel_after(projector, 2 * PAGE, monkeypatch)
+    (side,) = data.glob("views-*.side")
+    with closing(connect_building(side)) as connection:
+        connection.execute("UPDATE reached SET position = position - 1")
+    _finish(projector.rebuild())
+    assert projector._rebuild is not None
+    assert projector._rebuild.progress._began_at == 0
+    assert _tables(data) == fed
+
+
+def _cancel_after(projector: Projector, position: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = Side.commit
+
+    def cancelling(self: Side, partition: int, at: int) -> None:
+        commit(self, partition, at)
+        if at >= position and projector._rebuild is not None:
+            projector._rebuild.cancelled.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Side, "commit", cancelling)
+        with pytest.raises(Cancelled):
+            _finish(projector.rebuild())
+
+
+@pytest.mark.parametrize("position", [PAGE, 5 * PAGE])
+def test_without_the_second_process_it_starts_over_alone(
+    data: Path, projector: Projector, monkeypatch: pytest.MonkeyPatch, position: int
+) -> None:
+    """Killed in the middle or when all is sent, the tables are the same, and nothing is left."""
+    fed = _tables(data)
+    commit = Side.commit
+    killed: list[int] = []
+
+    def killing(self: Side, partition: int, at: int) -> None:
+        commit(self, partition, at)
+        if at >= position and not killed:
+            killed.append(self._process.pid)
+            os.kill(self._process.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(Side, "commit", killing)
+    _finish(projector.rebuild())
+    assert killed
+    assert _tables(data) == fed
+    assert _files(data) == []
+
+
+_REBUILDING = """
+import os, sys
+from pathlib import Path
+from events.log.reader import open_reader
+from projections import rebuild
+from projections.assembly import make_folds
+from projections.daemon import Projector
+from projections.side.process import Side
+rebuild.DIVIDED_EVENTS, rebuild.PAGE_EVENTS = 1, 60
+rebuild.has_two_cores = lambda: True
+commit = Side.commit
+def halting(self, partition, position):
+    commit(self, partition, position)
+    print(self._process.pid, flush=True)
+    sys.stdin.read()
+Side.commit = halting
+data = Path(sys.argv[1])
+projector = Projector(data, lambda: open_reader(data), make_folds)
+for _ in projector.rebuild(): pass
+"""
+
+
+def test_killed_it_takes_the_second_process_along(data: Path) -> None:
+    """The second process ends by itself; the next rebuild starts over and gives the same tables."""
+    command = [sys.executable, "-c", _REBUILDING, str(data)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        second = psutil.Process(int(process.stdout.readline()))
+        process.kill()
+    gone_s = time.monotonic() + 5
+    while second.is_running() and second.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < gone_s, "it did not end"
+        time.sleep(0.02)
+    projector = Projector(data, lambda: open_reader(data), make_folds)
+    while projector.step():
+        pass
+    fed = _tables(data)
+    projector.close()
+    _finish(projector.rebuild())
+    assert _tables(data) == fed
+    assert _files(data) == []
+    projector.close()
