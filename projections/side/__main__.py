@@ -22,6 +22,7 @@ from projections.store import Store
 from projections.tuning import tune_collector
 
 _AHEAD: Final = 32  # messages; a part has about half a megabyte
+_NICE: Final = 5  # what receives and answers goes first
 
 Parts = tuple[int | None, str | None]
 
@@ -104,6 +105,7 @@ def main() -> None:
     """Follow standard input to its end."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the rebuild decides, and it hears them too
         signal.signal(number, signal.SIG_IGN)
+    os.nice(_NICE)
     waiting: queue.Queue[Message | None] = queue.Queue(_AHEAD)
     with closing(Writer(Path(sys.argv[1]))) as writer:
         tune_collector()
@@ -115,13 +117,9 @@ def main() -> None:
 
 
 def _listen(file: IO[bytes], waiting: "queue.Queue[Message | None]") -> None:
-    """Read ahead of the work. A rebuild that ends in the midst of it needs no more of it."""
-    message = None
-    while (read := messages.read(file)) is not None:
-        message = read
+    """Read ahead of the work, to the end."""
+    while (message := messages.read(file)) is not None:
         waiting.put(message)
-    if isinstance(message, Finish):
-        os._exit(1)
     waiting.put(None)
 
 

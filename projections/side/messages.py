@@ -32,7 +32,7 @@ class Reached(msgspec.Struct, tag="reached", array_like=True):
 
 
 class Finish(msgspec.Struct, tag="finish", array_like=True):
-    """The log's end is reached: make the indexes, and end."""
+    """The log's end is reached: nothing more will come."""
 
 
 Message = Part | Flush | Forget | Reached | Finish

@@ -25,14 +25,18 @@ class Side:
     """A running process that writes the stores which stand alone, into the file at `path`.
 
     What was committed there goes on if the file exists. Use `of`.
+
+    Raises:
+        SideFailed: it could not be started.
     """
 
     def __init__(self, path: Path, folds: Sequence[Divisible]) -> None:
         self._path = path
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "projections.side", str(path)],
-            stdin=subprocess.PIPE, bufsize=0,
-        )  # fmt: skip
+        command = [sys.executable, "-P", "-m", "projections.side", str(path)]
+        try:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0)
+        except OSError as exc:
+            raise SideFailed(f"the second process could not be started: {exc}") from exc
         self._aside = [part for fold in folds for part in fold.put_aside(self.send)]
 
     @classmethod
@@ -58,7 +62,7 @@ class Side:
         self.send(Reached(partition, position))
 
     def finish(self) -> None:
-        """Let it make its indexes, while the rebuild makes others."""
+        """Let it end; the rebuild makes its own indexes meanwhile."""
         self.send(Finish())
 
     def take_over(self, connection: sqlite3.Connection) -> None:
