@@ -60,12 +60,10 @@ class RunFold:
         self.stores = [s for s in stores if targets is None or s.name in targets]
         self.projections: Sequence[Projection] = (FactsProjection(), *self.stores)
 
-    def put_aside(self, send: Callable[[Message], None]) -> Sequence[Projection]:
+    def put_aside(self, send: Callable[[Message], None]) -> None:
         """See `Divisible.put_aside`."""
-        aside = [store for store in self.stores if store.stands_alone]
         kept = [store for store in self.stores if not store.stands_alone]
         self.stores = [*kept, Sender(send, self._registry)]
-        return aside
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Create every table, without secondary indexes."""

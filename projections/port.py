@@ -74,6 +74,6 @@ class Fold(Protocol):
 class Divisible(Fold, Protocol):
     """A fold of which a second process can write a part; see `projections.side`."""
 
-    def put_aside(self, send: Callable[[Any], None]) -> Sequence[Projection]:
-        """Hand the changes on through `send` instead of writing some projections' tables; which."""
+    def put_aside(self, send: Callable[[Any], None]) -> None:
+        """Hand the changes on through `send` instead of writing some projections' tables."""
         ...

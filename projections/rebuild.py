@@ -26,7 +26,7 @@ from projections.generation import Generations
 from projections.pages import Pager, unpacked_ahead
 from projections.plan import Plan, State
 from projections.port import Fold, Projection
-from projections.side.process import Side, SideFailed, has_two_cores, reached
+from projections.side.process import Side, SideFailed, absorb, has_two_cores, reached
 from projections.versions import SHARED, MakeFolds
 from projections.view import ParkKnown, RebuildStopped, View, transaction
 
@@ -137,8 +137,8 @@ class Rebuild:
     def _fill(self, *, divided: bool) -> None:
         """Replay into the file in the making, then make its indexes.
 
-        With `divided`, a second process writes what it can into a file of its own, which is taken
-        over in the end. Files that are there already go on as they began.
+        With `divided`, a second process writes what it can into a file of its own, and in the end
+        both become one. Files that are there already go on as they began.
         """
         folds = self._make_folds(self.plan.names if self.plan.view is not None else None)
         side = self._begin_side(folds) if divided else None
@@ -149,14 +149,16 @@ class Rebuild:
                 side.finish()
             with closing(generation.connect_building(self._part)) as connection:
                 self._index(connection, folds)
-                if side is not None:
-                    self.progress.stage = "copying"
-                    side.take_over(connection)
                 self.dead_letters = sum(deadletters.counts(connection).values())
+            if side is not None:
+                side.join()
+                self.progress.stage = "copying"
+                absorb(self._side, self._part)
+                generation.remove_file(self._part)
+                self._side.rename(self._part)
         finally:
             if side is not None:
                 side.close()
-        generation.remove_file(self._side)
 
     def _worth_dividing(self) -> bool:
         if self._part.exists():

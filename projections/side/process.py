@@ -37,7 +37,8 @@ class Side:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0)
         except OSError as exc:
             raise SideFailed(f"the second process could not be started: {exc}") from exc
-        self._aside = [part for fold in folds for part in fold.put_aside(self.send)]
+        for fold in folds:
+            fold.put_aside(self.send)
 
     @classmethod
     def of(cls, path: Path, folds: Sequence[Fold]) -> "Side | None":
@@ -65,23 +66,14 @@ class Side:
         """Let it end; the rebuild makes its own indexes meanwhile."""
         self.send(Finish())
 
-    def take_over(self, connection: sqlite3.Connection) -> None:
-        """Wait until it has finished, and copy what it has written.
-
-        Into tables that are empty and have the same indexes SQLite copies both as they are,
-        without sorting.
+    def join(self) -> None:
+        """Wait until it has ended.
 
         Raises:
-            SideFailed: it has not finished.
+            SideFailed: it has not written everything.
         """
         if self._process.wait() != 0:
             raise self._failure()
-        connection.execute("ATTACH ? AS side", (str(self._path),))
-        with transaction(connection):
-            for projection in self._aside:
-                for table in projection.tables:
-                    connection.execute(f'INSERT INTO main."{table}" SELECT * FROM side."{table}"')
-        connection.execute("DETACH side")
 
     def close(self) -> None:
         """End it with what it has committed; may be called twice."""
@@ -138,6 +130,28 @@ def reached(path: Path) -> dict[int, int]:
             return dict(connection.execute("SELECT partition, position FROM reached").fetchall())
     except sqlite3.DatabaseError:
         return {}
+
+
+def absorb(path: Path, own: Path) -> None:
+    """Copy into the second process's file what only the rebuild's own file has, the smaller half.
+
+    Into tables that are empty and have the same indexes SQLite copies B-trees as they are.
+    """
+    with closing(generation.connect_building(path)) as connection:
+        connection.execute("ATTACH ? AS own", (str(own),))
+        with transaction(connection):
+            connection.execute("DROP TABLE reached")
+            there = {name for (name,) in connection.execute("SELECT name FROM main.sqlite_master")}
+            objects = connection.execute(
+                "SELECT type, name, sql FROM own.sqlite_master WHERE sql IS NOT NULL"
+                " ORDER BY type = 'view', type = 'index'"
+            ).fetchall()
+            missing = [found for found in objects if found[1] not in there]
+            for _, _, statement in missing:
+                connection.execute(statement)
+            for kind, name, _ in missing:
+                if kind == "table":
+                    connection.execute(f'INSERT INTO main."{name}" SELECT * FROM own."{name}"')
 
 
 def has_two_cores() -> bool:

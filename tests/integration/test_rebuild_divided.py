@@ -77,6 +77,11 @@ def _tables(data: Path) -> dict[str, list[str]]:
         }
 
 
+def _objects(data: Path) -> list[tuple[str, str, str]]:
+    with closing(connect_reader(data / "views.db")) as views:
+        return views.execute("SELECT type, name, sql FROM sqlite_master ORDER BY 1, 2").fetchall()
+
+
 def _finish(steps: Iterator[dict[str, Any]]) -> None:
     for _ in steps:
         pass
@@ -88,9 +93,10 @@ def _files(data: Path) -> list[str]:
 
 def test_it_gives_the_same_tables(data: Path, projector: Projector) -> None:
     """Every row is that of feeding page by page; the indexes hold; nothing is left behind."""
-    fed = _tables(data)
+    fed, objects = _tables(data), _objects(data)
     _finish(projector.rebuild())
     assert _tables(data) == fed
+    assert _objects(data) == objects
     assert _files(data) == []
     with closing(connect_reader(data / "views.db")) as views:
         assert views.execute("PRAGMA integrity_check").fetchone() == ("ok",)
