@@ -1,5 +1,7 @@
 """The second process, as the rebuild sees it."""
 
+import contextlib
+import fcntl
 import os
 import sqlite3
 import subprocess
@@ -7,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import IO, Final
 
 from projections import generation
 from projections.changes import Changes
@@ -15,6 +18,8 @@ from projections.side import messages
 from projections.side.messages import Finish, Flush, Forget, Message, Part, Reached
 from projections.store import Store
 from projections.view import transaction
+
+_PIPE_BYTES: Final = 1 << 20  # as much as anybody may ask for
 
 
 class SideFailed(OSError):
@@ -37,6 +42,8 @@ class Side:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0)
         except OSError as exc:
             raise SideFailed(f"the second process could not be started: {exc}") from exc
+        assert self._process.stdin is not None
+        _widen(self._process.stdin)
         for fold in folds:
             fold.put_aside(self.send)
 
@@ -84,6 +91,12 @@ class Side:
     def _failure(self) -> SideFailed:
         self.close()
         return SideFailed(f"the second process ended with exit code {self._process.returncode}")
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Let a part fit into the pipe, where Linux allows it: a full one stops both ends in turn."""
+    with contextlib.suppress(AttributeError, OSError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 class Sender(Store):
