@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import traceback
 from contextlib import closing
 from pathlib import Path
 from typing import IO, Final
@@ -44,16 +45,17 @@ class Writer:
     """The stores, and the transaction that goes from one `Reached` to the next."""
 
     def __init__(self, path: Path) -> None:
-        fresh = not path.exists()
         self._sources = Told()
         self._stores: list[Store] = stores_alone(self._sources)
         self._connection = generation.connect_building(path)
         self._connection.execute("BEGIN IMMEDIATE")
-        if fresh:
-            self._create()
+        self._create()
         self._open = False
 
     def _create(self) -> None:
+        """Make the tables, unless an earlier process has."""
+        if self._connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            return
         for store in self._stores:
             store.create(self._connection)
             store.index(self._connection)  # not last: it has time, and the rebuild waits in the end
@@ -101,8 +103,8 @@ class Writer:
         self._connection.close()
 
 
-def main() -> None:
-    """Follow standard input to its end."""
+def main() -> bool:
+    """Follow standard input to its end; was everything sent and written?"""
     for number in (signal.SIGINT, signal.SIGTERM):  # the rebuild decides, and it hears them too
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICE)
@@ -113,21 +115,27 @@ def main() -> None:
         while (message := waiting.get()) is not None:
             writer.take(message)
             if isinstance(message, Finish):
-                return
+                return True
+    return False
 
 
 def _listen(file: IO[bytes], waiting: "queue.Queue[Message | None]") -> None:
     """Read ahead of the work, to the end."""
-    while (message := messages.read(file)) is not None:
-        waiting.put(message)
-    waiting.put(None)
+    try:
+        while (message := messages.read(file)) is not None:
+            waiting.put(message)
+    finally:
+        waiting.put(None)
 
 
 if __name__ == "__main__":
+    written = False
     try:
-        main()
-        code = 0
+        written = main()
     except sqlite3.Error as exc:
         print(f"second process of a rebuild: {exc}", file=sys.stderr)
-        code = 1
-    os._exit(code)  # not by the way of an end that would wait for the listening thread
+    except Exception:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(not written)  # at once: the listening thread may be reading still

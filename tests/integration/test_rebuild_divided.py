@@ -20,7 +20,7 @@ from projections.assembly import make_folds
 from projections.daemon import Projector
 from projections.generation import connect_building, connect_reader
 from projections.rebuild import Cancelled
-from projections.side.process import Side, reached
+from projections.side.process import Side, SideFailed, reached
 from tests.events import BASE_NS, make_batch, make_exception, make_log, make_span
 
 PAGE = 60
@@ -137,6 +137,24 @@ def test_files_that_do_not_belong_together_are_made_anew(
     assert projector._rebuild is not None
     assert projector._rebuild.progress._began_at == 0
     assert _tables(data) == fed
+
+
+def test_a_second_process_that_committed_nothing_is_as_none(tmp_path: Path) -> None:
+    """Its file begins anew; and only one that was told the end says that it wrote everything."""
+    path = tmp_path / "views-1.side"
+    early = Side(path, [])
+    early.close()
+    with pytest.raises(SideFailed):
+        early.join()
+    assert reached(path) == {}
+    whole = Side(path, [])
+    whole.commit(0, 7)
+    whole.finish()
+    whole.join()
+    assert reached(path) == {0: 7}
+    with closing(connect_reader(path)) as views:
+        assert views.execute("SELECT count(*) FROM attempt").fetchone() == (0,)
+    whole.close()
 
 
 def _cancel_after(projector: Projector, position: int, monkeypatch: pytest.MonkeyPatch) -> None:
