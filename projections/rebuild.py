@@ -140,6 +140,7 @@ class Rebuild:
         With `divided`, a second process writes what it can into a file of its own, and in the end
         both become one. Files that are there already go on as they began.
         """
+        self.progress.stage = "replaying"
         folds = self._make_folds(self.plan.names if self.plan.view is not None else None)
         side = self._begin_side(folds) if divided else None
         try:
@@ -241,8 +242,8 @@ class Rebuild:
     def _leave_whole(self, view: View, side: Side | None = None) -> None:
         """Make what is committed durable, so that the same rebuild can go on from there."""
         view.close()
-        if side is not None:
-            side.close()
+        if side is not None and not side.close():
+            self.remove_parts()  # the second process died: what it has may be torn or missing
         for path in (self._part, self._side):
             if path.exists():
                 generation.sync_file(path)

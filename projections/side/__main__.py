@@ -1,6 +1,7 @@
 """`python -m projections.side FILE`: write the stores that stand alone, as standard input tells.
 
 It ends when standard input does. What was not committed by then is gone, which is as it should be.
+Its exit code is one of `messages`; any other says that the file may be torn.
 """
 
 import os
@@ -103,39 +104,42 @@ class Writer:
         self._connection.close()
 
 
-def main() -> bool:
-    """Follow standard input to its end; was everything sent and written?"""
+def main() -> int:
+    """Follow standard input to its end; the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the rebuild decides, and it hears them too
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICE)
-    waiting: queue.Queue[Message | None] = queue.Queue(_AHEAD)
+    waiting: queue.Queue[Message | Exception | None] = queue.Queue(_AHEAD)
     with closing(Writer(Path(sys.argv[1]))) as writer:
         tune_collector()
         threading.Thread(target=_listen, args=(sys.stdin.buffer, waiting), daemon=True).start()
         while (message := waiting.get()) is not None:
+            if isinstance(message, Exception):
+                raise message
             writer.take(message)
             if isinstance(message, Finish):
-                return True
-    return False
+                return messages.WRITTEN
+    return messages.LEFT
 
 
-def _listen(file: IO[bytes], waiting: "queue.Queue[Message | None]") -> None:
-    """Read ahead of the work, to the end."""
+def _listen(file: IO[bytes], waiting: "queue.Queue[Message | Exception | None]") -> None:
+    """Read ahead of the work, to the end; what goes wrong here is raised there."""
     try:
         while (message := messages.read(file)) is not None:
             waiting.put(message)
-    finally:
         waiting.put(None)
+    except Exception as exc:
+        waiting.put(exc)
 
 
 if __name__ == "__main__":
-    written = False
+    code = messages.FAILED
     try:
-        written = main()
+        code = main()
     except sqlite3.Error as exc:
         print(f"second process of a rebuild: {exc}", file=sys.stderr)
     except Exception:
         traceback.print_exc()
     finally:
         sys.stderr.flush()
-        os._exit(not written)  # at once: the listening thread may be reading still
+        os._exit(code)  # at once: the listening thread may be reading still

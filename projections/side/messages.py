@@ -1,12 +1,18 @@
 """What a rebuild tells its second process: length-prefixed msgpack through a pipe."""
 
-from typing import IO
+from typing import IO, Final
 
 import msgspec
 
 from projections.changes import Change
 
-_LENGTH_BYTES = 4
+_LENGTH_BYTES: Final = 4
+
+WRITTEN: Final = 0
+"""Exit code of a process that wrote everything."""
+FAILED: Final = 1
+LEFT: Final = 3
+"""Exit code of one that was left before the end; what it committed is whole."""
 
 
 class Part(msgspec.Struct, tag="part", array_like=True, gc=False):
@@ -21,7 +27,10 @@ class Flush(msgspec.Struct, tag="flush", array_like=True):
 
 
 class Forget(msgspec.Struct, tag="forget", array_like=True):
-    """The parts since the last flush were taken back."""
+    """The parts since the last flush were taken back.
+
+    If flushed ones were as well, nothing is reached any more: they go when the process is left.
+    """
 
 
 class Reached(msgspec.Struct, tag="reached", array_like=True):

@@ -79,14 +79,14 @@ class Side:
         Raises:
             SideFailed: it has not written everything.
         """
-        if self._process.wait() != 0:
+        if self._process.wait() != messages.WRITTEN:
             raise self._failure()
 
-    def close(self) -> None:
-        """End it with what it has committed; may be called twice."""
+    def close(self) -> bool:
+        """End it with what it has committed; may be called twice. Is its file whole?"""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait()
+        return self._process.wait() in (messages.WRITTEN, messages.LEFT)
 
     def _failure(self) -> SideFailed:
         self.close()
@@ -149,7 +149,17 @@ def absorb(path: Path, own: Path) -> None:
     """Copy into the second process's file what only the rebuild's own file has, the smaller half.
 
     Into tables that are empty and have the same indexes SQLite copies B-trees as they are.
+
+    Raises:
+        SideFailed: the disk is full, or a file is damaged.
     """
+    try:
+        _absorb(path, own)
+    except sqlite3.Error as exc:
+        raise SideFailed(f"the two files could not be made one: {exc}") from exc
+
+
+def _absorb(path: Path, own: Path) -> None:
     with closing(generation.connect_building(path)) as connection:
         connection.execute("ATTACH ? AS own", (str(own),))
         with transaction(connection):

@@ -193,6 +193,48 @@ def test_without_the_second_process_it_starts_over_alone(
     assert _files(data) == []
 
 
+def test_cancelled_after_the_second_process_died_it_starts_over(
+    data: Path, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a killed process left may be torn or missing: going on from it would lose rows."""
+    fed = _tables(data)
+    commit = Side.commit
+
+    def killing(self: Side, partition: int, at: int) -> None:
+        commit(self, partition, at)
+        self._process.kill()
+        self._path.unlink(missing_ok=True)
+        assert projector._rebuild is not None
+        projector._rebuild.cancelled.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Side, "commit", killing)
+        with pytest.raises(Cancelled):
+            _finish(projector.rebuild())
+    assert _files(data) == []
+    _finish(projector.rebuild())
+    assert _tables(data) == fed
+
+
+def test_files_that_cannot_be_made_one_are_made_anew(
+    data: Path, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk too full for both halves at once may have room for one process's file."""
+    fed = _tables(data)
+    finish = Side.finish
+
+    def spoiling(self: Side) -> None:
+        finish(self)
+        self.join()
+        with closing(connect_building(self._path)) as connection:
+            connection.execute("DROP TABLE reached")
+
+    monkeypatch.setattr(Side, "finish", spoiling)
+    _finish(projector.rebuild())
+    assert _tables(data) == fed
+    assert _files(data) == []
+
+
 _REBUILDING = """
 import os, sys
 from pathlib import Path
