@@ -1,10 +1,10 @@
 """The duplicate index: which ids are in the log, and in which segment; a cache in memory.
 
-The durable record of an id is its segment's `ids` column. Here each id is 12 bytes in an
-hash table: 64 bits of the (random, keyed) id and the ordinal of its segment. Tables
-come in generations: a full one is sealed, written to a cache file and never changed again, and
-a new one of twice the size takes over, so that growth never rehashes and a start maps the
-sealed ones from disk. A hit is only a candidate: the caller confirms it against the segment.
+The durable record of an id is its segment's `ids` column. Here each id is 12 bytes in a
+hash table: 64 bits of the (random, keyed) id and the ordinal of its segment. Tables come in
+generations: a full one is sealed, written to a cache file and never changed again, and a new
+one of twice the size takes over, so that growth never rehashes and a start maps the sealed
+ones from disk. A hit is only a candidate: the caller confirms it against the segment.
 """
 
 import hashlib
@@ -57,7 +57,8 @@ class DuplicateIndex:
         self._tables: list[Table] = []
         self._clashes: dict[bytes, int] = {}  # ids whose 64 bits another id took first
         self._coming: Future[Table] | None = None
-        self._aside = ThreadPoolExecutor(1, "index")  # makes and saves tables
+        self._making = ThreadPoolExecutor(1, "index-making")
+        self._saving = ThreadPoolExecutor(1, "index-saving")  # slow on purpose: none waits for it
 
     def __len__(self) -> int:
         return sum(table.count for table in self._tables) + len(self._clashes)
@@ -111,7 +112,7 @@ class DuplicateIndex:
             if self._coming is None and table.room() < _AHEAD * (1 << table.bits):
                 # Its memory is touched for the first time, which would hold up a commit.
                 bits = min(table.bits + 1, _LAST_BITS)
-                self._coming = self._aside.submit(Table, bits)
+                self._coming = self._making.submit(Table, bits)
 
     def _remember(self, ids: bytes, segments: Ints, clashing: Ints) -> None:
         for i in clashing.tolist():
@@ -143,7 +144,7 @@ class DuplicateIndex:
             "anchor": self._anchor_of(table.through),
             "clashes": {event_id.hex(): at for event_id, at in self._clashes.items()},
         }
-        self._aside.submit(save_table, path, about, table)
+        self._saving.submit(save_table, path, about, table)
 
     def load(self) -> None:
         """Map the sealed generations of this log from their cache files."""
@@ -155,7 +156,8 @@ class DuplicateIndex:
 
     def close(self) -> None:
         """Wait for cache files under way; the index is not used any more."""
-        self._aside.shutdown()
+        self._making.shutdown()
+        self._saving.shutdown()
 
 
 def save_table(path: Path, about: dict[str, Any], table: Table) -> None:

@@ -1,11 +1,16 @@
 """The duplicate index: equal to a dictionary, over many generations and starts."""
 
 import random
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
+from events.log import index as index_module
 from events.log.index import DuplicateIndex, hashes
+from events.log.table import Table
 
 BITS = 6  # tables of 64, 128, … slots: many generations with few ids
 
@@ -49,6 +54,23 @@ def test_sealed_generations_come_back_from_disk(tmp_path: Path) -> None:
     for number, ids in enumerate(segments):
         assert again.find(hashes(b"".join(ids))).tolist() == [number] * 37
     again.close()
+
+
+def test_growing_does_not_wait_for_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are made while an earlier one is still being written, which is slow on purpose."""
+    grown, saved = threading.Event(), []
+
+    def saving(path: Path, about: dict[str, Any], table: Table) -> None:
+        saved.append(grown.wait(20))
+
+    monkeypatch.setattr(index_module, "save_table", saving)
+    index = _index(tmp_path)
+    for number in range(60):
+        _add(index, _ids(37, number), number)
+    grown.set()
+    index.close()
+    assert len(saved) > 3
+    assert all(saved)
 
 
 def test_what_is_sealed_is_not_written_again(tmp_path: Path) -> None:
