@@ -40,6 +40,11 @@ def decode_event(row: bytes | msgspec.Raw) -> Event:
     return event
 
 
+def encode_scrubbed(kinds: Sequence[str]) -> bytes:
+    """The end of a row that nothing was cut from: its fields `scrubbed` and `cut`."""
+    return _encoder.encode(kinds) + _encoder.encode(())
+
+
 def encode_context(context: Context) -> bytes:
     """The msgpack bytes of `context`."""
     return _encoder.encode(context)

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from events import codec
+from events import codec, names
 from events.schema import Context, LogRecord, Span
 from service.otlp.decoded import Decoded, Group
 from service.otlp.limits import Cuts, Limits, log_strings, span_strings
@@ -52,6 +52,7 @@ class Assembly:
         self._texts: list[bytes] = []
         self._starts_ns: list[int] = []
         self._ends_ns: list[int] = []
+        self._keyed = False
 
     def close(self) -> None:
         """End the group."""
@@ -66,6 +67,7 @@ class Assembly:
                 ends,
                 min(self._starts_ns),
                 max(self._starts_ns + self._ends_ns),
+                self._keyed,
             )
         )
 
@@ -104,6 +106,8 @@ class Assembly:
             strings = span_strings(span)
         if names_secret(span):
             strings.append(MARK)
+        if names.TASK_IDEMPOTENCY_KEY in span.attributes:
+            self._keyed = True
         self._keep(row, strings)
         self._starts_ns.append(span.start_ns)
         self._ends_ns.append(span.end_ns)

@@ -21,6 +21,7 @@ class Group:
 
     Order in a span: name, attributes, then each event's name and attributes, each link's
     attributes, status message. In a log record: body, attributes, severity text, event name.
+    `keyed` is set if any row may have an idempotency key.
     A row with a key that names a secret ends with `secret_keys.MARK`.
     """
 
@@ -30,6 +31,7 @@ class Group:
     text_ends: list[int]
     time_min_ns: int
     time_max_ns: int
+    keyed: bool = False
 
 
 @dataclass(slots=True)

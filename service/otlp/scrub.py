@@ -31,6 +31,11 @@ from service.otlp.scrub_rules import (
 from service.otlp.secret_keys import MARK, secret_kind
 from service.settings import Settings
 
+try:
+    from service.otlp import _native  # type: ignore[attr-defined]
+except ImportError:
+    _native = None
+
 EXEMPT_KEYS: Final = frozenset({
     names.TASK_ID, names.TASK_RUN_ID, names.TASK_GROUP_ID, names.TASK_RETRY_OF,
     names.TASK_EXECUTOR_ID, names.TASK_PARENTS, names.TASK_CAUSES, names.TASK_IDEMPOTENCY_KEY,
@@ -44,12 +49,10 @@ EXEMPT_KEYS: Final = frozenset({
 """Attributes whose values tie facts together."""
 
 _CACHED_CONTEXTS: Final = 4096
+_MARK: Final = MARK.encode()
 _NESTED: Final = frozenset({list, dict})
 _RESERVE: Final = 10 * CANDIDATES
 """More than any context but a hostile one needs."""
-
-Changes = dict[str, Change]
-"""The strings of one row that change."""
 
 
 class Scrubber:
@@ -73,16 +76,38 @@ class Scrubber:
         `kinds` counts events. A batch is bounded in what it may cost: see `BATCH_CANDIDATES`.
         """
         self._replacer.begin()
-        suspects: dict[int, Changes] = {}
+        suspects: dict[int, list[Change]] = {}
         for start, change in self._replacer.changes(text):
-            number = bisect_right(ends, start)
-            suspects.setdefault(number, {})[change.old.decode()] = change
+            suspects.setdefault(bisect_right(ends, start), []).append(change)
         for number, changes in suspects.items():
             rows[number] = self._row(rows[number], changes, kinds)
 
-    def _row(self, row: bytes, changes: Changes, kinds: Cuts) -> bytes:
+    def _row(self, row: bytes, changes: list[Change], kinds: Cuts) -> bytes:
+        if _native is not None and changes[-1].old != _MARK:
+            found = _native.replace_strings(row, changes, self._exempt)
+            if found is not None:
+                return self._marked(row, found, changes, kinds)
+        return self._walked(row, changes, kinds)
+
+    def _marked(
+        self, row: bytes, found: tuple[bytes, int], changes: list[Change], kinds: Cuts
+    ) -> bytes:
+        """The row that `replace_strings` has begun, ended with the kinds of what it replaced."""
+        head, used = found
+        replaced: set[str] = set()
+        for number, change in enumerate(changes):
+            if used >> number & 1:
+                replaced |= change.kinds
+        if not replaced:
+            return row
+        for kind in replaced:
+            kinds[kind] += 1
+        return head + codec.encode_scrubbed(sorted(replaced))
+
+    def _walked(self, row: bytes, changes: list[Change], kinds: Cuts) -> bytes:
         event = codec.decode_event(row)
-        walk = _Walk(self._exempt, self._replacer.replace, changes)
+        by_text = {change.old.decode(): change for change in changes}
+        walk = _Walk(self._exempt, self._replacer.replace, by_text)
         if isinstance(event, Span):
             walk.span(event)
         elif isinstance(event, LogRecord):
@@ -120,13 +145,13 @@ class _Walk:
         self,
         exempt: frozenset[str],
         replace: Callable[[str, set[str]], str],
-        changes: Changes | None,
+        changes: dict[str, Change] | None,
     ) -> None:
         self.kinds: set[str] = set()
         self._exempt = exempt
         self._replace = replace
         self._every = changes is None
-        self._changes: Changes = changes or {}
+        self._changes: dict[str, Change] = changes or {}
         self._may_hide = self._every or MARK in self._changes
 
     def span(self, span: Span) -> None:

@@ -6,9 +6,9 @@ a run of characters bounds the run: else each of a thousand matches would scan t
 
 import ipaddress
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import re2
 
@@ -206,6 +206,25 @@ def scrub_rules(*, uuids: bool) -> list[Rule]:
     return every
 
 
+class _Candidates:
+    """The matches in a text, one after the other; `here` is the current one, None at the end."""
+
+    def __init__(self, finditer: Callable[..., Iterator[Any]], text: bytes) -> None:
+        self._finditer = finditer
+        self.text = text
+        self.seek(0)
+
+    def seek(self, at: int) -> None:
+        """Go to the first from `at` on."""
+        self._found = self._finditer(self.text, at)
+        self.advance()
+
+    def advance(self) -> None:
+        """Go to the next after the current one; cheaper than to seek it."""
+        found = next(self._found, None)
+        self.here: Span | None = found and found.span()
+
+
 class Replacer:
     """Applies all rules to strings, until none finds anything more.
 
@@ -217,7 +236,7 @@ class Replacer:
         options = re2.Options()
         options.never_capture = True
         options.max_mem = 64 << 20  # room for the whole automaton: a flush costs a rescan
-        self._search = re2.compile("|".join(rule.pattern for rule in rules), options).search
+        self._finditer = re2.compile("|".join(rule.pattern for rule in rules), options).finditer
         self._rules = [(rule, re2.compile(rule.pattern, options).fullmatch) for rule in rules]
         self.begin()
 
@@ -242,70 +261,73 @@ class Replacer:
 
         Only of those that change, with where they start in `text`, ascending.
         """
+        found = list(self._once(text))
+        settled = self._settled({change.old: change for _, change in found})
+        return [(start, settled[change.old]) for start, change in found]
+
+    def _once(self, text: bytes) -> Iterator[tuple[int, Change]]:
+        """The same after one look, with what it made still to be looked at."""
         known: dict[bytes, Change | None] = {}
-        places: list[tuple[int, bytes]] = []
-        span = self._next(text, 0)
-        while span:
-            start = text.rfind(_NUL, 0, span[0]) + 1
-            end = text.index(_NUL, span[0])
+        candidates = _Candidates(self._finditer, text)
+        while candidates.here:
+            first = candidates.here[0]
+            start = text.rfind(_NUL, 0, first) + 1
+            end = text.index(_NUL, first)
             old = text[start:end]
             if old in known:
-                span = self._next(text, end)
+                candidates.seek(end)
             else:
-                known[old], span = self._string(text, start, end, span)
-            places.append((start, old))
-        settled = self._settled([change for change in known.values() if change])
-        return [(start, settled[old]) for start, old in places if old in settled]
+                known[old] = self._string(old, start, candidates)
+            if change := known[old]:
+                yield start, change
 
-    def _settled(self, changes: list[Change]) -> dict[bytes, Change]:
-        """By the old string; what was put in may say something together with what was left."""
-        settled = {change.old: change for change in changes}
-        if changes:
-            ends = list(accumulate(len(change.new) + 1 for change in changes))
-            for start, again in self.changes(b"".join([change.new + _NUL for change in changes])):
-                change = changes[bisect_right(ends, start)]
-                settled[change.old] = Change(change.old, again.new, change.kinds | again.kinds)
+    def _settled(self, changes: dict[bytes, Change]) -> dict[bytes, Change]:
+        """The same by old string; what was put in may say something together with what was left.
+
+        In rounds, not by recursion: a hostile string needs one for every hundred of its bytes.
+        """
+        settled = dict(changes)
+        unsettled = list(changes.values())
+        while unsettled:
+            ends = list(accumulate(len(change.new) + 1 for change in unsettled))
+            joined = b"".join([change.new + _NUL for change in unsettled])
+            again: list[Change] = []
+            for start, found in self._once(joined):
+                change = unsettled[bisect_right(ends, start)]
+                again.append(Change(change.old, found.new, change.kinds | found.kinds))
+            settled.update((change.old, change) for change in again)
+            unsettled = again
         return settled
 
-    def _string(
-        self, text: bytes, start: int, end: int, span: Span
-    ) -> tuple[Change | None, Span | None]:
-        """The change of the string from `start` to `end`, and the first candidate after it.
-
-        `span` is its first candidate.
-        """
+    def _string(self, old: bytes, start: int, candidates: "_Candidates") -> Change | None:
+        """The change of the string `old`, which starts at `start`; goes over its candidates."""
+        text, end = candidates.text, start + len(old)
         pieces: list[bytes] = []
         kinds: set[str] = set()
         kept = start
-        following: Span | None = span
         last = max(self.left - CANDIDATES, 0)
-        while following and following[0] < end:
-            first, after = following
+        while (span := candidates.here) and span[0] < end:
+            first, after = span
             if self.left <= last:
                 kinds.add(TOKEN)
                 pieces += (text[kept:first], _UNREAD)
-                kept = after = end
+                kept = end
+                candidates.seek(end)
+                break
+            self.left -= 1
+            new, kind = self._check(text, first, after)
+            if kind:
+                kinds.add(kind)
+            if new is None:
+                candidates.seek(first + 1)  # what the rule let pass may hide something else
             else:
-                self.left -= 1
-                new, kind = self._check(text, first, after)
-                if new is None:
-                    after = first + 1  # what the rule let pass may hide something else
-                else:
-                    pieces += (text[kept:first], new)
-                    kept = after
-                if kind:
-                    kinds.add(kind)
-            following = self._next(text, after)
+                pieces += (text[kept:first], new)
+                kept = after
+                candidates.advance()
         if not kinds:
-            return None, following
+            return None
         pieces.append(text[kept:end])
-        return Change(text[start:end], b"".join(pieces), kinds), following
-
-    def _next(self, text: bytes, at: int) -> Span | None:
-        """The next candidate in `text` from `at` on."""
-        found = self._search(text, at)
-        span: Span | None = found and found.span()
-        return span
+        return Change(old, b"".join(pieces), kinds)
 
     def _check(self, text: bytes, start: int, end: int) -> Checked:
         """What replaces a match."""

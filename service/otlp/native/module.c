@@ -1,16 +1,23 @@
-/* `service.otlp._native`: the fast path of `decode_traces`.
+/* `service.otlp._native`: the fast paths of decoding and of scrubbing.
  *
  *     decode_traces(body, string_bytes, attributes, events, links) -> list | None
  *
- * Gives (context, rows, text, text_ends, time_min_ns, time_max_ns) for each scope of a request,
- * or None if anything in it is not ordinary: the reference decoder takes it then. The work is
- * done without the interpreter lock; Python objects are made at the end.
+ * Gives the fields of a `Group` for each scope of a request, or None if anything in it is not
+ * ordinary: the reference decoder takes it then. The work is done without the interpreter lock;
+ * Python objects are made at the end.
+ *
+ *     replace_strings(row, changes, exempt) -> (head, used) | None
+ *
+ * Replaces in a span's row what `changes`, a list of `Change`, says; not under a key of the
+ * set `exempt`. Gives the row up to its field `scrubbed` and bit n set for each change n that took
+ * place; None if the row is not ordinary.
  */
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
 
 #include "otlp.h"
+#include "rewrite.h"
 
 /* More than this is declined: the reference decoder weighs it first. MAX_SPANS is `MAX_EVENTS`
  * of weight.py; a scope takes some buffers even if it is empty. */
@@ -155,9 +162,10 @@ static PyObject *group_object(const group_t *group) {
     PyObject *text = bytes_of(&group->sink.text, 0, group->sink.text.size);
     PyObject *found = NULL;
     if (rows && text_ends && context && text)
-        found = Py_BuildValue("(OOOOKK)", context, rows, text, text_ends,
+        found = Py_BuildValue("(OOOOKKO)", context, rows, text, text_ends,
                               (unsigned long long)group->time_min_ns,
-                              (unsigned long long)group->time_max_ns);
+                              (unsigned long long)group->time_max_ns,
+                              group->sink.keyed ? Py_True : Py_False);
     Py_XDECREF(rows);
     Py_XDECREF(text_ends);
     Py_XDECREF(context);
@@ -202,14 +210,65 @@ done:
     return found;
 }
 
+/* Whether `key` is in the Python set `exempt`; yes if that can't be said, as the caller asks for
+ * exceptions at the end. */
+static int is_exempt(slice_t key, void *exempt) {
+    PyObject *text = PyUnicode_FromStringAndSize((const char *)key.at, (Py_ssize_t)length(key));
+    int found = text ? PySet_Contains(exempt, text) : -1;
+    Py_XDECREF(text);
+    return found != 0;
+}
+
+/* Borrows from `list`, whose items are (bytes, bytes, object); 0 with an exception set if they are not. */
+static int read_changes(PyObject *list, change_t *changes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const char *before, *after;
+        Py_ssize_t before_size, after_size;
+        PyObject *change = PyList_GetItem(list, (Py_ssize_t)i), *kinds;
+        if (!change || !PyArg_ParseTuple(change, "y#y#O", &before, &before_size, &after,
+                                         &after_size, &kinds))
+            return 0;
+        changes[i].before = (slice_t){(const uint8_t *)before, (const uint8_t *)before + before_size};
+        changes[i].after = (slice_t){(const uint8_t *)after, (const uint8_t *)after + after_size};
+    }
+    return 1;
+}
+
+static PyObject *replace_strings(PyObject *module, PyObject *arguments) {
+    const char *data;
+    Py_ssize_t size;
+    PyObject *list, *exempt;
+    change_t changes[MAX_CHANGES];
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "y#O!O!", &data, &size, &PyList_Type, &list,
+                          &PyFrozenSet_Type, &exempt))
+        return NULL;
+    size_t count = (size_t)PyList_Size(list);
+    if (count > MAX_CHANGES) return Py_NewRef(Py_None);
+    if (!read_changes(list, changes, count)) return NULL;
+    rewrite_t row = {.in = {(const uint8_t *)data, (const uint8_t *)data + size},
+                     .changes = changes, .change_count = count,
+                     .is_exempt = is_exempt, .exempt = exempt};
+    PyObject *found = NULL;
+    int ordinary = rewrite_span(&row);
+    if (!PyErr_Occurred())
+        found = ordinary ? Py_BuildValue("(y#K)", (const char *)row.out.data,
+                                         (Py_ssize_t)row.out.size, (unsigned long long)row.used)
+                         : Py_NewRef(Py_None);
+    free(row.out.data);
+    return found;
+}
+
 static PyMethodDef METHODS[] = {
     {"decode_traces", decode_traces, METH_VARARGS,
      "decode_traces(body, string_bytes, attributes, events, links) -> list | None"},
+    {"replace_strings", replace_strings, METH_VARARGS,
+     "replace_strings(row, changes, exempt) -> (bytes, int) | None"},
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef MODULE = {
-    PyModuleDef_HEAD_INIT, "_native", "Fast path of OTLP decoding.", 0, METHODS,
+    PyModuleDef_HEAD_INIT, "_native", "Fast paths of OTLP ingest.", 0, METHODS,
     NULL, NULL, NULL, NULL,
 };
 

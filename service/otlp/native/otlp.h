@@ -23,6 +23,7 @@ typedef struct {
     buffer_t rows;
     buffer_t text; /* each string is followed by a NUL */
     int secret;    /* whether a key of this row names a secret */
+    int keyed;     /* whether any row has an idempotency key */
     const limits_t *limits;
 } sink_t;
 
@@ -91,6 +92,11 @@ static int is_secret(slice_t key) {
     }
 }
 
+static int is_idempotency_key(slice_t key) {
+    static const char NAME[] = "task.idempotency_key";
+    return length(key) == sizeof NAME - 1 && !memcmp(key.at, NAME, sizeof NAME - 1);
+}
+
 /* `entries` are KeyValue messages; a repeated key is declined. */
 static int emit_map(sink_t *sink, const slice_t *entries, size_t count, int text, int depth) {
     slice_t keys[MAX_ATTRIBUTES];
@@ -111,6 +117,7 @@ static int emit_map(sink_t *sink, const slice_t *entries, size_t count, int text
         keys[i] = key;
         if (!emit_string(sink, key, 0)) return 0;
         if (text && is_secret(key)) sink->secret = 1;
+        if (text && is_idempotency_key(key)) sink->keyed = 1;
         if (!(seen & 2) ? !put(&sink->rows, "\xc0", 1) : !emit_value(sink, value, text, depth))
             return 0;
     }
