@@ -21,6 +21,9 @@ CODEC_ZSTD: Final = 1
 CONTENT_LIMIT_BYTES: Final = 1 << 30
 """Upper bound of one segment's content; a larger one can only be damage."""
 
+EncodedBlock = tuple[str, int, bytes, Sequence[bytes]]
+"""The fields of a `schema.Block`: tenant, arrival in ns, bytes of the context, rows."""
+
 _encoder = msgspec.msgpack.Encoder()
 _blocks = msgspec.msgpack.Decoder(list[Block])
 _raw_blocks = msgspec.msgpack.Decoder(list[RawBlock])
@@ -55,15 +58,14 @@ def decode_context(data: bytes | msgspec.Raw) -> Context:
     return _context.decode(data)
 
 
-def encode_block(tenant: str, received_ns: int, context: bytes, rows: Sequence[bytes]) -> bytes:
-    """One block around rows and a context that are encoded already."""
-    head = _encoder.encode(tenant) + _encoder.encode(received_ns)
-    return b"".join((b"\x94", head, context, array_header(len(rows)), *rows))
-
-
-def join_blocks(blocks: Sequence[bytes]) -> bytes:
-    """The content made of encoded blocks."""
-    return b"".join((array_header(len(blocks)), *blocks))
+def encode_blocks(blocks: Sequence[EncodedBlock]) -> bytes:
+    """The content made of blocks whose contexts and rows are encoded already."""
+    pieces = [array_header(len(blocks))]
+    for tenant, received_ns, context, rows in blocks:
+        pieces += (b"\x94", _encoder.encode(tenant), _encoder.encode(received_ns), context)
+        pieces.append(array_header(len(rows)))
+        pieces += rows
+    return b"".join(pieces)
 
 
 def decode_blocks(content: bytes) -> list[Block]:

@@ -156,8 +156,7 @@ class Watcher:
 def batch_of(tenant: str, event: AttemptAbandoned, identity: Identity, now_ns: int) -> Batch:
     """One fact of our own, ready for the door."""
     row = codec.encode_event(event)
-    block = codec.encode_block(tenant, now_ns, codec.encode_context(Context()), [row])
-    content = codec.join_blocks([block])
+    content = codec.encode_blocks([(tenant, now_ns, codec.encode_context(Context()), [row])])
     return Batch(
         ids=identity.named_id(event.attempt_id, event.last_heartbeat_event_id),
         payload=codec.pack(content),

@@ -156,9 +156,9 @@ def batch_of(blocks: Sequence[Block], *, identity: Identity = IDENTITY) -> Batch
         rows = [codec.encode_event(event) for event in block.events]
         digest = identity.context_digest(block.tenant, context)
         ids += identity.event_ids(digest, rows)
-        encoded.append(codec.encode_block(block.tenant, block.received_ns, context, rows))
+        encoded.append((block.tenant, block.received_ns, context, rows))
         times += [_time_of(event) for event in block.events]
-    content = codec.join_blocks(encoded)
+    content = codec.encode_blocks(encoded)
     return Batch(
         ids=b"".join(ids),
         payload=codec.pack(content),

@@ -18,7 +18,7 @@ def without(batch: Batch, dropped: Collection[int]) -> Batch | None:
     if len(dropped) == batch.count:
         return None
     kept_ids: list[bytes] = []
-    blocks: list[bytes] = []
+    blocks: list[codec.EncodedBlock] = []
     ids = split_ids(batch.ids)
     keyed = set(batch.keyed)
     kept_keyed: list[int] = []
@@ -33,10 +33,8 @@ def without(batch: Batch, dropped: Collection[int]) -> Batch | None:
                 kept_ids.append(ids[ordinal])
             ordinal += 1
         if rows:
-            blocks.append(
-                codec.encode_block(block.tenant, block.received_ns, bytes(block.context), rows)
-            )
-    content = codec.join_blocks(blocks)
+            blocks.append((block.tenant, block.received_ns, bytes(block.context), rows))
+    content = codec.encode_blocks(blocks)
     return Batch(
         ids=b"".join(kept_ids),
         payload=codec.pack(content),

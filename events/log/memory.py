@@ -71,17 +71,16 @@ class MemoryLog:
     def _seal(
         self, partition: int, events: list[tuple[RawBlock, bytes, bytes]], batch: Batch
     ) -> None:
-        blocks: list[bytes] = []
+        blocks: list[codec.EncodedBlock] = []
         at = 0
         while at < len(events):
             block, end = events[at][0], at
             while end < len(events) and events[end][0] is block:
                 end += 1
             rows = [row for _, _, row in events[at:end]]
-            context = bytes(block.context)
-            blocks.append(codec.encode_block(block.tenant, block.received_ns, context, rows))
+            blocks.append((block.tenant, block.received_ns, bytes(block.context), rows))
             at = end
-        content = codec.join_blocks(blocks)
+        content = codec.encode_blocks(blocks)
         head = self.head(partition)
         first, ids = head.position + 1, b"".join(event_id for _, event_id, _ in events)
         committed_ns = max(self._clock(), head.committed_ns)

@@ -42,9 +42,9 @@ class BatchBuilder:
         ids, keyed = self._ids(found)
         groups = [group for _, _, group in found]
         contexts = self._scrub(groups)
-        content = codec.join_blocks(
+        content = codec.encode_blocks(
             [
-                codec.encode_block(tenant, received_ns, context, group.rows)
+                (tenant, received_ns, context, group.rows)
                 for (tenant, received_ns, group), context in zip(found, contexts, strict=True)
             ]
         )

@@ -61,8 +61,8 @@ class Ledger:
         for group in decoded.groups:
             digest = identity.context_digest("default", group.context)
             ids += identity.event_ids(digest, group.rows)
-            blocks.append(codec.encode_block("default", 1, group.context, group.rows))
-        content = codec.join_blocks(blocks)
+            blocks.append(("default", 1, group.context, group.rows))
+        content = codec.encode_blocks(blocks)
         digest = hashlib.sha256(content).digest()
         self.door.append(
             Batch(b"".join(ids), codec.pack(content), digest, len(ids), len(content), 1, 1)
