@@ -24,7 +24,7 @@ Flags = NDArray[np.bool_]
 
 
 class Table:
-    """Buckets of eight slots, a cache line each, filled to 70 %.
+    """Buckets of eight slots, 64 bytes of keys each, filled to 70 %.
 
     `keys` holds 64 bits of an id in each slot, 0 where it is empty; `segments` the ordinal of the
     id's segment. A bucket is filled from its first slot on. What does not fit goes to the next

@@ -20,6 +20,7 @@ from projections.store import Store
 from projections.view import transaction
 
 _PIPE_BYTES: Final = 1 << 20  # as much as anybody may ask for
+_CLOSE_S: Final = 30.0  # it has a few dozen parts to go through at most
 
 
 class SideFailed(OSError):
@@ -83,10 +84,18 @@ class Side:
             raise self._failure()
 
     def close(self) -> bool:
-        """End it with what it has committed; may be called twice. Is its file whole?"""
+        """End it with what it has committed; may be called twice. Is its file whole?
+
+        One that does not end in time, as somebody stopped it or its disk hangs, is killed.
+        """
         assert self._process.stdin is not None
         self._process.stdin.close()
-        return self._process.wait() in (messages.WRITTEN, messages.LEFT)
+        try:
+            code = self._process.wait(_CLOSE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        return code in (messages.WRITTEN, messages.LEFT)
 
     def _failure(self) -> SideFailed:
         self.close()

@@ -3,8 +3,8 @@
 One RE2 scan goes over the joined text of a whole batch; only the rows with a string that changes
 are decoded and encoded again, with the kinds of what was replaced in `scrubbed`. The scan finds at
 least what the rules find; where a pattern alone would say too much (card numbers, IPv6), a rule
-looks closer. Traps: every class excludes NUL, which
-separates the strings of a text; no look-around in RE2; `sk-` needs a left boundary ("task-").
+looks closer. Traps: every class excludes NUL, which separates the strings of a text; no
+look-around in RE2; `sk-` needs a left boundary ("task-").
 
 A key that names a secret hides its whole value, whatever it looks like (`secret_keys`). Ids that
 correlate are exempt by attribute key, and so are trace state and ids of OTLP itself.

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,10 +18,16 @@ from events.log.door import GroupDoor
 from events.log.reader import open_reader
 from projections import rebuild
 from projections.assembly import make_folds
+from projections.attributes import Extracted
+from projections.changes import Changes
 from projections.daemon import Projector
 from projections.generation import connect_building, connect_reader
+from projections.parked import Parked
 from projections.rebuild import Cancelled
+from projections.registry.runs import RunStage
+from projections.side import process
 from projections.side.process import Side, SideFailed, reached
+from projections.view import RebuildStopped
 from tests.events import BASE_NS, make_batch, make_exception, make_log, make_span
 
 PAGE = 60
@@ -214,6 +221,84 @@ def test_cancelled_after_the_second_process_died_it_starts_over(
     assert _files(data) == []
     _finish(projector.rebuild())
     assert _tables(data) == fed
+
+
+def test_a_second_process_that_stands_still_is_killed(
+    data: Path, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cancel does not wait for one that somebody stopped."""
+    fed = _tables(data)
+    monkeypatch.setattr(process, "_CLOSE_S", 0.2)
+    commit = Side.commit
+
+    def stopping(self: Side, partition: int, at: int) -> None:
+        commit(self, partition, at)
+        os.kill(self._process.pid, signal.SIGSTOP)
+        assert projector._rebuild is not None
+        projector._rebuild.cancelled.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Side, "commit", stopping)
+        with pytest.raises(Cancelled):
+            _finish(projector.rebuild())
+    assert _files(data) == []
+    _finish(projector.rebuild())
+    assert _tables(data) == fed
+
+
+def test_where_no_process_can_be_started_it_does_without(
+    data: Path, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at a limit of processes."""
+    fed = _tables(data)
+    monkeypatch.setattr(sys, "executable", str(data / "missing"))
+    _finish(projector.rebuild())
+    assert _tables(data) == fed
+    assert _files(data) == []
+
+
+def test_few_events_or_one_core_are_not_divided(
+    data: Path, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor are some projections alone."""
+
+    def refusing(path: Path, folds: object) -> Side:
+        raise AssertionError("a second process was started")
+
+    monkeypatch.setattr(Side, "of", refusing)
+    _finish(projector.rebuild(["runs"]))
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuild, "has_two_cores", lambda: False)
+        _finish(projector.rebuild())
+    monkeypatch.setattr(rebuild, "DIVIDED_EVENTS", 301)
+    _finish(projector.rebuild())
+    monkeypatch.setattr(rebuild, "DIVIDED_EVENTS", 300)
+    with pytest.raises(AssertionError, match="second process"):
+        _finish(projector.rebuild())
+
+
+def test_what_cannot_be_applied_stops_it_or_is_left_out(
+    data: Path, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page with a dead letter is taken back and told again in parts, to both processes."""
+    apply = RunStage.apply
+
+    def failing(self: RunStage, connection: sqlite3.Connection, found: Extracted) -> Changes:
+        if any(span.position == 151 for facts in found.runs.values() for span in facts.spans):
+            raise ValueError("this event is poison")
+        return apply(self, connection, found)
+
+    monkeypatch.setattr(RunStage, "apply", failing)
+    with pytest.raises(RebuildStopped, match="position 151"):
+        _finish(projector.rebuild())
+    Parked(projector).discard_event("facts", 151)
+    _finish(projector.rebuild())
+    divided = _tables(data)
+    monkeypatch.setattr(rebuild, "has_two_cores", lambda: False)
+    _finish(projector.rebuild())
+    alone = _tables(data)
+    assert len(divided.pop("dead_letter")) == len(alone.pop("dead_letter")) == 1
+    assert alone == divided
 
 
 def test_files_that_cannot_be_made_one_are_made_anew(
