@@ -1,6 +1,6 @@
 """One command, several processes: started in order, watched, restarted, drained in order.
 
-Order of a start: locks, ports, all children at once; ready when all are.
+Order of a start: locks, ports, the forwarder, all other children at once; ready when all are.
 Order of an end: the API with its open streams, the receivers, the projector once it has caught
 up a little, the forwarder, and the writer last. A child that dies is started again, each time
 after a longer pause; one that cannot start at all ends the service with its message.
@@ -97,11 +97,22 @@ class Supervisor:
             self._drain()
 
     def _start_all(self) -> None:
-        """Start every child at once; those who need the log wait for the writer to open it."""
-        for instance in _instances(self._settings):
-            self._children[instance] = Child(instance)
-            self._start(self._children[instance])
+        """Start every child at once; those who need the log wait for the writer to open it.
+
+        Only the forwarder goes ahead: a new target begins before the first event is taken.
+        """
         deadline_s = time.monotonic() + _START_S
+        instances = _instances(self._settings)
+        ahead = [name for name in instances if name == "forwarder"]
+        for stage in (ahead, [name for name in instances if name not in ahead]):
+            if self._signals:
+                return
+            for instance in stage:
+                self._children[instance] = Child(instance)
+                self._start(self._children[instance])
+            self._await_ready(deadline_s)
+
+    def _await_ready(self, deadline_s: float) -> None:
         while not all(child.ready for child in self._children.values()) and not self._signals:
             if time.monotonic() > deadline_s:
                 late = [child.instance for child in self._children.values() if not child.ready]

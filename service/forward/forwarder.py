@@ -47,11 +47,10 @@ class Forwarder:
     ) -> None:
         self.store = CursorStore(data)
         self._open_log = open_log
-        was_empty = self._place_all(targets)
+        self._place_all(targets)
         self._senders = {
             target.name: Sender(
-                target, self.store, open_log, backoff=backoff(), limit_bytes=limit_bytes,
-                log_was_empty=was_empty,
+                target, self.store, open_log, backoff=backoff(), limit_bytes=limit_bytes
             )
             for target in targets
         }  # fmt: skip
@@ -84,24 +83,25 @@ class Forwarder:
         if sender := self._senders.get(target):
             sender.wake()
 
-    def _place_all(self, targets: Sequence[Target]) -> bool:
+    def _place_all(self, targets: Sequence[Target]) -> None:
         """Give new targets their first cursor before anything more is stored.
 
-        Returns whether there is no log yet: then all of it comes after this moment.
+        Without a log they are only made known: one that is known and has no cursor began before
+        the log did, so all of it comes after that moment, however often we are started until then.
         """
-        for target in targets:
-            self.store.add_target(target.name, target.url)
+        known = {row.name for row in self.store.targets()}
         try:
             with closing(self._open_log()) as reader:
                 for target in targets:
-                    place_target(self.store, target, reader, from_start=False)
+                    place_target(self.store, target, reader, from_start=target.name in known)
         except Unavailable:
-            return True
+            log.info("no log to forward yet", extra={"action": "forward_start"})
         except LogDamaged as exc:  # each sender meets it too, and stands still
             log.error(
                 "the log cannot be read", extra={"action": "forward_start", "error": str(exc)}
             )
-        return False
+        for target in targets:
+            self.store.add_target(target.name, target.url)
 
     def _measure(self) -> None:
         try:

@@ -64,14 +64,12 @@ class Sender:
         *,
         backoff: Backoff | None = None,
         limit_bytes: int = LIMIT_BYTES,
-        log_was_empty: bool = False,
     ) -> None:
         self.target = target
         self.condition = Condition("starting")
         self._store = store
         self._open_log = open_log
         self._limit_bytes = limit_bytes
-        self._log_was_empty = log_was_empty
         self._backoff = backoff or Backoff()
         self._client: Client = connect(target)
         self._places: dict[int, Place] = {}
@@ -117,7 +115,7 @@ class Sender:
 
     def _follow(self, reader: LogReader) -> None:
         """Send what the log holds and will hold."""
-        place_target(self._store, self.target, reader, from_start=self._log_was_empty)
+        place_target(self._store, self.target, reader, from_start=True)
         self._places = self._store.places(self.target.name)
         windows = WindowReader(reader, self.target.signals, self._limit_bytes)
         checked_s = -CHECK_S
@@ -251,7 +249,7 @@ def place_target(
     """Give a target a cursor in every partition where it has none.
 
     Args:
-        from_start: the log was not there when forwarding began, so its head then was 0.
+        from_start: the target began before the log or its partition did, so the head then was 0.
     """
     known = store.places(target.name)
     for partition in reader.partitions:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from service.locks import RoleLock
 from tests.otlp import make_span, traces
 from tests.peers.sink import Sink
 from tests.serving import Service, clean_environment, serving
@@ -67,6 +69,34 @@ def test_a_killed_forwarder_sends_everything(tmp_path: Path) -> None:
             time.sleep(0.05)
         until(lambda: set(sink.names()) >= set(names))
         assert len(killed) > 1
+
+
+def test_a_new_target_misses_nothing_sent_during_a_start(tmp_path: Path) -> None:
+    """What is acknowledged before the service says that it is ready reaches a target new to it."""
+    with serving(tmp_path) as service:
+        send(service, ["before"])
+        port = service.http.rpartition(":")[2]
+    sent: list[str] = []
+
+    def send_early() -> None:
+        """From the first moment at which something is taken."""
+        while len(sent) < 20:
+            with contextlib.suppress(OSError):
+                send(service, [f"early-{len(sent)}"])
+                sent.append(f"early-{len(sent)}")
+
+    lock = RoleLock(service.data, "forwarder")  # of one that is killed but not gone yet
+    lock.acquire()
+    threading.Timer(3.5, lock.release).start()  # the supervisor waits for 2 s, the role for 3
+    with Sink() as sink:
+        sender = threading.Thread(target=send_early)
+        sender.start()
+        with serving(
+            tmp_path, "--http-port", port, "--forward", f"otlp+grpc://{sink.grpc}?name=sink"
+        ):
+            sender.join()
+            until(lambda: set(sink.names()) >= set(sent))
+            assert "before" not in sink.names()
 
 
 def test_a_running_forwarder_is_steered(tmp_path: Path) -> None:

@@ -196,6 +196,23 @@ def test_no_lag_is_told_before_there_is_a_cursor(tmp_path: Path, log: MemoryLog)
         assert sink.names() == ["a"]
 
 
+def test_a_target_that_began_before_the_log_gets_all_of_it(tmp_path: Path, log: MemoryLog) -> None:
+    """Also if the forwarder was killed before it gave the target its first cursor."""
+
+    def no_log() -> MemoryLog:
+        raise Unavailable("there is no log yet")
+
+    with Sink() as sink:
+        target = resolve(ForwardTarget(f"otlp+grpc://{sink.grpc}", name="sink"))
+        for _ in range(2):
+            Forwarder(tmp_path, [target], no_log).store.close()
+        store(log, "a")
+        with running(tmp_path, log, sink, start="head") as forward:
+            store(log, "b")
+            until(forward.settled)
+        assert sink.names() == ["a", "b"]
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_throttling_is_honoured(tmp_path: Path, log: MemoryLog, transport: str) -> None:
     """The wait that a target asks for by RetryInfo or Retry-After is kept to."""
