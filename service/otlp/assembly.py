@@ -104,6 +104,9 @@ class Assembly:
             row = codec.encode_event(span)
         if strings is None:
             strings = span_strings(span)
+        said = span.status_message
+        if said and said in "\0".join(strings[:-1]).split("\0"):
+            strings.pop()
         if names_secret(span):
             strings.append(MARK)
         if names.TASK_IDEMPOTENCY_KEY in span.attributes:

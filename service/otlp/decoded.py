@@ -20,7 +20,8 @@ class Group:
     row order, each followed by NUL; `text_ends` has the end offset in it after each row.
 
     Order in a span: name, attributes, then each event's name and attributes, each link's
-    attributes, status message. In a log record: body, attributes, severity text, event name.
+    attributes, status message, unless it stands there already: most of the time it is that of an
+    exception. In a log record: body, attributes, severity text, event name.
     `keyed` is set if any row may have an idempotency key.
     A row with a key that names a secret ends with `secret_keys.MARK`.
     """

@@ -47,7 +47,9 @@ def _words(text: bytes, ends: list[int]) -> list[list[bytes]]:
     return [[w for w in text[a:b].split(b"\0") if w] for a, b in zip(starts, ends, strict=True)]
 
 
-texts = st.text(st.characters(codec="utf-8"), max_size=60)
+texts = st.one_of(  # some of them likely to be said twice
+    st.text(st.characters(codec="utf-8"), max_size=60), st.sampled_from(("boom", "om", "bo\0om"))
+)
 keys = st.one_of(st.text("abcdefgh.é", min_size=0, max_size=5), st.just(names.TASK_IDEMPOTENCY_KEY))
 scalars = st.one_of(
     texts.map(lambda s: AnyValue(string_value=s)),

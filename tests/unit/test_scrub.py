@@ -165,6 +165,21 @@ def test_every_string_of_a_span_is_scrubbed() -> None:
     assert kinds == {"email": 1, "ip": 1, "password": 1}
 
 
+def test_what_an_exception_and_the_status_both_say_is_scrubbed_in_both() -> None:
+    """The scan sees it once; also if it has a NUL, or an exempt key's value says it too."""
+    for message in ("no mailbox a@b.org", "no\0mailbox a@b.org", "a@b.org"):
+        _, span, kinds = _row(
+            attributes={"task.id": message},
+            events=[{"name": "x", "attributes": [otlp.pair("exception.message", message)]}],
+            status={"message": message},
+        )
+        scrubbed = message.replace("a@b.org", "[email]")
+        assert span.attributes == {"task.id": message}
+        assert span.events[0].attributes == {"exception.message": scrubbed}
+        assert span.status_message == scrubbed
+        assert kinds == {"email": 1}
+
+
 def test_ids_that_correlate_are_exempt() -> None:
     """A task id that looks like an address stays; so does what the settings exempt."""
     attributes = {"task.id": "bob@example.com", "order": "10.0.0.1", "other": "10.0.0.2"}

@@ -248,6 +248,17 @@ static const uint8_t SPAN_TYPES[17] = {
     1 + VARINT,  1 + FIXED64, 1 + FIXED64, 1 + BYTES,  1 + VARINT, 1 + BYTES,
     1 + VARINT,  1 + BYTES,   1 + VARINT,  1 + BYTES,  1 + FIXED32};
 
+/* Whether the string `s` is one of those in the text from `at` on. */
+static int is_in_text(const sink_t *sink, size_t at, slice_t s) {
+    while (at < sink->text.size) {
+        const uint8_t *start = sink->text.data + at;
+        const uint8_t *nul = memchr(start, 0, sink->text.size - at);
+        if (same(s, (slice_t){start, nul})) return 1;
+        at += (size_t)(nul - start) + 1;
+    }
+    return 0;
+}
+
 /* Scratch space of one request; too large for a stack. */
 typedef struct {
     message_t span, part, status;
@@ -269,6 +280,7 @@ static int emit_span(sink_t *sink, slice_t in, scratch_t *scratch, uint64_t *sta
     static const slice_t TAG = {(const uint8_t *)"span.v1", (const uint8_t *)"span.v1" + 7};
     message_t *span = &scratch->span, *status = &scratch->status;
     buffer_t *out = &sink->rows;
+    size_t text = sink->text.size;
     if (!take_apart(in, SPAN_TYPES, 9, 11, 13, span) || !is_ordinary(span, sink->limits)) return 0;
     if (!take_apart(span->bytes[15], STATUS_TYPES, 0, 0, 0, status) || status->value[3] > 2)
         return 0;
@@ -287,8 +299,10 @@ static int emit_span(sink_t *sink, slice_t in, scratch_t *scratch, uint64_t *sta
     ok = ok && put_uint(out, span->value[12]) && put_array(out, span->link_count);
     for (size_t i = 0; ok && i < span->link_count; i++)
         ok = emit_link(sink, span->links[i], &scratch->part);
+    /* The status message is the exception's, most of the time. */
+    slice_t said = status->bytes[2];
     return ok && put_uint(out, span->value[14]) && put_uint(out, status->value[3]) &&
-           emit_string(sink, status->bytes[2], 1) && put(out, "\x90\x90", 2) &&
+           emit_string(sink, said, length(said) && !is_in_text(sink, text, said)) && put(out, "\x90\x90", 2) &&
            (!sink->secret || put(&sink->text, "secret=key", 11));
 }
 
