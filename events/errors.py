@@ -8,6 +8,7 @@ SpanledgerError
 ├── Unavailable              try again later (`retry_after_s`)
 │   ├── QueueFull            the append queue is at its bound
 │   ├── Closing              the process is draining
+│   ├── NoLog                nothing was stored in this folder yet
 │   └── CommitFailed         the disk refused the commit; nothing was stored
 └── Damaged                  a file is not what it was; `verify` shows where
     ├── LogDamaged           the log is torn, altered, shortened or exchanged
@@ -53,6 +54,10 @@ class QueueFull(Unavailable):
 
 class Closing(Unavailable):
     """The process is draining and takes nothing new."""
+
+
+class NoLog(Unavailable):
+    """There is no log in this folder yet."""
 
 
 class CommitFailed(Unavailable):

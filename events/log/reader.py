@@ -1,12 +1,11 @@
 """Reading the embedded log: read-only, in short transactions, beside a running writer."""
 
-import sqlite3
 from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from events.errors import LogDamaged, Unavailable
+from events.errors import LogDamaged
 from events.log import sqlite
 from events.log.chain import genesis
 from events.log.head import read_head
@@ -47,12 +46,8 @@ class SqliteReader:
             raise
 
     def _rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
-        try:
+        with sqlite.reading():
             return self._connection.execute(_sql[query], values).fetchall()
-        except sqlite3.OperationalError as exc:
-            raise Unavailable(f"the log cannot be read now: {exc}") from exc
-        except sqlite3.DatabaseError as exc:
-            raise LogDamaged(f"{sqlite.FILE} is damaged: {exc}") from exc
 
     def head(self, partition: int = 0) -> Head:
         """See `LogReader.head`."""

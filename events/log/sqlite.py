@@ -6,16 +6,19 @@ two writing or checkpointing connections meet on). Nothing in the writing proces
 close the file by other means: that would drop SQLite's POSIX locks.
 """
 
+import contextlib
 import os
 import re
 import sqlite3
 import uuid
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from events import identity
-from events.errors import LogDamaged, Unavailable
+from events.errors import LogDamaged, NoLog, Unavailable
+from events.private import make_private
 
 FILE: Final = "ledger.db"
 OLDEST_SQLITE: Final = (3, 37, 0)
@@ -30,7 +33,7 @@ def load_queries(package: str, file: str) -> dict[str, str]:
 
 def connect_writer(data: Path) -> sqlite3.Connection:
     """Open or create the log for writing, with full durability and migrations applied."""
-    data.mkdir(parents=True, exist_ok=True)
+    make_private(data)
     connection = sqlite3.connect(
         data / FILE, isolation_level=None, check_same_thread=False, timeout=5.0
     )
@@ -57,32 +60,52 @@ def connect_reader(data: Path) -> sqlite3.Connection:
     """Open the log read-only.
 
     Raises:
-        Unavailable: there is no log in this folder yet.
+        NoLog: there is no log in this folder yet.
+        Unavailable: it cannot be opened now.
         LogDamaged: the file is there and is not a log.
     """
     path = data / FILE
     if not path.exists():
-        raise Unavailable(f"no log in {data} yet: start `spanledger serve --data {data}` first")
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None,
-        check_same_thread=False, timeout=5.0,
-    )  # fmt: skip
+        raise NoLog(f"no log in {data} yet: start `spanledger serve --data {data}` first")
+    with reading():
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None,
+            check_same_thread=False, timeout=5.0,
+        )  # fmt: skip
     try:
-        connection.execute("PRAGMA query_only = ON")
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            raise Unavailable(f"the log in {data} is just being made: try again")
-    except sqlite3.DatabaseError as exc:
-        connection.close()
-        raise LogDamaged(f"{path} cannot be read as a log: {exc}") from exc
+        with reading():
+            connection.execute("PRAGMA query_only = ON")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            raise NoLog(f"the log in {data} is just being made: try again")
     except BaseException:
         connection.close()
         raise
     return connection
 
 
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Errors of SQLite as ours: what passes (too many files, a busy disk) is no damage.
+
+    Raises:
+        Unavailable: the log cannot be read now.
+        LogDamaged: the file is not what it was.
+    """
+    try:
+        yield
+    except sqlite3.DatabaseError as exc:
+        code = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        # The plain code stands for tables that are not there.
+        if isinstance(exc, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:
+            raise Unavailable(f"the log cannot be read now: {exc}") from exc
+        raise LogDamaged(f"{FILE} is damaged: {exc}") from exc
+
+
 def read_meta(connection: sqlite3.Connection) -> tuple[str, bytes]:
-    """The log's id and its identity key."""
-    meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    """The log's id and its identity key; raises as `reading`."""
+    with reading():
+        meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
     try:
         return meta["log_id"].decode(), meta["identity_key"]
     except (KeyError, AttributeError) as exc:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from events import metrics
-from events.errors import LogDamaged, SpanledgerError, Unavailable
+from events.errors import LogDamaged, NoLog, SpanledgerError
 from events.log.port import LogReader
 from service.forward.backoff import Backoff
 from service.forward.cursor import CursorStore
@@ -86,22 +86,20 @@ class Forwarder:
     def _place_all(self, targets: Sequence[Target]) -> None:
         """Give new targets their first cursor before anything more is stored.
 
-        Without a log they are only made known: one that is known and has no cursor began before
-        the log did, so all of it comes after that moment, however often we are started until then.
+        Without a log they are only made known: all of it comes after that moment, however often
+        forwarding starts again until there is one.
         """
-        known = {row.name for row in self.store.targets()}
         try:
             with closing(self._open_log()) as reader:
                 for target in targets:
-                    place_target(self.store, target, reader, from_start=target.name in known)
-        except Unavailable:
-            log.info("no log to forward yet", extra={"action": "forward_start"})
+                    place_target(self.store, target, reader)
+        except NoLog:
+            for target in targets:
+                self.store.add_target(target.name, target.url)
         except LogDamaged as exc:  # each sender meets it too, and stands still
             log.error(
                 "the log cannot be read", extra={"action": "forward_start", "error": str(exc)}
             )
-        for target in targets:
-            self.store.add_target(target.name, target.url)
 
     def _measure(self) -> None:
         try:

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from events.errors import BadInput, SpanledgerError
 from events.log.port import LogReader
 from events.log.reader import open_reader
 from service.forward.cursor import CursorStore, Place, TargetRow
 from service.forward.sender import Condition
+
+_DIGITS: Final = 18
+"""Of the largest position: all of them fit into 63 bits."""
 
 Answer = dict[str, Any]
 Handler = Callable[..., Any]
@@ -181,8 +184,10 @@ def _lag(places: Mapping[int, Place], reader: LogReader | None) -> Answer:
 
 
 def _number(position: str | None) -> int:
-    if position is None or not str(position).isdecimal():
+    if position is None or not position.isdecimal():
         raise BadInput(f"a position is a decimal number, not {position!r}")
+    if len(position) > _DIGITS:
+        raise BadInput(f"no log reaches position {position[:_DIGITS]}…")
     return int(position)
 
 

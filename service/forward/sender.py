@@ -11,17 +11,18 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from events import metrics
-from events.errors import LogDamaged, SpanledgerError
+from events.errors import CommitFailed, LogDamaged, SpanledgerError, Unavailable
 from events.log.port import LogReader
 from service.forward.backoff import Backoff
 from service.forward.client import Answer, Client, Verdict, connect
 from service.forward.cursor import CursorStore, Parked, ParkedRow, Place, check_place
 from service.forward.encode import Item, Signal, frame_request
+from service.forward.outcome import Outcome, join_runs
 from service.forward.target import Target
 from service.forward.window import LIMIT_BYTES, Window, WindowReader
 
@@ -38,6 +39,14 @@ TURN_WINDOWS: Final = 16
 
 FAILED_TRIES: Final = 5
 """How often a request is sent on which the target failed before its events are suspected."""
+
+
+FAILED_IN_A_ROW: Final = 64
+"""Requests in a row on which the target failed, before it is suspected and not the events."""
+
+
+class TargetFails(Unavailable):
+    """The target fails on whatever is sent: it is at fault, and waited for."""
 
 
 class _Interrupted(Exception):
@@ -93,12 +102,10 @@ class Sender:
                 self._become("stopped", str(exc))
                 self._rest(None)
             except SpanledgerError as exc:
-                self._become("waiting", str(exc))
-                self._rest(self._backoff.next_s())
+                self._rest_for(str(exc))
             except Exception as exc:  # the outermost loop: nothing may end a target silently
                 log.exception("forwarding failed", extra=self._told(exc, "forward_failed"))
-                self._become("waiting", f"{type(exc).__name__}: {exc}")
-                self._rest(self._backoff.next_s())
+                self._rest_for(f"{type(exc).__name__}: {exc}")
 
     def wake(self) -> None:
         """Look at the store again: something was paused, resumed, moved or requeued."""
@@ -115,7 +122,7 @@ class Sender:
 
     def _follow(self, reader: LogReader) -> None:
         """Send what the log holds and will hold."""
-        place_target(self._store, self.target, reader, from_start=True)
+        place_target(self._store, self.target, reader)
         self._places = self._store.places(self.target.name)
         windows = WindowReader(reader, self.target.signals, self._limit_bytes)
         checked_s = -CHECK_S
@@ -124,10 +131,10 @@ class Sender:
                 for place in self._places.values():
                     check_place(reader, place)
                 checked_s = time.monotonic()
-            while row := self._store.requeued(self.target.name):
+            if row := self._store.requeued(self.target.name):
                 self._send_again(row, reader, windows)
             moved = [self._send_new(windows, place) for place in self._places.values()]
-            if not any(moved):
+            if not row and not any(moved):
                 self._become("idle")
                 self._awake.wait(POLL_S)
             self._check()
@@ -136,82 +143,135 @@ class Sender:
         """Send what comes after `place`, up to a turn's length; whether there was anything."""
         after = place
         for window in islice(windows.windows(after), TURN_WINDOWS):
-            sent, parked = self._send_window(window)
-            if not self._store.advance(
-                self.target.name, window.place, window.through, sent, parked
-            ):
-                raise _Interrupted
+            self._record(self._advance, window, self._send_window(window))
             place = self._places[place.partition] = window.through
             self._check()
         return place is not after
 
+    def _advance(self, window: Window, done: Outcome) -> None:
+        if not self._store.advance(
+            self.target.name, window.place, window.through, done.sent, done.parked
+        ):
+            raise _Interrupted
+
     def _send_again(self, row: ParkedRow, reader: LogReader, windows: WindowReader) -> None:
         """Send a requeued run; what is refused again is parked anew."""
         digest = reader.hash_at(row.partition, row.first - 1)
-        sent, parked = 0, list[Parked]()
+        again = Outcome()
         if row.log_id != reader.log_id or digest is None:
             error = "these positions are no longer in this log"
-            parked.append(Parked(row.partition, row.first, row.last, row.count, False, error))
+            again.parked.append(Parked(row.partition, row.first, row.last, row.count, False, error))
         else:
             before = Place(row.partition, row.first - 1, digest, row.log_id, 0)
             for window in windows.windows(before, through=row.last):
-                taken, refused = self._send_window(window)
-                sent, parked = sent + taken, parked + refused
-        self._store.unpark(row, sent, parked)
+                done = self._send_again_window(window)
+                again.sent += done.sent
+                again.parked += done.parked
+                self._check()
+        self._record(self._store.unpark, row, again.sent, again.parked)
 
-    def _send_window(self, window: Window) -> tuple[int, list[Parked]]:
-        """Send every request of a window; how many events were taken, and what was not."""
-        sent, parked = 0, list(window.unsendable)
+    def _send_again_window(self, window: Window) -> Outcome:
+        """Send a window that was parked; a target that fails must not keep new events waiting."""
+        try:
+            return self._send_window(window)
+        except TargetFails as exc:
+            first, last = window.place.position + 1, window.through.position
+            count = sum(map(len, window.requests.values())) + len(window.unsendable)
+            run = Parked(window.place.partition, first, last, count, False, str(exc))
+            return Outcome(parked=[run])
+
+    def _record(self, store: Callable[..., None], *what: Any) -> None:
+        """Keep what became of events; nothing more is sent while the disk refuses that."""
+        while True:
+            try:
+                return store(*what)
+            except CommitFailed as exc:
+                self._wait("waiting", str(exc), self._backoff.next_s())
+
+    def _send_window(self, window: Window) -> Outcome:
+        """Send every request of a window.
+
+        Raises:
+            TargetFails: it fails on whatever is sent; nothing is parked for that.
+        """
+        done = Outcome(parked=list(window.unsendable))
         for (tenant, signal), items in window.requests.items():
-            taken, refused = self._send_items(window.place.partition, signal, tenant, items)
-            metrics.FORWARDED.labels(self.target.name, signal).inc(taken)
-            sent, parked = sent + taken, parked + refused
-        if parked:
-            count = sum(run.count for run in parked)
+            before = done.sent
+            self._send_items(window.place.partition, tenant, signal, items, done)
+            metrics.FORWARDED.labels(self.target.name, signal).inc(done.sent - before)
+        if done.suspected:
+            self._prove(done, done.parked[-1].error)
+        if done.parked:
+            count = sum(run.count for run in done.parked)
             metrics.FORWARD_PARKED.labels(self.target.name).inc(count)
-            facts = self._told(parked[-1].error, "forward_parked")
+            facts = self._told(done.parked[-1].error, "forward_parked")
             log.warning("events were refused and parked", extra=facts | {"count": count})
-        return sent, join_runs(parked)
+            done.parked = join_runs(done.parked)
+        return done
 
     def _send_items(
-        self, partition: int, signal: Signal, tenant: str, items: list[Item]
-    ) -> tuple[int, list[Parked]]:
+        self, partition: int, tenant: str, signal: Signal, items: list[Item], done: Outcome
+    ) -> None:
         """Send one request; halve what is refused until the bad events stand alone."""
-        sent, refused = 0, list[Parked]()
         parts, tries = [items], FAILED_TRIES
         while parts:
             part = parts.pop()
-            answer = self._send_part(signal, tenant, frame_request(part), tries)
+            answer = self._send_part(tenant, signal, part, tries)
+            failed = answer.verdict is Verdict.FAILED
+            done.failed = done.failed + 1 if failed else 0
             span = (partition, part[0].position, part[-1].position)
             if answer.verdict is Verdict.TAKEN:
                 lost = min(answer.rejected, len(part))
-                sent += len(part) - lost
+                done.sent += len(part) - lost
                 if lost:
-                    refused.append(Parked(*span, lost, lost < len(part), answer.message))
+                    done.parked.append(Parked(*span, lost, lost < len(part), answer.message))
+                else:
+                    done.proof = tenant, signal, part[0]
             elif len(part) == 1:
-                refused.append(Parked(*span, 1, False, answer.message))
+                done.parked.append(Parked(*span, 1, False, answer.message))
+                done.suspected |= failed
             else:
                 parts += [part[len(part) // 2 :], part[: len(part) // 2]]
                 tries = 1
-        return sent, refused
+            if done.failed >= FAILED_IN_A_ROW:
+                self._prove(done, answer.message)
 
-    def _send_part(self, signal: Signal, tenant: str, request: bytes, tries: int) -> Answer:
+    def _prove(self, done: Outcome, message: str) -> None:
+        """See that events are at fault, and not the target: it takes again what it took.
+
+        Raises:
+            TargetFails: it does not, or has taken nothing of the window.
+        """
+        if done.proof:
+            tenant, signal, item = done.proof
+            if self._send_part(tenant, signal, [item], 1).verdict is Verdict.TAKEN:
+                done.failed = 0
+                return
+        raise TargetFails(f"it fails on whatever is sent: {message}")
+
+    def _send_part(self, tenant: str, signal: Signal, part: list[Item], tries: int) -> Answer:
         """Send until the target takes it or refuses it for good, waiting as it asks."""
+        request = frame_request(part)
         while True:
             if self.condition.state not in ("waiting", "barred"):
                 self._become("sending")
             answer = self._client.send(signal, tenant, request)
             tries -= answer.verdict is Verdict.FAILED
-            over = answer.verdict is Verdict.FAILED and tries <= 0
-            if answer.verdict in (Verdict.TAKEN, Verdict.REFUSED) or over:
+            if answer.verdict is Verdict.FAILED and tries <= 0:
+                return answer
+            if answer.verdict in (Verdict.TAKEN, Verdict.REFUSED):
                 self._backoff.reset()
                 self._become("sending")
                 return answer
             barred = answer.verdict is Verdict.BARRED
             wait_s = self._backoff.next_s(answer.retry_after_s)
-            self._become("barred" if barred else "waiting", answer.message, wait_s)
-            self._awake.wait(wait_s)
-            self._check()
+            self._wait("barred" if barred else "waiting", answer.message, wait_s)
+
+    def _wait(self, state: State, error: str, wait_s: float) -> None:
+        """Wait as `state`, because of `error`; left off as in `_check`."""
+        self._become(state, error, wait_s)
+        self._awake.wait(wait_s)
+        self._check()
 
     def _check(self) -> None:
         """Leave off if the sender was stopped or paused, or its cursor put elsewhere."""
@@ -229,6 +289,12 @@ class Sender:
         self._awake.wait(seconds)
         self._awake.clear()
 
+    def _rest_for(self, error: str) -> None:
+        """Wait before everything is tried again, because of `error`."""
+        wait_s = self._backoff.next_s()
+        self._become("waiting", error, wait_s)
+        self._rest(wait_s)
+
     def _become(self, state: State, error: str = "", wait_s: float = 0.0) -> None:
         """Tell what the sender does; a change of its error is kept for later, too."""
         retry_ns = time.time_ns() + int(wait_s * 1e9) if wait_s else 0
@@ -243,40 +309,22 @@ class Sender:
         return {"action": action, "target": self.target.name, "error": str(error)}
 
 
-def place_target(
-    store: CursorStore, target: Target, reader: LogReader, *, from_start: bool
-) -> None:
-    """Give a target a cursor in every partition where it has none.
+def place_target(store: CursorStore, target: Target, reader: LogReader) -> None:
+    """Make a target known, with a cursor in every partition where it has none.
 
-    Args:
-        from_start: the target began before the log or its partition did, so the head then was 0.
+    One that was known began before the log or its partition did, so the head then was 0.
     """
-    known = store.places(target.name)
+    is_known = target.name in {row.name for row in store.targets()}
+    places = store.places(target.name)
     for partition in reader.partitions:
-        if partition in known:
+        if partition in places:
             continue
         position = 0
         if target.start.isdecimal():
             position = min(int(target.start), reader.head(partition).position)
-        elif target.start == "head" and not from_start:
+        elif target.start == "head" and not is_known:
             position = reader.head(partition).position
         digest = reader.hash_at(partition, position)
         assert digest is not None  # the head only ever moves on
         store.place(target.name, partition, position, digest, reader.log_id)
-
-
-def join_runs(parked: list[Parked]) -> list[Parked]:
-    """Neighbours that were refused for the same reason, as one run."""
-    joined: list[Parked] = []
-    for run in sorted(parked):
-        last = joined[-1] if joined else None
-        if (
-            last
-            and not (last.partial or run.partial)
-            and last.error == run.error
-            and ((last.partition, last.last + 1) == (run.partition, run.first))
-        ):
-            joined[-1] = replace(last, last=run.last, count=last.count + run.count)
-        else:
-            joined.append(run)
-    return joined
+    store.add_target(target.name, target.url)

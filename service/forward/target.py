@@ -76,7 +76,7 @@ def parse_url(url: str) -> ForwardTarget:
     Raises:
         BadSetting: the query has another word, or a value that does not fit.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     fields: dict[str, object] = {"url": parts._replace(query="").geturl()}
     headers: dict[str, str] = {}
     for word, value in parse_qsl(parts.query, keep_blank_values=True):
@@ -98,7 +98,7 @@ def resolve(setting: ForwardTarget) -> Target:
     Raises:
         BadSetting: the URL, a header, `start` or a file is wrong; the message names it.
     """
-    parts = urlsplit(setting.url)
+    parts = _split(setting.url)
     if parts.scheme not in _SCHEMES:
         raise BadSetting(
             f"forward target {setting.url!r}: the scheme must be one of "
@@ -134,6 +134,13 @@ def resolve_all(settings: Iterable[ForwardTarget]) -> list[Target]:
             raise BadSetting(f"two forward targets are called {target.name!r}: give them names")
         seen.add(target.name)
     return targets
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as exc:
+        raise BadSetting(f"forward target {url!r}: {exc}") from exc
 
 
 def _address(url: str, parts: SplitResult, default_port: int) -> tuple[str, int]:

@@ -73,6 +73,7 @@ def test_rewind_takes_positions_and_times(folder: Path) -> None:
     [
         ("pause", "nowhere"),
         ("rewind", "jaeger", "--to", "99"),
+        ("rewind", "jaeger", "--to", "9" * 23),
         ("rewind", "jaeger", "--to", "soon"),
         ("discard", "jaeger"),
         ("discard", "jaeger", "7"),

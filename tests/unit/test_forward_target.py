@@ -37,6 +37,7 @@ def test_schemes(url: str, transport: str, authority: str, path: str, secure: bo
         (ForwardTarget("otlp+http://user:pw@jaeger"), "headers"),
         (ForwardTarget("otlp+grpc://jaeger", start="yesterday"), "start"),
         (ForwardTarget("otlp+grpc://jaeger", signals=()), "signals"),
+        (ForwardTarget("otlp+grpc://[::1:4317"), "IPv6"),
         (ForwardTarget("otlp+grpc://jaeger", name="a b"), "name"),
         (ForwardTarget("otlp+grpc://jaeger", headers={"x y": "1"}), "header"),
         (ForwardTarget("otlp+grpc://jaeger", headers={"x": "1\r\nz: 2"}), "header"),
@@ -72,5 +73,7 @@ def test_one_argument_says_everything() -> None:
         headers={"Authorization": "Bearer x"},
         ca_file=Path("/etc/ca.pem"),
     )
+    with pytest.raises(BadSetting, match="IPv6"):
+        parse_url("otlp+grpc://[::1:4317")
     with pytest.raises(BadSetting, match="nmae"):
         parse_url("otlp+grpc://jaeger:4317?nmae=x")
