@@ -15,7 +15,7 @@ typedef struct {
 } buffer_t;
 
 /* Make room for `more` bytes; 0 when memory is short. */
-static int reserve(buffer_t *out, size_t more) {
+static inline int reserve(buffer_t *out, size_t more) {
     if (out->room - out->size >= more) return 1;
     size_t room = out->room ? out->room : 4096;
     while (room - out->size < more) room *= 2;
@@ -26,7 +26,7 @@ static int reserve(buffer_t *out, size_t more) {
     return 1;
 }
 
-static int put(buffer_t *out, const void *data, size_t size) {
+static inline int put(buffer_t *out, const void *data, size_t size) {
     if (!reserve(out, size)) return 0;
     if (size) memcpy(out->data + out->size, data, size);
     out->size += size;
@@ -34,7 +34,7 @@ static int put(buffer_t *out, const void *data, size_t size) {
 }
 
 /* One tag byte and `width` bytes of `value`, big-endian. */
-static int put_tagged(buffer_t *out, uint8_t tag, uint64_t value, int width) {
+static inline int put_tagged(buffer_t *out, uint8_t tag, uint64_t value, int width) {
     if (!reserve(out, 9)) return 0;
     uint8_t *p = out->data + out->size;
     *p++ = tag;
@@ -61,7 +61,7 @@ static int put_int(buffer_t *out, int64_t value) {
 }
 
 /* A header whose short form is `fixed | size` below `limit`, else tag8 (0: none), tag16, tag32. */
-static int put_header(buffer_t *out, size_t size, uint8_t fixed, size_t limit, uint8_t tag8,
+static inline int put_header(buffer_t *out, size_t size, uint8_t fixed, size_t limit, uint8_t tag8,
                       uint8_t tag16, uint8_t tag32) {
     if (size < limit) return put_tagged(out, (uint8_t)(fixed | size), 0, 0);
     if (tag8 && size <= UINT8_MAX) return put_tagged(out, tag8, size, 1);

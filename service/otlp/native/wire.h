@@ -25,8 +25,9 @@ enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
 static inline size_t length(slice_t s) { return (size_t)(s.end - s.at); }
 
-static int read_varint(slice_t *in, uint64_t *value) {
+static inline int read_varint(slice_t *in, uint64_t *value) {
     uint64_t result = 0;
+    if (in->at < in->end && *in->at < 0x80) return *value = *in->at++, 1; /* most of them */
     for (int shift = 0; shift < 64; shift += 7) {
         if (in->at == in->end) return 0;
         uint8_t byte = *in->at++;
@@ -41,7 +42,7 @@ static int read_varint(slice_t *in, uint64_t *value) {
 }
 
 /* The next field. Groups (types 3 and 4) are not OTLP: declined. */
-static int read_field(slice_t *in, field_t *field) {
+static inline int read_field(slice_t *in, field_t *field) {
     uint64_t key;
     if (!read_varint(in, &key) || key >> 32 || key >> 3 == 0) return 0;
     field->number = (uint32_t)(key >> 3);
@@ -75,18 +76,22 @@ static int read_field(slice_t *in, field_t *field) {
     }
 }
 
+/* Whether 8 bytes are ASCII. */
+static inline int is_ascii(const uint8_t *p) {
+    uint64_t word;
+    memcpy(&word, p, 8);
+    return !(word & 0x8080808080808080ULL);
+}
+
 /* Is this well-formed UTF-8 (RFC 3629: no surrogates, nothing overlong)? */
 static int is_utf8(slice_t s) {
     const uint8_t *p = s.at, *end = s.end;
     while (p < end) {
-        uint64_t word;
-        if (end - p >= 8) {
-            memcpy(&word, p, 8);
-            if (!(word & 0x8080808080808080ULL)) {
-                p += 8;
-                continue;
-            }
+        if (end - p >= 8 && is_ascii(p)) {
+            p += 8;
+            continue;
         }
+        if (end - p < 8 && length(s) >= 8 && is_ascii(end - 8)) return 1;
         uint8_t lead = *p++;
         if (lead < 0x80) continue;
         int more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
