@@ -4,7 +4,15 @@ Processes of one service share their samples through `PROMETHEUS_MULTIPROC_DIR`,
 supervisor sets before any of them starts; alone, the ordinary registry is used.
 """
 
-from prometheus_client import Counter, Gauge, Histogram
+import os
+from pathlib import Path
+
+from prometheus_client import Counter, Gauge, Histogram, values
+
+from events.metric_files import FOLDER_VARIABLE, MetricFiles, value_class
+
+if FOLDER_VARIABLE in os.environ:
+    values.ValueClass = value_class(MetricFiles(Path(os.environ[FOLDER_VARIABLE])))
 
 EVENTS = Counter("spanledger_events_total", "Events stored in the log", ["signal"])
 DUPLICATES = Counter("spanledger_duplicates_total", "Events that were in the log already")

@@ -13,8 +13,10 @@ import logging
 import os
 import socket
 import stat
+import struct
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -22,11 +24,13 @@ from typing import Any, Final
 import msgspec
 
 from events.errors import Damaged, Rejected, SpanledgerError, Unavailable
+from events.private import make_private
 from service.query.errors import NotFound
 
 _PATH_LIMIT_BYTES: Final = 100  # sun_path holds 104 (macOS) or 108 bytes
 _REQUEST_LIMIT_BYTES: Final = 1 << 20
 _REQUEST_TIMEOUT_S: Final = 10.0
+_PAUSE_S: Final = 0.02
 _KINDS: Final[tuple[tuple[str, type[SpanledgerError]], ...]] = (
     ("not_found", NotFound),
     ("rejected", Rejected),
@@ -36,6 +40,15 @@ _KINDS: Final[tuple[tuple[str, type[SpanledgerError]], ...]] = (
 )
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _log = logging.getLogger(__name__)
+
+
+class NoAnswer(Unavailable):
+    """The role runs, and does not answer in time; `pid` is its process if the system tells."""
+
+    def __init__(self, data: Path, role: str, timeout_s: float, pid: int | None) -> None:
+        process = "" if pid is None else f" (process {pid})"
+        super().__init__(f"the {role} of {data}{process} did not answer within {timeout_s:g} s")
+        self.pid = pid
 
 
 class _Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -64,7 +77,7 @@ def make_socket_folder(path: Path) -> None:
     Raises:
         Unavailable: the folder belongs to somebody else (one of the shared temporary folder).
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     status = path.parent.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise Unavailable(f"{path.parent} belongs to another user; use a shorter --data path")
@@ -180,13 +193,16 @@ def call(
         on_progress: hears what a long operation tells on its way.
 
     Raises:
-        Unavailable: the role does not run, went away or did not answer in time.
+        NoAnswer: the role runs and did not answer in time.
+        Unavailable: the role does not run, or went away.
         NotFound, Rejected, Damaged, SpanledgerError: as the handler raised it.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         peer.settimeout(timeout_s)
         try:
-            peer.connect(str(socket_path(data, role)))
+            _connect(peer, socket_path(data, role), timeout_s)
+        except BlockingIOError as exc:
+            raise NoAnswer(data, role, timeout_s, None) from exc
         except OSError as exc:
             raise Unavailable(f"the {role} of {data} does not run") from exc
         try:
@@ -199,10 +215,32 @@ def call(
                     if on_progress is not None:
                         on_progress(message["progress"])
         except TimeoutError as exc:
-            raise Unavailable(f"the {role} did not answer within {timeout_s:g} s") from exc
+            raise NoAnswer(data, role, timeout_s, _listener(peer)) from exc
         except OSError as exc:
             raise Unavailable(f"the {role} went away: {exc}") from exc
     raise Unavailable(f"the {role} went away before it answered")
+
+
+def _connect(peer: socket.socket, path: Path, timeout_s: float) -> None:
+    """Connect, also if so many wait for the role already that no more can for the moment."""
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            peer.connect(str(path))
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline_s:
+                raise
+        time.sleep(_PAUSE_S)
+
+
+def _listener(peer: socket.socket) -> int | None:
+    """The process that listens where `peer` called; None where the system does not tell."""
+    if not hasattr(socket, "SO_PEERCRED"):  # only Linux has it
+        return None
+    pid: int
+    pid, _, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid
 
 
 def _result(message: dict[str, Any]) -> Any:

@@ -20,6 +20,7 @@ import msgspec
 
 from events.errors import SpanledgerError, Unavailable
 from events.log.reader import open_reader
+from events.log.sqlite import FILE
 from service.endpoints import read_endpoints
 from service.forward.target import resolve_all
 from service.packages import foreign_packages
@@ -56,7 +57,8 @@ class Check(msgspec.Struct, frozen=True):
 def examine(settings: Settings) -> list[Check]:
     """Every check on the service that `settings` describe, running or not."""
     looks: tuple[Callable[[Settings], Iterator[Check]], ...] = (
-        _versions, _packages, _folder, _sync, _ports, _clock, _log, _tokens, _certificate, _targets,
+        _versions, _packages, _folder, _privacy, _sync, _ports, _clock, _log, _tokens,
+        _certificate, _targets,
     )  # fmt: skip
     return [check for look in looks for check in _guarded(look, settings)]
 
@@ -108,6 +110,18 @@ def _folder(settings: Settings) -> Iterator[Check]:
     state: State = "ok" if free >= _SCARCE_BYTES else "warning" if free >= _FULL_BYTES else "failed"
     hint = "" if state == "ok" else "make room: a full disk refuses events, and loses none"
     yield Check("data", state, f"{data}, {free // _MIB:,} MiB free", hint)
+
+
+def _privacy(settings: Settings) -> Iterator[Check]:
+    log = settings.data / FILE
+    if not log.exists():
+        return
+    folders = (settings.data, *settings.data.parents)
+    if log.stat().st_mode & 0o004 and all(folder.stat().st_mode & 0o001 for folder in folders):
+        found = f"every user of this machine can read {log}"
+        yield Check("privacy", "warning", found, f"chmod 700 {settings.data}")
+    else:
+        yield Check("privacy", "ok", f"other users of this machine cannot read {log}")
 
 
 def _sync(settings: Settings) -> Iterator[Check]:
@@ -170,7 +184,7 @@ def _clock(settings: Settings) -> Iterator[Check]:
 
 
 def _log(settings: Settings) -> Iterator[Check]:
-    if not (settings.data / "ledger.db").exists():
+    if not (settings.data / FILE).exists():
         yield Check("log", "ok", "none yet; the first start makes it")
         return
     try:

@@ -4,6 +4,7 @@ A lock, not a pid, says whether a role of a data folder runs: pids are used agai
 process leaves its files behind.
 """
 
+import contextlib
 import fcntl
 import os
 import time
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from events.errors import CommitFailed, Unavailable
+from events.private import make_private
 
 # A moment's probe by `is_held` must not turn a starting role away.
 _PATIENCE_S: Final = 0.3
@@ -57,7 +59,8 @@ class RoleLock:
                 by = f" (process {holder})" if holder else ""
                 raise AlreadyRunning(f"a {self._role} already runs on {self._data}{by}") from exc
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk; the number is only for messages
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
 
     def release(self) -> None:
@@ -101,7 +104,7 @@ def _path(data: Path, role: str) -> Path:
 def _open(data: Path, role: str) -> int:
     path = _path(data, role)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as exc:
         raise CommitFailed(f"the data folder {data} cannot be written: {exc.strerror}") from exc

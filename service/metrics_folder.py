@@ -1,17 +1,16 @@
 """Where the processes of one service share their metrics.
 
-prometheus_client asks the environment once, when it is imported: this runs before anything that
+`events.metrics` asks the environment once, when it is imported: this runs before anything that
 imports it, and each start has a fresh folder, so that figures begin with the service.
 """
 
 import os
 import time
 from pathlib import Path
-from typing import Final
 
 from events.errors import CommitFailed
-
-METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+from events.metric_files import FOLDER_VARIABLE
+from events.private import make_private
 
 
 def metrics_root(data: Path) -> Path:
@@ -28,7 +27,7 @@ def share_metrics(data: Path, *, role: str = "") -> None:
     name = "roles" if role else f"serve-{time.time_ns()}-{os.getpid()}"
     folder = metrics_root(data) / name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
     except OSError as exc:
         raise CommitFailed(f"the data folder {data} cannot be written: {exc.strerror}") from exc
-    os.environ[METRICS_VARIABLE] = str(folder)
+    os.environ[FOLDER_VARIABLE] = str(folder)

@@ -23,12 +23,13 @@ from prometheus_client import multiprocess
 
 from events import errors, metrics
 from events.errors import SpanledgerError, Unavailable
+from events.metric_files import FOLDER_VARIABLE
 from service.child import Child
 from service.configuration import to_json
 from service.control import ControlServer, socket_path
 from service.endpoints import SUPERVISOR, read_endpoints, remove_endpoints, write_endpoints
 from service.locks import AlreadyRunning, RoleLock, is_held
-from service.metrics_folder import METRICS_VARIABLE, metrics_root
+from service.metrics_folder import metrics_root
 from service.ports import Ports
 from service.roles import role_of
 from service.settings import Settings
@@ -300,7 +301,7 @@ def _await_orphans(settings: Settings) -> None:
 
 def _remove_old_metrics(data: Path) -> None:
     """Metrics begin with a service; those of earlier ones are in folders beside ours."""
-    ours = Path(os.environ.get(METRICS_VARIABLE, ""))
+    ours = Path(os.environ.get(FOLDER_VARIABLE, ""))
     for folder in metrics_root(data).glob("serve-*"):
         if folder != ours:
             shutil.rmtree(folder, ignore_errors=True)

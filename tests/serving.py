@@ -144,17 +144,23 @@ def until(condition: Callable[[], Any], within_s: float = 20.0) -> None:
         time.sleep(0.05)
 
 
-def start(data: Path, *args: str, env: Mapping[str, str] | None = None) -> Service:
-    """Start a service on free ports without waiting for it; the caller ends it by its pid."""
+def start(
+    data: Path, *args: str, env: Mapping[str, str] | None = None, output: str = ""
+) -> Service:
+    """Start a service on free ports without waiting for it; the caller ends it by its pid.
+
+    Args:
+        output: name of the file, beside `data`, of what it prints; several may share one.
+    """
     data.mkdir(parents=True, exist_ok=True)
-    output = data.parent / f"{data.name}.log"
+    printed = data.parent / f"{output or data.name}.log"
     ports = ["--grpc-port", "0", "--http-port", "0", "--api-port", "0"]
-    with output.open("ab") as file:
+    with printed.open("ab") as file:
         process = subprocess.Popen(
             [*SERVE, "--data", str(data), *ports, *args], stdin=subprocess.DEVNULL, stdout=file,
             stderr=file, env=clean_environment(env), cwd=data.parent,
         )  # fmt: skip
-    return Service(data, process, output)
+    return Service(data, process, printed)
 
 
 @contextlib.contextmanager

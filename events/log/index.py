@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from events.log.table import U64, Ints, Table
+from events.private import make_private
 
 FOLDER: Final = "index"
 _FIRST_BITS: Final = 21
@@ -165,7 +166,7 @@ def save_table(path: Path, about: dict[str, Any], table: Table) -> None:
     head = json.dumps(about).encode()
     part = path.with_suffix(".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         with part.open("wb", buffering=0) as file:
             file.write(len(head).to_bytes(8, "little") + hashlib.sha256(head).digest() + head)
             file.write(bytes(-file.tell() % 4096))

@@ -20,6 +20,7 @@ import msgspec
 from events import errors
 from events.errors import SpanledgerError, Unavailable
 from events.log.port import Appended, Batch, Door
+from events.private import make_private
 
 FRAME_LIMIT_BYTES: Final = 256 << 20
 _SEND_TIMEOUT: Final = struct.pack("ll", 10, 0)
@@ -79,7 +80,7 @@ class DoorServer:
     def __init__(self, path: Path, door: Door) -> None:
         self._door = door
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         mask = os.umask(0o177)

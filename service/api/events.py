@@ -17,7 +17,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 from msgspec import Meta
 
-from events import names
 from events.errors import Rejected
 from events.log.port import Recorded
 from events.schema import AttemptAbandoned, LogRecord, Span
@@ -27,7 +26,7 @@ from service.api.feed import Feed
 from service.query.errors import BadQuestion, BeyondHead
 from service.query.log import Log
 from service.query.questions import Position, Text, parse
-from service.query.spans import log_out, span_out
+from service.query.spans import log_out, span_out, task_of
 from service.tokens import TokenStore
 
 PATH: Final = "events"
@@ -192,14 +191,8 @@ class Tail:
             recorded.tenant == self._tenant
             and (asked.kind is None or _KINDS[type(event)] == asked.kind)
             and (self._trace is None or event.trace_id == self._trace)
-            and (asked.task is None or _task_of(event) == asked.task)
+            and (asked.task is None or task_of(event) == asked.task)
         )
-
-
-def _task_of(event: Span | LogRecord | AttemptAbandoned) -> Any:
-    if isinstance(event, AttemptAbandoned):
-        return event.task_id
-    return event.attributes.get(names.TASK_ID)
 
 
 def _out(recorded: Recorded) -> Any:

@@ -23,6 +23,8 @@ from service.query.queries import Queries
 from service.tokens import Forbidden, TokenStore, Unauthenticated
 
 ROLES: Final = ("receiver", "writer", "projector")
+"""What readiness needs. Without the forwarder spans are taken and questions answered, and it
+catches up from the log: a balancer that left the service out would turn away both for nothing."""
 _PAGE_HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",

@@ -10,11 +10,11 @@ from typing import Any, Final
 import msgspec
 from rich.text import Text
 
-from events import names
 from events.log.port import Recorded
 from events.schema import AttemptAbandoned, LogRecord, Span
 from service.cli.render import plain
 from service.cli.times import human_duration
+from service.query.spans import task_of
 from service.query.times import rfc3339
 
 
@@ -50,17 +50,8 @@ class EventFilter:
             (self.tenant is None or recorded.tenant == self.tenant)
             and (self.kind is None or KINDS[type(event)] is self.kind)
             and (self.trace_id is None or event.trace_id == self.trace_id)
-            and (self.task_id is None or task_of(recorded) == self.task_id)
+            and (self.task_id is None or task_of(event) == self.task_id)
         )
-
-
-def task_of(recorded: Recorded) -> str | None:
-    """The task that the event names."""
-    event = recorded.event
-    if isinstance(event, AttemptAbandoned):
-        return event.task_id
-    task_id = event.attributes.get(names.TASK_ID)
-    return None if task_id is None else str(task_id)
 
 
 def event_document(recorded: Recorded) -> dict[str, Any]:
@@ -89,7 +80,7 @@ def event_line(recorded: Recorded) -> Text:
     when = (rfc3339(recorded.committed_ns) or "")[:19].replace("T", " ")
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f"{recorded.position:>8}  {when}  ", style="dim")
-    task = task_of(recorded)
+    task = task_of(event)
     if isinstance(event, Span):
         failed = event.status_code == _ERROR
         length = human_duration(event.end_ns - event.start_ns) if event.end_ns else "running"

@@ -17,6 +17,7 @@ import typer.core  # noqa: E402
 import typer.main  # noqa: E402
 
 from events.errors import SpanledgerError  # noqa: E402
+from events.private import make_files_private  # noqa: E402
 from service.cli import exits  # noqa: E402
 
 _SERVICE: Final = "The service"
@@ -120,6 +121,7 @@ def spanledger(
 
 def main() -> None:
     """Run the command line of this process."""
+    make_files_private()
     try:
         app(prog_name="spanledger")
     except SpanledgerError as exc:

@@ -1,12 +1,23 @@
 """Asking the projector, with a bar that shows how far a rebuild is."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from service.cli.bars import progress_bar
 from service.cli.folder import existing_folder
 from service.cli.role import perform
 from service.projector import in_its_place
+
+_BETWEEN_PAGES_S: Final = 15.0
+"""The projector answers between two pages of the log, which a slow machine takes seconds for."""
+_LASTING_S: Final = 24 * 3600.0
+_LASTING: Final = frozenset({"rebuild", "cancel", "activate", "rollback"})
+"""They fill views up to the head, or wait for a step of a rebuild to end, however long it takes."""
+
+
+def patience_s(op: str) -> float:
+    """How long the projector may be silent before `op` is given up, in seconds."""
+    return _LASTING_S if op in _LASTING else _BETWEEN_PAGES_S
 
 
 def ask_projector(data: Path | None, op: str, **arguments: Any) -> Any:
@@ -24,5 +35,6 @@ def ask_projector(data: Path | None, op: str, **arguments: Any) -> Any:
             )
 
         return perform(
-            existing_folder(data), "projector", op, in_its_place, on_progress, **arguments
-        )
+            existing_folder(data), "projector", op, in_its_place, on_progress,
+            patience_s=patience_s(op), **arguments,
+        )  # fmt: skip

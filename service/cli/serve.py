@@ -6,7 +6,8 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,10 +16,11 @@ from msgspec import inspect as kinds
 from rich.console import Console
 
 from events.errors import BadSetting, CommitFailed, SpanledgerError
+from events.private import make_private
 from service.cli.command import command
 from service.configuration import CONFIG_VARIABLE, FIELDS, ROLE_VARIABLE, Field, load
 from service.control import call, instances
-from service.locks import AlreadyRunning, is_held
+from service.locks import AlreadyRunning, RoleLock, is_held
 from service.logs import start_logging
 from service.metrics_folder import share_metrics
 from service.ports import Ports, PortTaken
@@ -40,7 +42,9 @@ _PANELS: Final = {
     "Times": ("heartbeat_interval_s", "drain_s", "query_budget_s", "rollback_s"),
     "Its own records": ("log_level", "log_format", "telemetry_endpoint"),
 }  # fmt: skip
-_MOST_RECEIVERS: Final = 64
+_RECEIVERS: Final = tuple(f"receiver-{number}" for number in range(1, 65))
+_STARTING_S: Final = 5.0
+_PAUSE_S: Final = 0.05
 
 
 def _option(field: Field, panel: str) -> Any:
@@ -130,22 +134,43 @@ def serve(
 
 def _make_folder(data: Path) -> None:
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(data)
     except OSError as exc:
         raise CommitFailed(f"the data folder {data} cannot be made: {exc.strerror}") from exc
 
 
 def _run_role(settings: Settings, role: str) -> None:
     """One role in this process; several receivers may run so, each with a number."""
-    instance = role
-    if role == "receiver":
-        names = (f"receiver-{number}" for number in range(1, _MOST_RECEIVERS + 1))
-        free = next((name for name in names if not is_held(settings.data, name)), None)
-        if free is None:
-            raise AlreadyRunning(f"{_MOST_RECEIVERS} receivers already run on {settings.data}")
-        instance = free
+    if role != "receiver":
+        _run_instance(settings, role)
+        return
+    with _free_receiver(settings.data) as instance:
         if settings.workers > 1:
-            _require_own_ports(settings)
+            _require_own_ports(settings, instance)
+        _run_instance(settings, instance, locked=(instance,))
+
+
+@contextlib.contextmanager
+def _free_receiver(data: Path) -> Iterator[str]:
+    """The first free name of a receiver; its lock is held, so that no other start takes it.
+
+    Raises:
+        AlreadyRunning: as many as there may be run already.
+    """
+    for instance in _RECEIVERS:
+        lock = RoleLock(data, instance, wait_s=0)
+        with contextlib.suppress(AlreadyRunning):
+            lock.acquire()
+            break
+    else:
+        raise AlreadyRunning(f"{len(_RECEIVERS)} receivers already run on {data}")
+    try:
+        yield instance
+    finally:
+        lock.release()
+
+
+def _run_instance(settings: Settings, instance: str, *, locked: Collection[str] = ()) -> None:
     start_logging(instance, settings.log_level, settings.log_format)
     runner = importlib.import_module("service.roles.runner")
     stop = runner.Stop()
@@ -155,15 +180,34 @@ def _run_role(settings: Settings, role: str) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)
-    runner.run(instance, settings, stop, lambda ports: _print_ports(settings, ports, instance))
+
+    def ready(ports: dict[str, str]) -> None:
+        _print_ports(settings, ports, instance)
+
+    runner.run(instance, settings, stop, ready, locked=locked)
 
 
-def _require_own_ports(settings: Settings) -> None:
+def _require_own_ports(settings: Settings, instance: str) -> None:
     """Make sure that a port which may be shared is free, or shared with receivers of this data.
 
     Raises:
         PortTaken: another service listens there.
     """
+    deadline_s = time.monotonic() + _STARTING_S
+    while True:
+        starts = _another_starts(settings.data, instance)
+        try:
+            _try_ports(settings)
+            return
+        except PortTaken:
+            # One that starts at this moment may have the port, and not tell of it yet.
+            starts = starts or _another_starts(settings.data, instance)
+            if not starts or time.monotonic() > deadline_s:
+                raise
+        time.sleep(_PAUSE_S)
+
+
+def _try_ports(settings: Settings) -> None:
     for name in ("grpc", "http"):
         port = getattr(settings, f"{name}_port")
         try:
@@ -172,6 +216,13 @@ def _require_own_ports(settings: Settings) -> None:
             ours = [receiver["ports"].get(name, "") for receiver in _receivers(settings.data)]
             if not any(there.endswith(f":{port}") for there in ours):
                 raise
+
+
+def _another_starts(data: Path, instance: str) -> bool:
+    """Whether a receiver other than `instance` has its lock, and does not answer yet."""
+    told = {receiver["instance"] for receiver in _receivers(data)}
+    others = (name for name in _RECEIVERS if name != instance and name not in told)
+    return any(is_held(data, name) for name in others)
 
 
 def _receivers(data: Path) -> Iterator[dict[str, Any]]:

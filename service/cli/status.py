@@ -14,10 +14,12 @@ from service.cli.folder import existing_folder
 from service.cli.options import Asking, Form
 from service.cli.render import console, grid, pairs, writing_on
 from service.cli.source import Source, open_source
+from service.control import NoAnswer, call
 from service.endpoints import read_endpoints
 from service.locks import is_held
 
 ROLES: Final = ("supervisor", "receiver", "writer", "projector", "forwarder", "api")
+_PING_S: Final = 2.0
 
 
 @command
@@ -58,10 +60,25 @@ def status_document(source: Source, data: Path | None) -> dict[str, Any]:
         document |= {
             "serving": endpoints is not None,
             "endpoints": endpoints,
-            "roles": [role for role in ROLES if is_held(data, role)],
+            "roles": _roles(data, problems),
             "forward": _targets(data, problems),
         }
     return document | {"problems": problems}
+
+
+def _roles(data: Path, problems: list[str]) -> list[str]:
+    """The roles that run; whichever does not answer is a problem."""
+    running = [role for role in ROLES if is_held(data, role)]
+    for role in running:
+        if role == "forwarder":
+            continue  # it is asked for its targets
+        try:
+            call(data, role, "ping", timeout_s=_PING_S)
+        except NoAnswer as exc:
+            problems.append(str(exc))
+        except SpanledgerError:
+            continue  # it begins or ends just now
+    return running
 
 
 def _targets(data: Path, problems: list[str]) -> list[dict[str, Any]]:

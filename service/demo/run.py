@@ -17,6 +17,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from events.errors import Unavailable
+from events.private import make_private
 from service.demo.jobs import JOBS
 from service.demo.orchestrator import Orchestrator
 from service.demo.show import Api, print_next_steps, screen, totals
@@ -102,7 +103,7 @@ def _service(data: Path, console: Console) -> Iterator[dict[str, Any]]:
         yield running
         return
     console.print(f"Starting Spanledger on {data} …")
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(data)
     with (data / OUTPUT).open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "service.cli.main", "serve", "--data", str(data),

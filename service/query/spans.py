@@ -3,8 +3,18 @@
 import math
 from typing import Any, Final
 
+from events import names
 from events.log.port import Recorded
-from events.schema import Attributes, Context, LogRecord, Span, SpanEvent, SpanLink
+from events.schema import (
+    AttemptAbandoned,
+    Attributes,
+    Context,
+    LogRecord,
+    Span,
+    SpanEvent,
+    SpanLink,
+)
+from projections.values import text_of
 from service.query.records import (
     LogOut,
     ResourceOut,
@@ -16,6 +26,13 @@ from service.query.records import (
 from service.query.times import rfc3339
 
 _KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
+
+
+def task_of(event: Span | LogRecord | AttemptAbandoned) -> str | None:
+    """The id of the task that an event names, as the views have it: a number as text."""
+    if isinstance(event, AttemptAbandoned):
+        return event.task_id
+    return text_of(event.attributes.get(names.TASK_ID))
 
 
 def span_out(recorded: Recorded, span: Span) -> SpanOut:

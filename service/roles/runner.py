@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 from events.errors import SpanledgerError
@@ -60,8 +60,13 @@ class Stop:
         return max(self._deadline_s - time.monotonic(), 0.05)
 
 
-def run(instance: str, settings: Settings, stop: Stop, report: Report) -> None:
+def run(
+    instance: str, settings: Settings, stop: Stop, report: Report, *, locked: Collection[str] = ()
+) -> None:
     """Run `instance` until told to stop; `report` hears its ports once it is ready.
+
+    Args:
+        locked: the locks, by name, that the caller holds meanwhile; the others are taken here.
 
     Raises:
         SpanledgerError: it could not start, or what it does failed.
@@ -70,7 +75,7 @@ def run(instance: str, settings: Settings, stop: Stop, report: Report) -> None:
     telemetry.start(settings.telemetry_endpoint, instance)
     role = build(settings, Place(instance, stop.fail, stop.asked))
     with contextlib.ExitStack() as held:
-        for name in sorted({*role.locks, instance}):
+        for name in sorted({*role.locks, instance} - {*locked}):
             held.enter_context(RoleLock(settings.data, name, wait_s=_LOCK_WAIT_S))
         held.callback(telemetry.stop)
         held.callback(role.close)

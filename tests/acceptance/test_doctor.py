@@ -4,12 +4,14 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from events.errors import Unavailable
+from events.log.writer import LogWriter
 from service.sqlite_version import may_lose_wal, require_sqlite
 from service.tokens import TokenStore
 from tests.serving import clean_environment, serving
@@ -68,6 +70,19 @@ def test_tokens_open_to_others(tmp_path: Path) -> None:
     code, checks = diagnose(tmp_path, *FREE)
     assert code == 0
     assert checks["tokens"]["state"] == "warning"
+
+
+def test_a_log_open_to_others() -> None:
+    """A log that every user of the machine can read is warned of, until its folder is closed."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        LogWriter(data).close()
+        for mode, state in ((0o755, "warning"), (0o750, "ok")):
+            data.chmod(mode)
+            (data / "ledger.db").chmod(0o644)
+            code, checks = diagnose(data, *FREE)
+            assert code == 0
+            assert checks["privacy"]["state"] == state
 
 
 def test_beside_a_running_service(tmp_path: Path) -> None:

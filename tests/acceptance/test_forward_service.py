@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,30 @@ def send(service: Service, names: list[str]) -> None:
         assert answer.status == 200
 
 
+def ask(service: Service, *words: str) -> "subprocess.CompletedProcess[str]":
+    """`spanledger WORDS --json` on the data folder, which must end soon."""
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "service.cli.main", *words, "--json", "--data",
+         str(service.data)],
+        env=clean_environment(), capture_output=True, text=True, check=False, timeout=40,
+    )  # fmt: skip
+
+
+def ask_all(service: Service, *commands: list[str]) -> list["subprocess.CompletedProcess[str]"]:
+    """All of them at once, as each may have to wait."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda words: ask(service, *words), commands))
+
+
+def named(pid: int) -> str:
+    """How a message names a process that hangs, where the system tells it."""
+    return f" (process {pid})" if sys.platform == "linux" else ""
+
+
 def forward(service: Service, *arguments: str) -> Any:
     """What `spanledger forward …` prints as JSON."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "service.cli.main", "forward", *arguments, "--json", "--data",
-         str(service.data)],
-        env=clean_environment(), capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    done = ask(service, "forward", *arguments)
+    done.check_returncode()
     return json.loads(done.stdout)
 
 
@@ -115,3 +133,42 @@ def test_a_running_forwarder_is_steered(tmp_path: Path) -> None:
         until(lambda: sink.names() == ["a", "b"])
         forward(service, "rewind", "sink", "--to", "0")
         until(lambda: sink.names() == ["a", "b", "a", "b"])
+
+
+def test_a_forwarder_that_hangs_is_told_of(tmp_path: Path) -> None:
+    """Commands give up on it soon and say what to do; the service stays ready without it."""
+    with (
+        Sink() as sink,
+        serving(tmp_path, "--forward", f"otlp+grpc://{sink.grpc}?name=sink") as service,
+    ):
+        pid = service.children()["forwarder"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            status, listed = ask_all(service, ["status"], ["forward", "list"])
+            assert service.ask("/api/v1/health/ready")["missing"] == []
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        document = json.loads(status.stdout)
+        (problem,) = document["problems"]
+        assert (status.returncode, document["forward"]) == (0, [])
+        assert {"forwarder", "projector"} <= set(document["roles"])
+        assert (listed.returncode, listed.stdout) == (4, "")
+        for text in (problem, listed.stderr):
+            assert f"the forwarder of {service.data}{named(pid)} did not answer" in text
+            assert "kill -9" in text or not named(pid)
+        assert [target["name"] for target in forward(service, "list")["items"]] == ["sink"]
+
+
+def test_a_projector_that_hangs_is_told_of(tmp_path: Path) -> None:
+    """It is not asked for the whole status, and still is a problem there."""
+    with serving(tmp_path) as service:
+        pid = service.children()["projector"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            status, paused = ask_all(service, ["status"], ["projections", "pause"])
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        (problem,) = json.loads(status.stdout)["problems"]
+        assert paused.returncode == 4
+        for text in (problem, paused.stderr):
+            assert f"the projector of {service.data}{named(pid)} did not answer" in text

@@ -1,6 +1,10 @@
 """The disk under a whole service: full, with space again, and the WAL under readers that linger."""
 
 import contextlib
+import itertools
+import os
+import re
+import signal
 import subprocess
 import threading
 import time
@@ -9,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import grpc
 import pytest
@@ -16,8 +21,9 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from service.control import call
 from tests.acceptance.test_disk_trouble import _fill, _small_disk
-from tests.serving import SERVE, Service, clean_environment, open_stream, serving, until
+from tests.serving import SERVE, Service, clean_environment, open_stream, serving, text_of, until
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 START_NS = 1_780_000_000_000_000_000
@@ -39,10 +45,11 @@ def _body(seed: int, spans: int = 20, text_bytes: int = 9000) -> bytes:
     return request.SerializeToString()
 
 
-def _post(service: Service, body: bytes) -> tuple[int, dict[str, str]]:
-    request = urllib.request.Request(
-        f"http://{service.http}/v1/traces", body, {"content-type": "application/x-protobuf"}
-    )
+def _post(
+    service: Service, body: bytes, *, what: str = "traces", **headers: str
+) -> tuple[int, dict[str, str]]:
+    sent = {"content-type": "application/x-protobuf"} | headers
+    request = urllib.request.Request(f"http://{service.http}/v1/{what}", body, sent)
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.status, dict(answer.headers)
@@ -76,6 +83,74 @@ def test_a_full_disk_is_told_and_gets_well_by_itself(tmp_path: Path) -> None:
         assert not _ready(service)
         (disk / "ballast").unlink()
         until(lambda: _post(service, _body(9))[0] == 200)
+        until(lambda: _ready(service))
+
+
+def _send_wrong(service: Service) -> set[int]:
+    """Send requests that are wrong in many ways, and as many new labels; returns the answers."""
+    ways = (
+        {}, {"content-type": "application/json"}, {"content-type": "text/plain"},
+        {"content-encoding": "br"}, {"content-encoding": "gzip"}, {"x-scope-orgid": "a b"},
+        {"authorization": "Bearer unknown"},
+    )  # fmt: skip
+    wrong = {
+        _post(service, b"\xff" * 9, what=what, **headers)[0]
+        for what in ("traces", "logs", "metrics", "nothing") for headers in ways
+    }  # fmt: skip
+    with grpc.insecure_channel(service.grpc) as channel:
+        for what, metadata in itertools.product(
+            ("Trace", "Logs", "Metrics"), ((), (("x-scope-orgid", "a b"),))
+        ):
+            name = f"opentelemetry.proto.collector.{what.lower()}.v1.{what}Service"
+            export = channel.unary_unary(f"/{name}/Export")
+            for body in (b"\xff" * 9, b""):
+                with contextlib.suppress(grpc.RpcError):
+                    export(body, timeout=20, metadata=metadata)
+    return wrong
+
+
+def _kill(service: Service, instance: str) -> None:
+    """Kill a child, and wait until another one is ready in its place."""
+
+    def now() -> dict[str, Any]:
+        status = call(service.data, "supervisor", "status")
+        return next(child for child in status if child["instance"] == instance)
+
+    before = now()
+    os.kill(before["pid"], signal.SIGKILL)
+    until(lambda: now()["restarts"] > before["restarts"] and now()["ready"])
+    assert now()["restarts"] == before["restarts"] + 1
+
+
+def _refused(service: Service) -> float:
+    """What the metrics tell about requests that could not be committed."""
+    found = re.findall(
+        r'^spanledger_refused_total\{reason="commit_failed",signal="traces"\} (\S+)$',
+        text_of(service, "/metrics"), re.M,
+    )  # fmt: skip
+    return float(found[0]) if found else 0.0
+
+
+def test_a_full_disk_ends_no_process(tmp_path: Path) -> None:
+    """Full: many new labels and children that are killed change nothing about the answers, and
+    the metrics tell of all of it once there is space."""
+    with _small_disk(tmp_path / "disk", "48m") as disk, serving(disk) as service:
+        assert _post(service, _body(1))[0] == 200
+        before = service.children()
+        _fill(disk / "ballast")
+        assert _send_wrong(service) <= {200, 400, 404, 415}
+        full = [_post(service, _body(seed))[0] for seed in range(2, 6)]
+        assert full == [503] * 4
+        assert service.children() == before
+        until(lambda: _refused(service) == 4)
+        for instance in ("api", "projector", "receiver"):
+            _kill(service, instance)
+        assert _send_wrong(service) <= {200, 400, 404, 415}
+        assert [_post(service, _body(seed))[0] for seed in range(2, 6)] == full
+        assert _refused(service) >= 4
+        (disk / "ballast").unlink()
+        until(lambda: _post(service, _body(9))[0] == 200)
+        until(lambda: _refused(service) == 8)
         until(lambda: _ready(service))
 
 

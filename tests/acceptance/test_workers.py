@@ -1,5 +1,6 @@
 """Two receivers behind one port: shared for real, with one log, one answer and no strangers."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,6 +17,9 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.parser import text_string_to_metric_families
 
 from events import names
+from service.control import call, instances
+from service.locks import RoleLock
+from service.ports import Ports
 from tests import serving as running
 from tests.otlp import START_NS, make_span, traces
 from tests.serving import SERVE, Service, clean_environment, serving, until
@@ -107,9 +111,10 @@ def test_two_workers_share_everything(tmp_path: Path) -> None:
             found = service.ask(f"/api/v1/tasks/{task}?min_position={position}")
             assert found["task_id"] == task
         for transport, count in sent.items():
-            assert requests_over(service, transport) == count + 10
-        assert metric(service, "spanledger_events_total") == 13
-        assert metric(service, "spanledger_duplicates_total") == 3 * sum(sent.values()) - 3 + 10
+            until(lambda: requests_over(service, transport) == count + 10)  # noqa: B023
+        until(lambda: metric(service, "spanledger_events_total") == 13)
+        duplicates = 3 * sum(sent.values()) - 3 + 10
+        until(lambda: metric(service, "spanledger_duplicates_total") == duplicates)
         families = [f.name for f in text_string_to_metric_families(
             running.text_of(service, "/metrics"))]  # fmt: skip
         assert len(families) == len(set(families))
@@ -225,3 +230,39 @@ def test_receivers_run_alone_share_their_port(tmp_path: Path) -> None:
     finally:
         for one in reversed(started):
             one.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shared", [False, True], ids=["ports of their own", "one port"])
+def test_receivers_run_alone_may_start_at_once(shared: bool, tmp_path: Path) -> None:
+    """Two that start at the same moment take two numbers; both serve, on one port if told to."""
+    data = tmp_path / "data"
+    options = ["--role", "receiver"]
+    if shared:
+        with Ports("127.0.0.1", {"grpc_port": 0, "http_port": 0}) as ports:
+            numbers = dict(ports.numbers)
+        options += ["--workers", "2", "--grpc-port", str(numbers["grpc_port"])]
+        options += ["--http-port", str(numbers["http_port"])]
+    started = [running.start(data, "--role", "writer")]
+    try:
+        started += [running.start(data, *options, output=f"receiver-{n}") for n in (1, 2)]
+        for number, receiver in enumerate(started[1:]):
+            grpc_at, http_at = running.addresses_of(receiver, "OTLP/gRPC", "OTLP/HTTP")
+            service = Service(data, receiver.process, receiver.output, grpc_at, http_at)
+            assert send(service, "http", request_of(f"t{number}")) == number + 1
+        names = {call(data, name, "ping")["instance"] for name in instances(data, "receiver")}
+        assert names == {"receiver-1", "receiver-2"}
+    finally:
+        for one in reversed(started):
+            one.kill()
+
+
+@pytest.mark.slow
+def test_receivers_are_bounded_in_number(tmp_path: Path) -> None:
+    """One more than there may be is refused with a reason."""
+    with contextlib.ExitStack() as held:
+        for number in range(1, 65):
+            held.enter_context(RoleLock(tmp_path, f"receiver-{number}"))
+        refused = run_serve(tmp_path, "--role", "receiver")
+    assert refused.returncode == 4
+    assert f"64 receivers already run on {tmp_path}" in refused.stderr

@@ -17,6 +17,7 @@ from projections.generation import connect
 from service.cli import completion
 from service.cli import deadletters as deadletter_commands
 from service.cli import projections as projection_commands
+from service.cli.projector import patience_s
 from service.cli.tasks import tasks
 from service.control import ControlServer, socket_path
 from service.locks import RoleLock
@@ -111,6 +112,13 @@ def test_a_rebuild_switches_and_can_be_rolled_back(folder: Path, words: list[str
     switched = answer(folder, "projections", "activate", str(built["generation"]))
     assert switched["generation"] == built["generation"]
     assert len(answer(folder, "tasks")["items"]) == 10
+
+
+def test_only_what_fills_views_may_take_long(data: Path) -> None:
+    """Whatever else is asked of a projector that hangs is given up within seconds."""
+    with closing(build_projector(data, 3600.0)) as projector:
+        lasting = {op for op in Operations(projector).handlers() if patience_s(op) > 60}
+    assert lasting == {"rebuild", "cancel", "activate", "rollback"}
 
 
 def test_a_view_of_the_past_is_asked_by_name(folder: Path) -> None:

@@ -136,6 +136,17 @@ def test_filters(
         assert [m["id"] for m in until_silence(stream)] == ids
 
 
+@pytest.mark.parametrize(("task", "ids"), [("42", ["1", "2"]), ("2.5", ["3"]), ("True", [])])
+def test_a_task_may_be_named_by_a_number(
+    door: GroupDoor, server: tuple[ApiServer, str], task: str, ids: list[str]
+) -> None:
+    """A numeric `task.id` is the same text here as in the views; true and false name no task."""
+    values = [42, "42", 2.5, True]
+    door.append(make_batch([make_span(attributes={names.TASK_ID: value}) for value in values]))
+    with listening(server[1], f"after=0&{QUICK}&task={task}") as stream:
+        assert [m["id"] for m in until_silence(stream)] == ids
+
+
 def test_a_client_too_far_behind_is_told_what_it_missed(
     door: GroupDoor, server: tuple[ApiServer, str]
 ) -> None:

@@ -1,7 +1,10 @@
 """The control socket: answers, errors and progress, as the other side sees them."""
 
+import contextlib
+import os
 import socket
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +13,14 @@ from typing import Any
 import pytest
 
 from events.errors import BadInput, Damaged, LogDamaged, Rejected, SpanledgerError, Unavailable
-from service.control import ControlServer, call, instances, socket_path
+from service.control import (
+    ControlServer,
+    NoAnswer,
+    call,
+    instances,
+    make_socket_folder,
+    socket_path,
+)
 from service.query.errors import NotFound
 
 LEFT = threading.Event()
@@ -86,6 +96,26 @@ def test_no_such_role(data: Path) -> None:
     """A role that does not run is unavailable."""
     with pytest.raises(Unavailable, match="does not run"):
         call(data, "other", "echo")
+
+
+def test_a_role_that_hangs(tmp_path: Path) -> None:
+    """Nobody accepts: the caller gives up in time and names the process; as many as wait, too."""
+    path = socket_path(tmp_path, "role")
+    make_socket_folder(path)
+    with contextlib.ExitStack() as held:
+        listener = held.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(path))
+        listener.listen(0)
+        process = rf"\(process {os.getpid()}\) " if sys.platform == "linux" else ""
+        with pytest.raises(NoAnswer, match=rf"the role of .* {process}did not answer within 0.1 s"):
+            call(tmp_path, "role", "echo", timeout_s=0.1)
+        for _ in range(2):
+            peer = held.enter_context(socket.socket(socket.AF_UNIX))
+            peer.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                peer.connect(str(path))
+        with pytest.raises(NoAnswer, match=r"the role of .* did not answer"):
+            call(tmp_path, "role", "echo", timeout_s=0.1)
 
 
 def test_a_generator_ends_with_its_client(data: Path) -> None:
