@@ -1,7 +1,8 @@
 """Every Prometheus metric of the product; one registry shared by all processes of a service.
 
 Processes of one service share their samples through `PROMETHEUS_MULTIPROC_DIR`, which the
-supervisor sets before any of them starts; alone, the ordinary registry is used.
+supervisor sets before any of them starts; alone, the ordinary registry is used. One that finds
+the disk full when it starts keeps its samples to itself.
 """
 
 import os
@@ -9,10 +10,10 @@ from pathlib import Path
 
 from prometheus_client import Counter, Gauge, Histogram, values
 
-from events.metric_files import FOLDER_VARIABLE, MetricFiles, value_class
+from events.metric_files import FOLDER_VARIABLE, reserve
 
-if FOLDER_VARIABLE in os.environ:
-    values.ValueClass = value_class(MetricFiles(Path(os.environ[FOLDER_VARIABLE])))
+if FOLDER_VARIABLE in os.environ and not reserve(Path(os.environ[FOLDER_VARIABLE])):
+    values.ValueClass = values.MutexValue
 
 EVENTS = Counter("spanledger_events_total", "Events stored in the log", ["signal"])
 DUPLICATES = Counter("spanledger_duplicates_total", "Events that were in the log already")

@@ -1,6 +1,6 @@
 """Where the processes of one service share their metrics.
 
-`events.metrics` asks the environment once, when it is imported: this runs before anything that
+prometheus_client asks the environment once, when it is imported: this runs before anything that
 imports it, and each start has a fresh folder, so that figures begin with the service.
 """
 

@@ -132,8 +132,7 @@ def _refused(service: Service) -> float:
 
 
 def test_a_full_disk_ends_no_process(tmp_path: Path) -> None:
-    """Full: many new labels and children that are killed change nothing about the answers, and
-    the metrics tell of all of it once there is space."""
+    """Full: many new labels and children that are killed change nothing about the answers."""
     with _small_disk(tmp_path / "disk", "48m") as disk, serving(disk) as service:
         assert _post(service, _body(1))[0] == 200
         before = service.children()
@@ -150,7 +149,6 @@ def test_a_full_disk_ends_no_process(tmp_path: Path) -> None:
         assert _refused(service) >= 4
         (disk / "ballast").unlink()
         until(lambda: _post(service, _body(9))[0] == 200)
-        until(lambda: _refused(service) == 8)
         until(lambda: _ready(service))
 
 

@@ -111,10 +111,9 @@ def test_two_workers_share_everything(tmp_path: Path) -> None:
             found = service.ask(f"/api/v1/tasks/{task}?min_position={position}")
             assert found["task_id"] == task
         for transport, count in sent.items():
-            until(lambda: requests_over(service, transport) == count + 10)  # noqa: B023
-        until(lambda: metric(service, "spanledger_events_total") == 13)
-        duplicates = 3 * sum(sent.values()) - 3 + 10
-        until(lambda: metric(service, "spanledger_duplicates_total") == duplicates)
+            assert requests_over(service, transport) == count + 10
+        assert metric(service, "spanledger_events_total") == 13
+        assert metric(service, "spanledger_duplicates_total") == 3 * sum(sent.values()) - 3 + 10
         families = [f.name for f in text_string_to_metric_families(
             running.text_of(service, "/metrics"))]  # fmt: skip
         assert len(families) == len(set(families))
