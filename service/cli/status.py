@@ -14,7 +14,7 @@ from service.cli.folder import existing_folder
 from service.cli.options import Asking, Form
 from service.cli.render import console, grid, pairs, writing_on
 from service.cli.source import Source, open_source
-from service.control import NoAnswer, call
+from service.control import NoAnswer, call, instances
 from service.endpoints import read_endpoints
 from service.locks import is_held
 
@@ -68,7 +68,8 @@ def status_document(source: Source, data: Path | None) -> dict[str, Any]:
 
 def _roles(data: Path, problems: list[str]) -> list[str]:
     """The roles that run; whichever does not answer is a problem."""
-    running = [role for role in ROLES if is_held(data, role)]
+    names = [name for role in ROLES for name in sorted({role, *instances(data, role)})]
+    running = [name for name in names if is_held(data, name)]
     for role in running:
         if role == "forwarder":
             continue  # it is asked for its targets

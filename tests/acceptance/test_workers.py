@@ -1,9 +1,11 @@
 """Two receivers behind one port: shared for real, with one log, one answer and no strangers."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -117,6 +119,12 @@ def test_two_workers_share_everything(tmp_path: Path) -> None:
         families = [f.name for f in text_string_to_metric_families(
             running.text_of(service, "/metrics"))]  # fmt: skip
         assert len(families) == len(set(families))
+        told = subprocess.run(
+            [sys.executable, "-P", "-m", "service.cli.main", "status", "--json", "--data",
+             str(service.data)],
+            env=clean_environment(), capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert {"receiver-1", "receiver-2", "writer"} <= set(json.loads(told.stdout)["roles"])
 
 
 class Insistent(threading.Thread):
