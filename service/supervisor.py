@@ -23,7 +23,7 @@ from prometheus_client import multiprocess
 
 from events import errors, metrics
 from events.errors import SpanledgerError, Unavailable
-from events.metric_files import FOLDER_VARIABLE
+from events.metric_files import FOLDER_VARIABLE, trim
 from service.child import Child
 from service.configuration import to_json
 from service.control import ControlServer, socket_path
@@ -158,6 +158,7 @@ class Supervisor:
             self._selector.unregister(key.fileobj)
         code = child.bury()
         multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        trim(Path(os.environ[FOLDER_VARIABLE]), pid)
         if self._signals:
             return
         if not self._announced and code >= 0:

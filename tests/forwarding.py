@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,13 +51,6 @@ def running(*args: Any, **kwargs: Any) -> Iterator[Running]:
     finally:
         stop.set()
         thread.join()
-
-
-def until(condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def store(log: MemoryLog, *names: str, tenant: str = "default") -> int:

@@ -40,7 +40,6 @@ TURN_WINDOWS: Final = 16
 FAILED_TRIES: Final = 5
 """How often a request is sent on which the target failed before its events are suspected."""
 
-
 FAILED_IN_A_ROW: Final = 64
 """Requests in a row on which the target failed, before it is suspected and not the events."""
 

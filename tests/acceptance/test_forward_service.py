@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import pytest
 from service.locks import RoleLock
 from tests.otlp import make_span, traces
 from tests.peers.sink import Sink
-from tests.serving import Service, clean_environment, serving
+from tests.serving import Service, clean_environment, serving, until
 
 pytestmark = pytest.mark.slow
 
@@ -62,13 +61,6 @@ def forward(service: Service, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen in time"
-        time.sleep(0.05)
-
-
 def test_a_killed_forwarder_sends_everything(tmp_path: Path) -> None:
     """Every acknowledged span reaches the target at least once, however often it is killed."""
     names = [f"span-{number}" for number in range(2000)]
@@ -85,7 +77,7 @@ def test_a_killed_forwarder_sends_everything(tmp_path: Path) -> None:
                     os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
             time.sleep(0.05)
-        until(lambda: set(sink.names()) >= set(names))
+        until(lambda: set(sink.names()) >= set(names), 60)
         assert len(killed) > 1
 
 
@@ -113,7 +105,7 @@ def test_a_new_target_misses_nothing_sent_during_a_start(tmp_path: Path) -> None
             tmp_path, "--http-port", port, "--forward", f"otlp+grpc://{sink.grpc}?name=sink"
         ):
             sender.join()
-            until(lambda: set(sink.names()) >= set(sent))
+            until(lambda: set(sink.names()) >= set(sent), 60)
             assert "before" not in sink.names()
 
 
@@ -124,15 +116,15 @@ def test_a_running_forwarder_is_steered(tmp_path: Path) -> None:
         serving(tmp_path, "--forward", f"otlp+http://{sink.http}?name=sink") as service,
     ):
         send(service, ["a"])
-        until(lambda: sink.names() == ["a"])
+        until(lambda: sink.names() == ["a"], 60)
         assert forward(service, "pause", "sink")["paused"]
         send(service, ["b"])
         (target,) = forward(service, "list")["items"]
         assert (target["state"], target["lag_events"], target["sent"]) == ("paused", 1, 1)
         forward(service, "resume", "sink")
-        until(lambda: sink.names() == ["a", "b"])
+        until(lambda: sink.names() == ["a", "b"], 60)
         forward(service, "rewind", "sink", "--to", "0")
-        until(lambda: sink.names() == ["a", "b", "a", "b"])
+        until(lambda: sink.names() == ["a", "b", "a", "b"], 60)
 
 
 def test_a_forwarder_that_hangs_is_told_of(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from service.forward.target import resolve
 from service.settings import ForwardTarget
 from tests.certificates import make_certificate
 from tests.events import make_batch, make_context, make_log, make_span
-from tests.forwarding import numbered, refusing, running, store, until
+from tests.forwarding import numbered, refusing, running, store
 from tests.peers.sink import (
     FAILED,
     THROTTLED,
@@ -26,6 +26,7 @@ from tests.peers.sink import (
     Reply,
     Sink,
 )
+from tests.serving import until
 
 TRANSPORTS = ["grpc", "http"]
 

@@ -17,8 +17,9 @@ from service.forward.forwarder import Forwarder
 from service.forward.sender import FAILED_IN_A_ROW, FAILED_TRIES
 from service.forward.target import resolve
 from service.settings import ForwardTarget
-from tests.forwarding import numbered, refusing, running, store, until
+from tests.forwarding import numbered, refusing, running, store
 from tests.peers.sink import FAILED, Reply, Sink
+from tests.serving import until
 
 TRANSPORTS = ["grpc", "http"]
 

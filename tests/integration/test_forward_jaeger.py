@@ -2,10 +2,9 @@
 
 import hashlib
 import threading
-import time
 import urllib.request
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +38,7 @@ from service.settings import ForwardTarget
 from tests.captures import capture_files, read_capture
 from tests.otlp_messages import Flat, flat, traces_of_json
 from tests.peers import Jaeger
-from tests.serving import serving
+from tests.serving import serving, until
 
 pytestmark = pytest.mark.peers
 
@@ -99,13 +98,6 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path, jaeger: Jaeger) -> It
     door.close()
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen in time"
-        time.sleep(0.05)
-
-
 @pytest.mark.slow
 def test_a_whole_service_fills_jaeger(tmp_path: Path, jaeger: Jaeger) -> None:
     """What the SDK and the captures send to a service stands in Jaeger as in its log."""
@@ -120,7 +112,7 @@ def test_a_whole_service_fills_jaeger(tmp_path: Path, jaeger: Jaeger) -> None:
                 {"content-type": "application/x-protobuf"},
             )
             assert urllib.request.urlopen(request, timeout=30).status == 200
-        until(lambda: call(service.data, "forwarder", "status")[0]["lag_events"] == 0)
+        until(lambda: call(service.data, "forwarder", "status")[0]["lag_events"] == 0, 30)
         in_log = stored(service.data)
         assert len(in_log) > 50
         for trace_id, spans in in_log.items():
@@ -201,7 +193,7 @@ def spans_of(traces: TracesData) -> Iterator[PbSpan]:
 def test_captures_stand_in_jaeger(ledger: Ledger, jaeger: Jaeger, body: Path) -> None:
     """What orchestrators really sent is found in Jaeger, equal field by field."""
     ledger.store(read_capture(body))
-    until(ledger.settled)
+    until(ledger.settled, 30)
     for trace_id, spans in stored(ledger.data).items():
         assert shown(jaeger, trace_id) == spans
 
@@ -209,14 +201,14 @@ def test_captures_stand_in_jaeger(ledger: Ledger, jaeger: Jaeger, body: Path) ->
 def test_an_outage_of_jaeger_loses_nothing(ledger: Ledger, jaeger: Jaeger) -> None:
     """What was stored while Jaeger was down stands there soon after it is back."""
     ledger.store(sdk_spans(5))
-    until(ledger.settled)
+    until(ledger.settled, 30)
     for trace_id, spans in stored(ledger.data).items():
         assert shown(jaeger, trace_id) == spans
     before = ledger.door.head
     jaeger.kill()
     ledger.store(sdk_spans(200))
-    until(lambda: ledger.operations.status()[0]["state"] == "waiting")
+    until(lambda: ledger.operations.status()[0]["state"] == "waiting", 30)
     jaeger.start()
-    until(ledger.settled)
+    until(ledger.settled, 30)
     for trace_id, spans in stored(ledger.data, after=before).items():
         assert shown(jaeger, trace_id) == spans

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from events.metric_files import FOLDER_VARIABLE, KINDS, reserve
+from events.metric_files import FOLDER_VARIABLE, KINDS, reserve, trim
 from tests.serving import clean_environment
 
 COUNT = """
@@ -40,6 +40,16 @@ def test_every_file_of_a_process_has_its_room(tmp_path: Path) -> None:
     for file in files:
         assert file.stat().st_blocks * 512 >= file.stat().st_size
     assert 'spanledger_refused_total{reason="too_large",signal="traces"} 3.0' in run(TELL, tmp_path)
+
+
+def test_a_process_that_ended_leaves_only_what_it_counted(tmp_path: Path) -> None:
+    """The rest of its room goes back to the disk, and the others still read its counts."""
+    run(COUNT, tmp_path)
+    before = run(TELL, tmp_path)
+    (pid,) = {int(file.stem.rpartition("_")[2]) for file in tmp_path.iterdir()}
+    trim(tmp_path, pid)
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 8192
+    assert run(TELL, tmp_path) == before
 
 
 def test_a_process_goes_on_with_the_files_of_its_number(tmp_path: Path) -> None:

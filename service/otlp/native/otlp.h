@@ -248,7 +248,7 @@ static const uint8_t SPAN_TYPES[17] = {
     1 + VARINT,  1 + FIXED64, 1 + FIXED64, 1 + BYTES,  1 + VARINT, 1 + BYTES,
     1 + VARINT,  1 + BYTES,   1 + VARINT,  1 + BYTES,  1 + FIXED32};
 
-/* Whether the string `s` is one of those in the text from `at` on. */
+/* Whether `s` is one of the strings in the text from `at` on. */
 static int is_in_text(const sink_t *sink, size_t at, slice_t s) {
     while (at < sink->text.size) {
         const uint8_t *start = sink->text.data + at;
@@ -302,7 +302,8 @@ static int emit_span(sink_t *sink, slice_t in, scratch_t *scratch, uint64_t *sta
     /* The status message is the exception's, most of the time. */
     slice_t said = status->bytes[2];
     return ok && put_uint(out, span->value[14]) && put_uint(out, status->value[3]) &&
-           emit_string(sink, said, length(said) && !is_in_text(sink, text, said)) && put(out, "\x90\x90", 2) &&
+           emit_string(sink, said, length(said) && !is_in_text(sink, text, said)) &&
+           put(out, "\x90\x90", 2) &&
            (!sink->secret || put(&sink->text, "secret=key", 11));
 }
 

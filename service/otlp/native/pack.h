@@ -61,8 +61,8 @@ static int put_int(buffer_t *out, int64_t value) {
 }
 
 /* A header whose short form is `fixed | size` below `limit`, else tag8 (0: none), tag16, tag32. */
-static inline int put_header(buffer_t *out, size_t size, uint8_t fixed, size_t limit, uint8_t tag8,
-                      uint8_t tag16, uint8_t tag32) {
+static inline int put_header(buffer_t *out, size_t size, uint8_t fixed, size_t limit,
+                             uint8_t tag8, uint8_t tag16, uint8_t tag32) {
     if (size < limit) return put_tagged(out, (uint8_t)(fixed | size), 0, 0);
     if (tag8 && size <= UINT8_MAX) return put_tagged(out, tag8, size, 1);
     if (size <= UINT16_MAX) return put_tagged(out, tag16, size, 2);
