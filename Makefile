@@ -42,4 +42,4 @@ bench: install
 
 clean:
 	rm -rf "$(VENV)" build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis data/demo
-	rm -f events/log/*.so service/otlp/*.so
+	rm -f events/log/*.so service/otlp/decode/*.so

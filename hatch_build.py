@@ -17,7 +17,7 @@ from setuptools.command.build_ext import build_ext
 
 SOURCES = {
     "events.log._table": "events/log/native/table.c",
-    "service.otlp._native": "service/otlp/native/module.c",
+    "service.otlp.decode._native": "service/otlp/decode/native/module.c",
 }
 
 

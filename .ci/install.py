@@ -16,7 +16,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 OLDEST = (3, 11)
 CANDIDATES = [f"python3.{minor}" for minor in range(19, OLDEST[1] - 1, -1)]
-MADE_FROM = ("pyproject.toml", "hatch_build.py", "events/log/native/*", "service/otlp/native/*")
+MADE_FROM = (
+    "pyproject.toml",
+    "hatch_build.py",
+    "events/log/native/*",
+    "service/otlp/decode/native/*",
+)
 
 
 def main() -> None:
@@ -110,7 +115,7 @@ def install(venv: Path) -> None:
 
 def without_native(venv: Path) -> str:
     """A sentence about the optional modules, if they could not be compiled."""
-    command = [python(venv), "-P", "-c", "import events.log._table, service.otlp._native"]
+    command = [python(venv), "-P", "-c", "import events.log._table, service.otlp.decode._native"]
     if subprocess.call(command, stderr=subprocess.DEVNULL) == 0:
         return ""
     return " There is no C compiler: spans are decoded in Python, with the same results, slower."

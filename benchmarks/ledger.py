@@ -20,9 +20,9 @@ from events.log.port import Batch
 from events.log.writer import LogWriter
 from events.schema import Span
 from service.otlp.batch import BatchBuilder
-from service.otlp.decode import decode_traces
-from service.otlp.limits import Limits
-from service.otlp.scrub import Scrubber
+from service.otlp.decode.decoder import decode_traces
+from service.otlp.decode.limits import Limits
+from service.otlp.scrub.scrubber import Scrubber
 
 _POOL: Final = 100
 _RECEIVED_NS: Final = time.time_ns()

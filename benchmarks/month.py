@@ -25,11 +25,11 @@ from events import codec, identity
 from events.identity import ID_BYTES, Identity
 from events.log.port import Batch
 from events.log.writer import LogWriter
+from service.control.projector import build_projector
 from service.otlp.batch import BatchBuilder
-from service.otlp.decode import decode_traces
-from service.otlp.limits import Limits
-from service.otlp.scrub import Scrubber
-from service.projector import build_projector
+from service.otlp.decode.decoder import decode_traces
+from service.otlp.decode.limits import Limits
+from service.otlp.scrub.scrubber import Scrubber
 
 TASKS: Final = 5_000
 EXECUTORS: Final = 50

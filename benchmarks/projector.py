@@ -30,17 +30,17 @@ from benchmarks.figures import PART, Figure, as_json, show
 from benchmarks.machine import own_cpu_s, peak_rss_bytes
 from events.log.port import Page
 from events.log.reader import open_reader
-from projections import generation
 from projections.assembly import make_folds
-from projections.feeding import PAGE_EVENTS
+from projections.engine.feeder import PAGE_EVENTS
+from projections.engine.pages import Pager
+from projections.engine.plan import Plan
+from projections.engine.port import Fold, Projection
+from projections.engine.rebuild import Rebuild
+from projections.engine.tuning import tune_collector
+from projections.engine.view import ParkAll, View
 from projections.fold import RunFold
-from projections.generation import Generations
-from projections.pages import Pager
-from projections.plan import Plan
-from projections.port import Fold, Projection
-from projections.rebuild import Rebuild
-from projections.tuning import tune_collector
-from projections.view import ParkAll, View
+from projections.storage import generation
+from projections.storage.generation import Generations
 
 MODES: Final = ("rebuild", "live")
 LOADS: Final = ("attempts", "mixed")

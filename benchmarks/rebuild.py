@@ -6,8 +6,8 @@ import time
 from benchmarks import ledger, machine
 from benchmarks.figures import Figure
 from benchmarks.running import scratch
-from projections.tuning import tune_collector
-from service.projector import build_projector
+from projections.engine.tuning import tune_collector
+from service.control.projector import build_projector
 
 _FLOORS_PER_S = {"mixed": 100_000, "attempts": 30_000}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import machine
-from service.control import call
+from service.control.socket import call
 from tests.serving import Service, serving
 
 _SETTLE_S: Final = 300.0

@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from events.errors import BadInput
+from projections.engine.port import Fold
 from projections.fold import make_fold
-from projections.port import Fold
-from projections.traces.fold import NAME as TRACES
-from projections.traces.fold import Traces
+from projections.views.traces.fold import NAME as TRACES
+from projections.views.traces.fold import Traces
 
 
 def make_folds(names: Collection[str] | None = None) -> Sequence[Fold]:

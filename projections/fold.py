@@ -8,21 +8,21 @@ import sqlite3
 from collections.abc import Callable, Collection, Sequence
 
 from events.log.port import Page
-from projections import words
-from projections.attempts.store import AttemptStore
-from projections.attributes import Extractor
-from projections.error_patterns.store import ErrorStore
-from projections.execution_history.store import HistoryStore
-from projections.port import Fold, Projection, Sources
-from projections.registry.numbers import Registry
-from projections.registry.runs import RunStage
-from projections.runs.store import RunStore
-from projections.side.messages import Message
-from projections.side.process import Sender
-from projections.statements import run_script
-from projections.store import Store
-from projections.task_metrics.store import MetricStore
-from projections.tasks.store import TaskStore
+from projections.engine.port import Fold, Projection, Sources
+from projections.engine.side.messages import Message
+from projections.engine.side.process import Sender
+from projections.runs import words
+from projections.runs.extraction import Extractor
+from projections.runs.registry.numbers import Registry
+from projections.runs.registry.runs import RunStage
+from projections.storage.statements import run_script
+from projections.storage.store import Store
+from projections.views.attempts.store import AttemptStore
+from projections.views.error_patterns.store import ErrorStore
+from projections.views.execution_history.store import HistoryStore
+from projections.views.runs.store import RunStore
+from projections.views.task_metrics.store import MetricStore
+from projections.views.tasks.store import TaskStore
 
 STAGE_NAME = "facts"
 
@@ -39,8 +39,8 @@ class FactsProjection:
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Create the tables, the status words, and the SQL views over all projections' tables."""
-        run_script(connection, "projections.registry", "schema.sql")
-        run_script(connection, "projections", "sqlviews.sql")
+        run_script(connection, "projections.runs.registry", "schema.sql")
+        run_script(connection, "projections.views", "sqlviews.sql")
         connection.executemany(
             "INSERT INTO status_word VALUES (?, ?)", enumerate(words.STATUS_WORDS)
         )

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 
 from events.errors import Unavailable
+from service.access.tokens import TokenStore
 from service.api.server import ApiServer
-from service.settings import Settings
-from service.tokens import TokenStore
+from service.configuration.settings import Settings
 
 
 def everyone_answers(role: str) -> None:

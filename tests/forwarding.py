@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from events.log.memory import MemoryLog
+from service.configuration.settings import ForwardTarget
 from service.forward.backoff import Backoff
 from service.forward.forwarder import Forwarder
 from service.forward.operations import Operations
 from service.forward.target import resolve
-from service.settings import ForwardTarget
 from tests.events import make_batch, make_span
 from tests.peers.sink import BAD, Received, Reply, Sink
 

@@ -11,9 +11,9 @@ from events.log.chain import verify
 from events.log.reader import SqliteReader, open_reader
 from events.schema import Span
 from projections.assembly import make_folds
-from projections.daemon import Projector
-from projections.generation import connect_reader
-from projections.traces.fold import positions
+from projections.engine.projector import Projector
+from projections.storage.generation import connect_reader
+from projections.views.traces.fold import positions
 from tests.serving import Service
 from tests.view_rows import rows_of
 

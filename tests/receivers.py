@@ -19,9 +19,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from events.log.door import GroupDoor
 from events.log.port import Appended, Batch, Door, Recorded
 from events.log.reader import open_reader
+from service.access.tokens import TokenStore
+from service.configuration.settings import Settings
 from service.otlp.receiver import Receiver
-from service.settings import Settings
-from service.tokens import TokenStore
 
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"

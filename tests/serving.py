@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from service.control import call
+from service.control.socket import call
 
 READY_S: Final = 40.0
 STOP_S: Final = 20.0

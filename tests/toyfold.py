@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from events import names
 from events.log.port import Page, Recorded
 from events.schema import Span
-from projections.port import Fold, Poison, Projection
+from projections.engine.port import Fold, Poison, Projection
 
 POISON = "poison"
 
@@ -88,7 +88,7 @@ def make_toys(versions: tuple[int, int] = (1, 1), cured: bool = False) -> "MakeT
 
 
 class MakeToys:
-    """`projections.versions.MakeFolds` of the toys."""
+    """`projections.engine.versions.MakeFolds` of the toys."""
 
     def __init__(self, versions: tuple[int, int], cured: bool) -> None:
         self._versions = versions

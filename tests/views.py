@@ -5,7 +5,7 @@ from pathlib import Path
 
 from events.log.door import GroupDoor
 from events.log.port import Batch
-from service.projector import build_projector
+from service.control.projector import build_projector
 
 
 def make_folder(data: Path, batches: Iterable[Batch]) -> Path:

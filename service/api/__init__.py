@@ -1,1 +1,1 @@
-"""The HTTP API: answers of `service.query`, a live tail, health, metrics and the documentation."""
+"""The HTTP API: answers of `projections.query`, a live tail, health, metrics, documentation."""

@@ -1,4 +1,4 @@
-"""One route for each endpoint of `service.query.endpoints`."""
+"""One route for each endpoint of `projections.query.endpoints`."""
 
 import re
 import time
@@ -10,11 +10,11 @@ import msgspec
 from litestar import MediaType, Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
+from projections.query.endpoints import ENDPOINTS, Endpoint
+from projections.query.queries import POLL_S, Queries
+from projections.query.questions import Question, parse
+from service.access.tokens import TokenStore
 from service.api.asking import AnyRequest, arguments, parameters, tenant_of
-from service.query.endpoints import ENDPOINTS, Endpoint
-from service.query.queries import POLL_S, Queries
-from service.query.questions import Question, parse
-from service.tokens import TokenStore
 
 PREFIX: Final = "/api/v1"
 _AT_ONCE: Final = 16

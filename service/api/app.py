@@ -9,14 +9,14 @@ from litestar.config.cors import CORSConfig
 
 from events import names
 from events.metrics import REQUESTS
+from projections.query.queries import Queries
+from service.access.tokens import TokenStore
 from service.api.answers import Answers
 from service.api.events import Events
 from service.api.feed import Feed
 from service.api.problems import HANDLERS
 from service.api.system import Probe, System
-from service.query.queries import Queries
-from service.settings import Settings
-from service.tokens import TokenStore
+from service.configuration.settings import Settings
 
 
 class Application(Litestar):

@@ -8,9 +8,9 @@ import anyio
 from litestar import Request
 
 from events import names
-from service.query.errors import BadQuestion
-from service.query.questions import TEXT_LIMIT
-from service.tokens import Scope, TokenStore
+from projections.query.errors import BadQuestion
+from projections.query.questions import TEXT_LIMIT
+from service.access.tokens import Scope, TokenStore
 
 QUERY_LIMIT_BYTES: Final = 32 << 10
 _MOST_PARAMETERS: Final = 64

@@ -20,14 +20,14 @@ from msgspec import Meta
 from events.errors import Rejected
 from events.log.port import Recorded
 from events.schema import AttemptAbandoned, LogRecord, Span
+from projections.query.errors import BadQuestion, BeyondHead
+from projections.query.log import Log
+from projections.query.questions import Position, Text, parse
+from projections.query.spans import log_out, span_out, task_of
+from service.access.tokens import TokenStore
 from service.api.answers import PREFIX
 from service.api.asking import AnyRequest, parameters, tenant_of
 from service.api.feed import Feed
-from service.query.errors import BadQuestion, BeyondHead
-from service.query.log import Log
-from service.query.questions import Position, Text, parse
-from service.query.spans import log_out, span_out, task_of
-from service.tokens import TokenStore
 
 PATH: Final = "events"
 HEARTBEAT_S: Final = 15.0

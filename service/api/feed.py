@@ -8,7 +8,7 @@ from typing import Final
 import anyio
 
 from events.errors import SpanledgerError, Unavailable
-from service.query.log import Log
+from projections.query.log import Log
 
 POLL_S: Final = 0.1
 MOST_STREAMS: Final = 100

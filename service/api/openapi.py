@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import msgspec
 
+from projections.query.endpoints import ENDPOINTS, Endpoint
+from projections.query.records import LogHead
 from service.api.answers import PREFIX
 from service.api.events import PATH as EVENTS_PATH
 from service.api.events import EventsQuestion
 from service.api.problems import MEDIA_TYPE, Problem
-from service.query.endpoints import ENDPOINTS, Endpoint
-from service.query.records import LogHead
 
 REF: Final = "#/components/schemas/{name}"
 _DESCRIPTION: Final = """\

@@ -9,8 +9,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from events.errors import Damaged, Rejected, SpanledgerError, Unavailable
-from service.query.errors import BadQuestion, BeyondHead, NotFound, NotReached
-from service.tokens import Forbidden, Unauthenticated
+from projections.query.errors import BadQuestion, BeyondHead, NotFound, NotReached
+from service.access.tokens import Forbidden, Unauthenticated
 
 MEDIA_TYPE: Final = "application/problem+json"
 _PREFIX: Final = "urn:spanledger:problem:"

@@ -1,10 +1,10 @@
 """The API's server: its application behind uvicorn, and the live streams that end first."""
 
+from service.access.tokens import TokenStore
 from service.api.app import Application, create_app
 from service.api.system import Probe
-from service.settings import Settings
-from service.tokens import TokenStore
-from service.web import WebServer
+from service.configuration.settings import Settings
+from service.network.web import WebServer
 
 
 class ApiServer(WebServer):

@@ -14,13 +14,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from events.errors import SpanledgerError, Unavailable
+from projections.query.errors import BadQuestion
+from projections.query.queries import Queries
+from service.access.tokens import Forbidden, TokenStore, Unauthenticated
 from service.api import openapi
 from service.api.answers import PREFIX
 from service.api.asking import parameters, tenant_of
 from service.api.problems import NotReady
-from service.query.errors import BadQuestion
-from service.query.queries import Queries
-from service.tokens import Forbidden, TokenStore, Unauthenticated
 
 ROLES: Final = ("receiver", "writer", "projector")
 """What readiness needs. Without the forwarder spans are taken and questions answered, and it

@@ -6,7 +6,7 @@
 
 Every parameter whose type is a dataclass is replaced by that class's fields, each an annotated
 typer option with a default; the function gets the record. What the command raises is told in
-one line on standard error and ends in the exit codes of `service.cli.exits`.
+one line on standard error and ends in the exit codes of `service.cli.output.exits`.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from typing import Any, get_type_hints
 import typer
 
 from events.errors import SpanledgerError
-from service.cli import exits
+from service.cli.output import exits
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:

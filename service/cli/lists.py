@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from service.cli.answers import drawing_of_list, write
+from projections.query.times import rfc3339
 from service.cli.options import Asking, Form, Paging, Sorting, Traits, Window
-from service.cli.render import Column
-from service.cli.source import open_source
-from service.cli.times import parse_moment
-from service.query.times import rfc3339
+from service.cli.output.answers import drawing_of_list, write
+from service.cli.output.render import Column
+from service.cli.output.times import parse_moment
+from service.cli.source.source import open_source
 
 Filters = dict[str, Any]
 

@@ -1,10 +1,10 @@
 """The command `spanledger`: its commands, loaded when they are called for.
 
 Answers go to standard output. Whatever goes wrong is one line on standard error and an exit
-code of `service.cli.exits`; a trace is shown in Python's development mode only.
+code of `service.cli.output.exits`; a trace is shown in Python's development mode only.
 """
 
-from service.packages import require_own_packages
+from service.installation.packages import require_own_packages
 
 require_own_packages()  # nothing else of ours can be trusted before
 
@@ -18,7 +18,7 @@ import typer.main  # noqa: E402
 
 from events.errors import SpanledgerError  # noqa: E402
 from events.private import make_files_private  # noqa: E402
-from service.cli import exits  # noqa: E402
+from service.cli.output import exits  # noqa: E402
 
 _SERVICE: Final = "The service"
 _QUESTIONS: Final = "Questions"
@@ -26,7 +26,7 @@ _CARE: Final = "The log and the views"
 
 
 class _Entry(NamedTuple):
-    """One command: `attribute` of `service.cli.<module>`, a function or a typer app."""
+    """One command: `attribute` of `service.cli.commands.<module>`, a function or a typer app."""
 
     module: str
     attribute: str
@@ -81,7 +81,9 @@ class LazyCommands(typer.core.TyperGroup):
 
 
 def _load(name: str, entry: _Entry) -> Any:
-    found = getattr(importlib.import_module(f"service.cli.{entry.module}"), entry.attribute)
+    found = getattr(
+        importlib.import_module(f"service.cli.commands.{entry.module}"), entry.attribute
+    )
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(add_completion=False)
         alone.command(name)(found)
@@ -102,7 +104,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        version = importlib.import_module("service.version").VERSION
+        version = importlib.import_module("service.installation.version").VERSION
         typer.echo(f"spanledger {version}")
         raise typer.Exit
 

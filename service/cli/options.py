@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.completion import complete_status, complete_view
+from service.cli.source.completion import complete_status, complete_view
 
 FILTERS = "Filters"
 PAGES = "Order and pages"

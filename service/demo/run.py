@@ -21,7 +21,7 @@ from events.private import make_private
 from service.demo.jobs import JOBS
 from service.demo.orchestrator import Orchestrator
 from service.demo.show import Api, print_next_steps, screen, totals
-from service.endpoints import read_endpoints
+from service.network.endpoints import read_endpoints
 
 READY_S = 60.0
 STOP_S = 20.0

@@ -11,7 +11,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from service.cli.render import STATUSES
+from service.cli.output.render import STATUSES
 
 _TASKS = 7
 _ERRORS = 4

@@ -16,8 +16,8 @@ import msgspec
 
 from events import names
 from events.errors import BadSetting
+from service.configuration.settings import ForwardTarget
 from service.forward.encode import Signal
-from service.settings import ForwardTarget
 
 _SCHEMES: Final = {
     "otlp+grpc": ("grpc", False),

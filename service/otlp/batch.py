@@ -13,9 +13,9 @@ from events import codec, metrics, names
 from events.identity import Identity
 from events.log.port import Batch
 from events.schema import Span
-from service.otlp.decoded import Decoded, Group
-from service.otlp.limits import Cuts
-from service.otlp.scrub import Scrubber
+from service.otlp.decode.decoded import Decoded, Group
+from service.otlp.decode.limits import Cuts
+from service.otlp.scrub.scrubber import Scrubber
 
 _KEY_MARK: Final = names.TASK_IDEMPOTENCY_KEY.encode()
 

@@ -21,12 +21,12 @@ from events.errors import Closing, QueueFull, SpanledgerError
 from events.identity import Identity
 from events.log.port import Appended, Door
 from service.otlp.batch import BatchBuilder
-from service.otlp.decode import decode_logs, decode_traces
-from service.otlp.decoded import Decoded
-from service.otlp.json_body import decode_logs_json, decode_traces_json
-from service.otlp.limits import Limits
+from service.otlp.decode.decoded import Decoded
+from service.otlp.decode.decoder import decode_logs, decode_traces
+from service.otlp.decode.json_body import decode_logs_json, decode_traces_json
+from service.otlp.decode.limits import Limits
 from service.otlp.request import Answer, Encoding, Outcome, Request, Signal
-from service.otlp.scrub import Scrubber
+from service.otlp.scrub.scrubber import Scrubber
 
 GROUP_BYTES: Final = 1_500_000
 _GATHER_BYTES: Final = 64 << 10

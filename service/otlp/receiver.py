@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from events.log.port import Door
-from service.otlp.grpc_server import GrpcServer
-from service.otlp.http_server import HttpServer
-from service.otlp.intake import Intake
-from service.otlp.limits import Limits
+from service.access.tokens import TokenStore
+from service.configuration.settings import Settings
+from service.otlp.decode.limits import Limits
 from service.otlp.pipeline import Pipeline
-from service.otlp.scrub import Scrubber
-from service.settings import Settings
-from service.tokens import TokenStore
+from service.otlp.scrub.scrubber import Scrubber
+from service.otlp.transport.grpc_server import GrpcServer
+from service.otlp.transport.http_server import HttpServer
+from service.otlp.transport.intake import Intake
 
 _log = logging.getLogger(__name__)
 

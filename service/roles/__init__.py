@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from service.settings import Settings
+from service.configuration.settings import Settings
 
 ROLES: Final = ("writer", "receiver", "projector", "forwarder", "api")
 

@@ -15,9 +15,9 @@ import threading
 from typing import Any, Final, TextIO
 
 from events.errors import SpanledgerError
-from service.configuration import from_json
-from service.logs import start_logging
+from service.configuration.reading import from_json
 from service.roles.runner import Stop, kind_of, run
+from service.telemetry.logs import start_logging
 
 _log = logging.getLogger(__name__)
 _ORPHANED_S: Final = 0.3

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from events.errors import SpanledgerError, Unavailable
+from service.access.tokens import TokenStore
 from service.api.server import ApiServer
-from service.configuration import is_loopback
-from service.control import call, instances
+from service.configuration.reading import is_loopback
+from service.configuration.settings import Settings
+from service.control.socket import call, instances
 from service.roles import Place
-from service.settings import Settings
-from service.tokens import TokenStore
 
 _PING_S: Final = 2.0
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from events.log.port import LogReader
 from events.log.reader import open_reader
+from service.configuration.settings import Settings
 from service.forward.forwarder import Forwarder
 from service.forward.operations import Operations
 from service.forward.target import resolve_all
 from service.roles import Place
-from service.settings import Settings
 
 
 class ForwarderRole:

@@ -12,14 +12,14 @@ from events.log.port import Door, LogReader
 from events.log.reader import open_reader
 from events.log.socket import DoorClient
 from projections.assembly import make_folds
-from projections.daemon import Projector
-from projections.port import Fold
-from service.control import socket_path
-from service.projector import Operations
+from projections.engine.port import Fold
+from projections.engine.projector import Projector
+from service.configuration.settings import Settings
+from service.control.projector import Operations
+from service.control.socket import socket_path
+from service.reactors.watcher import Watcher
 from service.roles import Place
-from service.settings import Settings
-from service.telemetry import traced_fold
-from service.watcher import Watcher
+from service.telemetry.spans import traced_fold
 
 _PAUSE_S: Final = 0.05
 _CATCH_UP_S: Final = 2.0

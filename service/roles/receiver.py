@@ -8,14 +8,14 @@ from typing import Any, Final
 from events.errors import Unavailable
 from events.log.port import Door
 from events.log.socket import DoorClient
-from service.configuration import is_loopback
-from service.control import socket_path
+from service.access.tokens import TokenStore
+from service.configuration.reading import is_loopback
+from service.configuration.settings import Settings
+from service.control.socket import socket_path
 from service.otlp.receiver import Receiver
 from service.roles import Place
 from service.roles.writer import Writer
-from service.settings import Settings
-from service.telemetry import traced_door
-from service.tokens import TokenStore
+from service.telemetry.spans import traced_door
 
 _DOOR_WAIT_S: Final = 600.0
 """A writer with many events to index takes its time to open the door."""

@@ -13,13 +13,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 from events.errors import SpanledgerError
-from projections.tuning import tune_collector
-from service import telemetry
-from service.control import ControlServer, socket_path
-from service.locks import RoleLock
+from projections.engine.tuning import tune_collector
+from service.configuration.settings import Settings
+from service.control.socket import ControlServer, socket_path
+from service.installation.version import VERSION
+from service.process.locks import RoleLock
 from service.roles import Place, build
-from service.settings import Settings
-from service.version import VERSION
+from service.telemetry import spans as telemetry
 
 Handlers = Mapping[str, Callable[..., Any]]
 Report = Callable[[dict[str, str]], None]

@@ -7,10 +7,10 @@ from events.errors import Unavailable
 from events.log.door import GroupDoor
 from events.log.port import Door
 from events.log.socket import DoorServer
-from service.control import make_socket_folder, socket_path
+from service.configuration.settings import Settings
+from service.control.socket import make_socket_folder, socket_path
 from service.roles import Place
-from service.settings import Settings
-from service.telemetry import traced_door
+from service.telemetry.spans import traced_door
 
 
 class Writer:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from events.errors import SpanledgerError
-from service.control import call
+from service.control.socket import call
 from tests.invariants import check_log, check_views, wait_views
 from tests.peers.sink import Sink
 from tests.resending import Resender

@@ -12,8 +12,8 @@ import pytest
 
 from events.errors import Unavailable
 from events.log.writer import LogWriter
-from service.sqlite_version import may_lose_wal, require_sqlite
-from service.tokens import TokenStore
+from service.access.tokens import TokenStore
+from service.installation.sqlite_version import may_lose_wal, require_sqlite
 from tests.serving import clean_environment, serving
 
 FREE = ["--grpc-port", "0", "--http-port", "0", "--api-port", "0"]

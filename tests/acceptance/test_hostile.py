@@ -21,7 +21,7 @@ import zstandard
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from service.control import call
+from service.control.socket import call
 from tests.acceptance.processes import rss_bytes
 from tests.invariants import wait_views
 from tests.otlp import START_NS, logs, make_log, make_span, pair, part, to_json, traces

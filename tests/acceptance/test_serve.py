@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.control import call
+from service.control.socket import call
 from tests import serving as running
 from tests.acceptance.processes import alive, wait_gone
 from tests.sending import Sender, send, wait_for_tasks

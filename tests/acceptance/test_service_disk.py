@@ -21,7 +21,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from service.control import call
+from service.control.socket import call
 from tests.acceptance.test_disk_trouble import _fill, _small_disk
 from tests.serving import SERVE, Service, clean_environment, open_stream, serving, text_of, until
 

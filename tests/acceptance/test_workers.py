@@ -19,9 +19,9 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.parser import text_string_to_metric_families
 
 from events import names
-from service.control import call, instances
-from service.locks import RoleLock
-from service.ports import Ports
+from service.control.socket import call, instances
+from service.network.ports import Ports
+from service.process.locks import RoleLock
 from tests import serving as running
 from tests.otlp import START_NS, make_span, traces
 from tests.serving import SERVE, Service, clean_environment, serving, until

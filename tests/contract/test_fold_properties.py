@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from events import names
 from events.log.memory import MemoryLog
 from events.schema import AttemptAbandoned, Block, Event
+from projections.engine.port import Fold
 from projections.fold import make_fold
-from projections.port import Fold
-from projections.words import attempt_id
+from projections.runs.words import attempt_id
 from tests.events import (
     BASE_NS,
     IDENTITY,

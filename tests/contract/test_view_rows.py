@@ -9,8 +9,9 @@ import pytest
 from events import names
 from events.log.memory import MemoryLog
 from events.schema import AttemptAbandoned, Event
-from projections import lookup, words
 from projections.fold import make_fold
+from projections.query import lookup
+from projections.runs import words
 from tests.events import (
     BASE_NS,
     SECOND_NS,

@@ -5,12 +5,13 @@ from typing import Final
 
 from events.errors import Rejected
 from events.identity import Identity
-from service.otlp import decode, protobuf
 from service.otlp.batch import BatchBuilder
-from service.otlp.decoded import Decoded
-from service.otlp.json_body import decode_logs_json, decode_traces_json
-from service.otlp.limits import Limits
-from service.otlp.scrub import Scrubber
+from service.otlp.decode import decoder as decode
+from service.otlp.decode import protobuf
+from service.otlp.decode.decoded import Decoded
+from service.otlp.decode.json_body import decode_logs_json, decode_traces_json
+from service.otlp.decode.limits import Limits
+from service.otlp.scrub.scrubber import Scrubber
 from tests.captures import capture_files, read_capture
 from tests.otlp import logs, make_log, make_span, to_json, traces
 from tests.resending import attempts_request

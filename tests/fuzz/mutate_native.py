@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 SOURCE: Final = Path(__file__).parents[2] / "service" / "otlp" / "native" / "module.c"
-NAME: Final = "service.otlp._native"
+NAME: Final = "service.otlp.decode._native"
 
 
 def build(folder: Path) -> Path:
@@ -61,7 +61,7 @@ def fuzz(module: Path, seconds: float) -> None:
     spec = spec_from_loader("_native", loader)
     assert spec is not None
     sys.modules[NAME] = module_from_spec(spec)
-    from service.otlp import decode  # noqa: PLC0415 - after its native half was replaced
+    from service.otlp.decode import decoder as decode  # noqa: PLC0415 - after its native half was replaced
     from tests.fuzz.checks import check, seeds  # noqa: PLC0415
 
     assert decode._native is sys.modules[NAME]

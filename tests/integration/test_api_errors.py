@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.tokens import TokenStore
+from service.access.tokens import TokenStore
 from tests.api_service import serving
 from tests.events import make_batch, make_span
 from tests.views import make_folder

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from events.errors import Unavailable
+from service.access.tokens import TokenStore
 from service.api.server import ApiServer
-from service.settings import Settings
-from service.tokens import TokenStore
+from service.configuration.settings import Settings
 from tests.api_service import everyone_answers, serving
 from tests.certificates import make_certificate
 

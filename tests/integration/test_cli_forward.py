@@ -10,11 +10,11 @@ from typer.testing import CliRunner, Result
 
 from events.log.door import GroupDoor
 from events.log.reader import open_reader
-from service.cli.forward import app
-from service.control import ControlServer, socket_path
+from service.cli.commands.forward import app
+from service.control.socket import ControlServer, socket_path
 from service.forward.cursor import CursorStore
 from service.forward.operations import Operations
-from service.locks import RoleLock
+from service.process.locks import RoleLock
 
 
 @pytest.fixture

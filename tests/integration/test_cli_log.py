@@ -14,10 +14,10 @@ from typer.testing import CliRunner, Result
 
 from events.log.door import GroupDoor
 from events.schema import AttemptAbandoned, Span
-from service.cli.log import app
+from service.cli.commands.log import app
 from tests.events import make_batch, make_log, make_span, span_id, trace_id
 
-COMMAND = [sys.executable, "-P", "-c", "from service.cli.log import app; app()"]
+COMMAND = [sys.executable, "-P", "-c", "from service.cli.commands.log import app; app()"]
 RECEIVED_NS = 1_800_000_000_000_000_000
 
 

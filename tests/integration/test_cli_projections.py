@@ -12,16 +12,16 @@ import typer
 from typer.testing import CliRunner, Result
 
 from events.log.reader import open_reader
-from projections import deadletters
-from projections.generation import connect
-from service.cli import completion
-from service.cli import deadletters as deadletter_commands
-from service.cli import projections as projection_commands
-from service.cli.projector import patience_s
-from service.cli.tasks import tasks
-from service.control import ControlServer, socket_path
-from service.locks import RoleLock
-from service.projector import Operations, build_projector
+from projections.storage import deadletters
+from projections.storage.generation import connect
+from service.cli.commands import deadletters as deadletter_commands
+from service.cli.commands import projections as projection_commands
+from service.cli.commands.tasks import tasks
+from service.cli.source import completion
+from service.cli.source.projector import patience_s
+from service.control.projector import Operations, build_projector
+from service.control.socket import ControlServer, socket_path
+from service.process.locks import RoleLock
 from tests.events import make_batch, make_span
 from tests.views import make_folder
 

@@ -14,14 +14,14 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from service.cli.attempts import attempts
-from service.cli.errors import errors
-from service.cli.history import history
-from service.cli.runs import runs
-from service.cli.stats import stats
-from service.cli.status import status
-from service.cli.tasks import tasks
-from service.cli.trace import trace
+from service.cli.commands.attempts import attempts
+from service.cli.commands.errors import errors
+from service.cli.commands.history import history
+from service.cli.commands.runs import runs
+from service.cli.commands.stats import stats
+from service.cli.commands.status import status
+from service.cli.commands.tasks import tasks
+from service.cli.commands.trace import trace
 from tests.events import SECOND_NS, make_batch, make_exception, make_span, trace_id
 from tests.views import make_folder
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from events.errors import BadInput, SpanledgerError, Unavailable
-from service.cli.exits import Failed, exit_code
-from service.cli.remote import RemoteSource
-from service.query.errors import NotFound
+from projections.query.errors import NotFound
+from service.cli.output.exits import Failed, exit_code
+from service.cli.source.remote import RemoteSource
 
 
 class Service(ThreadingHTTPServer):

@@ -15,7 +15,7 @@ import pytest
 
 from events.log.reader import open_reader
 from events.schema import Span
-from service.tokens import TokenStore
+from service.access.tokens import TokenStore
 from tests.otlp import make_span, traces
 from tests.peers import Collector, free_port
 from tests.peers.sink import Sink

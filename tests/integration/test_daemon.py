@@ -14,10 +14,10 @@ from events.errors import LogDamaged, Unavailable, ViewsDamaged
 from events.log.door import GroupDoor
 from events.log.memory import MemoryLog
 from events.log.reader import open_reader
-from projections.checkpoint import LostRace
-from projections.daemon import Projector
-from projections.generation import connect_reader
-from projections.progress import status
+from projections.engine.progress import status
+from projections.engine.projector import Projector
+from projections.storage.checkpoint import LostRace
+from projections.storage.generation import connect_reader
 from tests.events import make_batch, make_log, make_span
 from tests.toyfold import make_toys, rows
 

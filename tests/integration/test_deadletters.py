@@ -10,12 +10,12 @@ import pytest
 from events.errors import BadInput
 from events.log.door import GroupDoor
 from events.log.reader import open_reader
-from projections import deadletters
-from projections.daemon import Projector
-from projections.generation import connect_reader
-from projections.parked import Parked
-from projections.progress import status
-from projections.view import RebuildStopped
+from projections.engine.parked import Parked
+from projections.engine.progress import status
+from projections.engine.projector import Projector
+from projections.engine.view import RebuildStopped
+from projections.storage import deadletters
+from projections.storage.generation import connect_reader
 from tests.events import make_batch, make_span
 from tests.toyfold import POISON, MakeToys, make_toys, rows
 

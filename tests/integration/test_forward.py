@@ -8,11 +8,11 @@ import pytest
 
 from events.errors import BadInput, NoLog
 from events.log.memory import MemoryLog
+from service.configuration.settings import ForwardTarget
 from service.forward.backoff import Backoff
 from service.forward.forwarder import Forwarder
 from service.forward.operations import Operations
 from service.forward.target import resolve
-from service.settings import ForwardTarget
 from tests.certificates import make_certificate
 from tests.events import make_batch, make_context, make_log, make_span
 from tests.forwarding import numbered, refusing, running, store

@@ -12,11 +12,11 @@ from events.errors import LogDamaged, Unavailable
 from events.log.memory import MemoryLog
 from events.log.reader import open_reader
 from events.log.writer import LogWriter
+from service.configuration.settings import ForwardTarget
 from service.forward.cursor import FILE
 from service.forward.forwarder import Forwarder
 from service.forward.sender import FAILED_IN_A_ROW, FAILED_TRIES
 from service.forward.target import resolve
-from service.settings import ForwardTarget
 from tests.forwarding import numbered, refusing, running, store
 from tests.peers.sink import FAILED, Reply, Sink
 from tests.serving import until

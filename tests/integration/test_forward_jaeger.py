@@ -26,15 +26,15 @@ from events.log.door import GroupDoor
 from events.log.port import Batch
 from events.log.reader import open_reader
 from events.schema import Span
-from service.control import call
+from service.configuration.settings import ForwardTarget
+from service.control.socket import call
 from service.forward.backoff import Backoff
 from service.forward.encode import Item, encode_frame, encode_span, frame_request
 from service.forward.forwarder import Forwarder
 from service.forward.operations import Operations
 from service.forward.target import resolve
-from service.otlp.limits import Limits
-from service.otlp.protobuf import decode_traces
-from service.settings import ForwardTarget
+from service.otlp.decode.limits import Limits
+from service.otlp.decode.protobuf import decode_traces
 from tests.captures import capture_files, read_capture
 from tests.otlp_messages import Flat, flat, traces_of_json
 from tests.peers import Jaeger

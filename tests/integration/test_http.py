@@ -21,13 +21,13 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from events.log.memory import MemoryLog
-from service.otlp.http_server import HttpServer
-from service.otlp.intake import Intake
-from service.otlp.limits import Limits
+from service.access.tokens import TokenStore
+from service.configuration.settings import Settings
+from service.network.web import BoundedProtocol
+from service.otlp.decode.limits import Limits
 from service.otlp.pipeline import Pipeline
-from service.settings import Settings
-from service.tokens import TokenStore
-from service.web import BoundedProtocol
+from service.otlp.transport.http_server import HttpServer
+from service.otlp.transport.intake import Intake
 from tests.receivers import PROTOBUF, broken_utf8, logs, receiving, traces
 
 JSON = "application/json"

@@ -9,9 +9,9 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from service.access.tokens import TokenStore
 from service.api.app import create_app
-from service.settings import Settings
-from service.tokens import TokenStore
+from service.configuration.settings import Settings
 from tests.api_service import everyone_answers, serving
 from tests.events import make_batch, make_exception, make_span, trace_id
 from tests.views import make_folder

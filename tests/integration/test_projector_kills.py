@@ -13,8 +13,8 @@ import pytest
 from events.log.door import GroupDoor
 from events.log.reader import open_reader
 from projections.assembly import make_folds
-from projections.daemon import Projector
-from projections.generation import connect_reader
+from projections.engine.projector import Projector
+from projections.storage.generation import connect_reader
 from tests.events import make_batch, make_exception, make_log, make_span
 
 CUT_BY_PAGES = {"trace_run", "trace_block", "span_run", "span_chunk", "generation", "checkpoint"}
@@ -23,9 +23,9 @@ _CHILD = """
 import sys, threading, time
 from pathlib import Path
 from events.log.reader import open_reader
-from projections import rebuild
+from projections.engine import rebuild
 from projections.assembly import make_folds
-from projections.daemon import Projector
+from projections.engine.projector import Projector
 rebuild.PAGE_EVENTS = 500
 data = Path(sys.argv[1])
 projector = Projector(data, lambda: open_reader(data), make_folds, rollback_s=0.2)

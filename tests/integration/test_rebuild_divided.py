@@ -16,18 +16,18 @@ import pytest
 
 from events.log.door import GroupDoor
 from events.log.reader import open_reader
-from projections import rebuild
 from projections.assembly import make_folds
-from projections.attributes import Extracted
-from projections.changes import Changes
-from projections.daemon import Projector
-from projections.generation import connect_building, connect_reader
-from projections.parked import Parked
-from projections.rebuild import Cancelled
-from projections.registry.runs import RunStage
-from projections.side import process
-from projections.side.process import Side, SideFailed, reached
-from projections.view import RebuildStopped
+from projections.engine import rebuild
+from projections.engine.parked import Parked
+from projections.engine.projector import Projector
+from projections.engine.rebuild import Cancelled
+from projections.engine.side import process
+from projections.engine.side.process import Side, SideFailed, reached
+from projections.engine.view import RebuildStopped
+from projections.runs.changes import Changes
+from projections.runs.extraction import Extracted
+from projections.runs.registry.runs import RunStage
+from projections.storage.generation import connect_building, connect_reader
 from tests.events import BASE_NS, make_batch, make_exception, make_log, make_span
 
 PAGE = 60
@@ -324,10 +324,10 @@ _REBUILDING = """
 import os, sys
 from pathlib import Path
 from events.log.reader import open_reader
-from projections import rebuild
+from projections.engine import rebuild
 from projections.assembly import make_folds
-from projections.daemon import Projector
-from projections.side.process import Side
+from projections.engine.projector import Projector
+from projections.engine.side.process import Side
 rebuild.DIVIDED_EVENTS, rebuild.PAGE_EVENTS = 1, 60
 rebuild.has_two_cores = lambda: True
 commit = Side.commit

@@ -12,9 +12,9 @@ from events import names
 from events.log.door import GroupDoor
 from events.log.reader import open_reader
 from projections.assembly import NAMES, make_folds
-from projections.daemon import Projector
-from projections.generation import connect_reader
-from projections.traces.fold import positions
+from projections.engine.projector import Projector
+from projections.storage.generation import connect_reader
+from projections.views.traces.fold import positions
 from tests.events import BASE_NS, make_batch, make_exception, make_log, make_span, trace_id
 
 # How sorted runs are cut depends on the pages; everything else is a function of the log.

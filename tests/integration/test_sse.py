@@ -14,10 +14,10 @@ import pytest
 from events import names
 from events.log.door import GroupDoor
 from events.schema import AttemptAbandoned
+from service.access.tokens import TokenStore
 from service.api.feed import MOST_STREAMS
 from service.api.server import ApiServer
-from service.settings import Settings
-from service.tokens import TokenStore
+from service.configuration.settings import Settings
 from tests.api_service import everyone_answers
 from tests.events import make_batch, make_log, make_span, trace_id
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from events.log.door import GroupDoor
 from events.schema import Span
-from service.projector import build_projector
-from service.query.queries import Queries
+from projections.query.queries import Queries
+from service.control.projector import build_projector
 from tests.events import make_batch, make_span
 from tests.views import make_folder
 

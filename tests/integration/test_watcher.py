@@ -10,11 +10,11 @@ from events import names
 from events.log.door import GroupDoor
 from events.log.port import Door
 from events.log.reader import open_reader
-from projections import words
 from projections.assembly import make_folds
-from projections.daemon import Projector
-from projections.generation import connect_reader
-from service.watcher import Watcher
+from projections.engine.projector import Projector
+from projections.runs import words
+from projections.storage.generation import connect_reader
+from service.reactors.watcher import Watcher
 from tests.events import make_batch, make_log, make_span, trace_id
 
 SECOND_NS = 1_000_000_000

@@ -10,8 +10,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from events.errors import BadInput, QueueFull
-from service.otlp.answers import failure, success
 from service.otlp.request import Encoding, Outcome, Signal
+from service.otlp.transport.answers import failure, success
 
 PARTIAL = Outcome(accepted=3, refused=2, reasons=("no ids", "no start"))
 

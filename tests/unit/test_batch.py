@@ -13,11 +13,11 @@ from events import codec
 from events.identity import Identity
 from events.log.port import Batch
 from service.otlp.batch import BatchBuilder
-from service.otlp.decoded import Decoded
-from service.otlp.json_body import decode_traces_json
-from service.otlp.limits import Limits
-from service.otlp.protobuf import decode_logs, decode_traces
-from service.otlp.scrub import Scrubber
+from service.otlp.decode.decoded import Decoded
+from service.otlp.decode.json_body import decode_traces_json
+from service.otlp.decode.limits import Limits
+from service.otlp.decode.protobuf import decode_logs, decode_traces
+from service.otlp.scrub.scrubber import Scrubber
 from tests import otlp
 
 IDENTITY = Identity(bytes(range(64)))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections import buckets
+from projections.storage import buckets
 
 DURATIONS = st.integers(0, 10**18)
 

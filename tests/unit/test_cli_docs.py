@@ -8,7 +8,7 @@ import pytest
 import typer.main
 
 from service.cli.main import app
-from service.configuration import FIELDS
+from service.configuration.reading import FIELDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf-8")
 BUILT_IN = {"--help", "--version"}

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from events.errors import BadSetting
-from service.configuration import FIELDS, from_json, load, to_json
-from service.settings import Settings
-from service.tokens import TokenStore
+from service.access.tokens import TokenStore
+from service.configuration.reading import FIELDS, from_json, load, to_json
+from service.configuration.settings import Settings
 
 
 def load_with(folder: Path, environ: dict[str, str] | None = None, **options: Any) -> Settings:

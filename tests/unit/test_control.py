@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from events.errors import BadInput, Damaged, LogDamaged, Rejected, SpanledgerError, Unavailable
-from service.control import (
+from projections.query.errors import NotFound
+from service.control.socket import (
     ControlServer,
     NoAnswer,
     call,
@@ -21,7 +22,6 @@ from service.control import (
     make_socket_folder,
     socket_path,
 )
-from service.query.errors import NotFound
 
 LEFT = threading.Event()
 

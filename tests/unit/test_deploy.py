@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.tokens import TokenStore
+from service.access.tokens import TokenStore
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

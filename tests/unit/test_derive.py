@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from projections import words
-from projections.derive import Attempt, Run, derive, derive_all
-from projections.facts import AbandonFact, LogFact, LogKind, More, RunFacts, SpanFact
+from projections.runs import words
+from projections.runs.derive import Attempt, Run, derive, derive_all
+from projections.runs.facts import AbandonFact, LogFact, LogKind, More, RunFacts, SpanFact
 from tests.events import BASE_NS, SECOND_NS, span_id, trace_id
 
 IDENTITY = ("default", "task-1", "run-1")

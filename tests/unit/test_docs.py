@@ -14,7 +14,7 @@ from events import metrics, names
 from events.log.writer import LogWriter
 from service.api import openapi
 from service.cli.main import app
-from service.configuration import FIELDS
+from service.configuration.reading import FIELDS
 from tests.events import make_batch, make_span
 
 ROOT = Path(__file__).parents[2]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from projections.fingerprint import fingerprint, normal_message
+from projections.runs.fingerprint import fingerprint, normal_message
 
 PYTHON = """Traceback (most recent call last):
   File "/srv/app/shop/orders.py", line {line}, in place

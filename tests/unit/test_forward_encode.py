@@ -20,9 +20,9 @@ from service.forward.encode import (
     encode_span,
     frame_request,
 )
-from service.otlp.decoded import Decoded
-from service.otlp.limits import Limits
-from service.otlp.protobuf import decode_logs, decode_traces
+from service.otlp.decode.decoded import Decoded
+from service.otlp.decode.limits import Limits
+from service.otlp.decode.protobuf import decode_logs, decode_traces
 from tests.otlp import attributes, counts, log_records, spans, texts
 from tests.otlp_messages import either, flat
 

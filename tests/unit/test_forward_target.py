@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from events.errors import BadSetting
+from service.configuration.settings import ForwardTarget
 from service.forward.target import parse_url, resolve, resolve_all
-from service.settings import ForwardTarget
 
 
 @pytest.mark.parametrize(

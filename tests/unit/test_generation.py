@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from events.errors import BadInput, ViewsDamaged
-from projections import plan
-from projections.generation import Generations, connect, connect_reader
-from projections.plan import Plan
+from projections.engine import plan
+from projections.engine.plan import Plan
+from projections.storage.generation import Generations, connect, connect_reader
 
 
 def test_a_number_is_given_once(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ PACKAGES = ("events", "projections", "service")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 FILE_LINES = 400
 FUNCTION_LINES = 50
-DEPTH = 3
+DEPTH = 5
 
 
 def _imported(tree: ast.AST) -> set[str]:

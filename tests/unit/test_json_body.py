@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from events import codec
 from events.errors import BadInput, Rejected
-from service.otlp.decoded import Decoded, WrongSignal
-from service.otlp.json_body import decode_logs_json, decode_traces_json
-from service.otlp.limits import Limits
-from service.otlp.protobuf import decode_logs, decode_traces
+from service.otlp.decode.decoded import Decoded, WrongSignal
+from service.otlp.decode.json_body import decode_logs_json, decode_traces_json
+from service.otlp.decode.limits import Limits
+from service.otlp.decode.protobuf import decode_logs, decode_traces
 from tests import otlp
 
 LIMITS = Limits(max_string_bytes=300, max_attributes=4, max_span_events=1, max_links=1)

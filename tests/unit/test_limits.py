@@ -12,10 +12,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from events import codec
 from events.schema import Span
-from service.otlp.decoded import Decoded
-from service.otlp.limits import COUNT_LIMIT, MAX_DEPTH, Limits
-from service.otlp.protobuf import decode_logs, decode_traces
-from service.settings import Settings
+from service.configuration.settings import Settings
+from service.otlp.decode.decoded import Decoded
+from service.otlp.decode.limits import COUNT_LIMIT, MAX_DEPTH, Limits
+from service.otlp.decode.protobuf import decode_logs, decode_traces
 from tests import otlp
 
 LIMITS = Limits(max_string_bytes=200, max_attributes=3, max_span_events=2, max_links=2)

@@ -11,9 +11,9 @@ from benchmarks import ledger, load, stamp
 from events import codec
 from events.identity import Identity, new_key
 from service.otlp.batch import BatchBuilder
-from service.otlp.decode import decode_traces
-from service.otlp.limits import Limits
-from service.otlp.scrub import Scrubber
+from service.otlp.decode.decoder import decode_traces
+from service.otlp.decode.limits import Limits
+from service.otlp.scrub.scrubber import Scrubber
 
 REQUESTS = 24
 SPAN_BYTES = 759

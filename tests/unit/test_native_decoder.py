@@ -14,11 +14,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from events import names
 from events.errors import Rejected
-from service.otlp import protobuf
-from service.otlp.decoded import Decoded
-from service.otlp.limits import Limits
+from service.otlp.decode import protobuf
+from service.otlp.decode.decoded import Decoded
+from service.otlp.decode.limits import Limits
 
-native = pytest.importorskip("service.otlp._native")
+native = pytest.importorskip("service.otlp.decode._native")
 
 LIMITS = Limits(max_string_bytes=200, max_attributes=6, max_span_events=3, max_links=2)
 

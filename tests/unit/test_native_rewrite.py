@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from events import codec
 from events.schema import Span, SpanEvent, SpanLink
-from service.otlp import scrub
-from service.otlp.limits import span_strings
-from service.otlp.scrub import Scrubber
-from service.otlp.scrub_rules import Change
-from service.otlp.secret_keys import MARK, names_secret
+from service.otlp.decode.limits import span_strings
+from service.otlp.scrub import scrubber as scrub
+from service.otlp.scrub.rules import Change
+from service.otlp.scrub.scrubber import Scrubber
+from service.otlp.scrub.secret_keys import MARK, names_secret
 
-native = pytest.importorskip("service.otlp._native")
+native = pytest.importorskip("service.otlp.decode._native")
 
 MAIL = "ann@example.com"
 texts = st.one_of(

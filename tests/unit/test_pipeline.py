@@ -8,10 +8,10 @@ import pytest
 from events.errors import BadInput, Closing, CommitFailed, QueueFull
 from events.log.memory import MemoryLog
 from events.log.port import Appended, Batch
-from service.otlp.limits import Limits
+from service.otlp.decode.limits import Limits
 from service.otlp.pipeline import Pipeline
 from service.otlp.request import Answer, Encoding, Outcome, Request, Signal
-from service.otlp.scrub import Scrubber
+from service.otlp.scrub.scrubber import Scrubber
 from tests.receivers import HeldDoor, broken_utf8, logs, traces
 
 WAIT_S = 10.0

@@ -17,10 +17,10 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from events import codec
 from events.errors import Rejected
 from events.schema import Attributes, LogRecord, Span
-from service.otlp.decoded import Decoded, WrongSignal
-from service.otlp.limits import Limits, log_strings, span_strings
-from service.otlp.protobuf import decode_logs, decode_traces
-from service.otlp.secret_keys import MARK, names_secret
+from service.otlp.decode.decoded import Decoded, WrongSignal
+from service.otlp.decode.limits import Limits, log_strings, span_strings
+from service.otlp.decode.protobuf import decode_logs, decode_traces
+from service.otlp.scrub.secret_keys import MARK, names_secret
 from tests import otlp
 
 LIMITS = Limits()

@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from events.errors import BadInput, BadSetting, Closing, LogDamaged, SpanledgerError
-from service.cli import exits, render
-from service.cli.answers import write_csv, write_json
-from service.cli.render import Column, Kind, Writing, bar, fit, grid, write_value
-from service.cli.timeline import draw_spans, tree
-from service.cli.times import human_age, human_bytes, human_duration, parse_moment
-from service.query.errors import NotFound
+from projections.query.errors import NotFound
+from service.cli.output import exits, render
+from service.cli.output.answers import write_csv, write_json
+from service.cli.output.render import Column, Kind, Writing, bar, fit, grid, write_value
+from service.cli.output.timeline import draw_spans, tree
+from service.cli.output.times import human_age, human_bytes, human_duration, parse_moment
 
 NOW_NS = 1_800_000_000_000_000_000
 HOUR_NS = 3600 * 10**9

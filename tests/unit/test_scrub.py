@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from events import codec
 from events.schema import Context, LogRecord, Span
-from service.otlp.limits import Limits, log_strings
-from service.otlp.protobuf import decode_traces
-from service.otlp.scrub import Scrubber
-from service.otlp.scrub_rules import Replacer, scrub_rules
-from service.settings import Settings
+from service.configuration.settings import Settings
+from service.otlp.decode.limits import Limits, log_strings
+from service.otlp.decode.protobuf import decode_traces
+from service.otlp.scrub.rules import Replacer, scrub_rules
+from service.otlp.scrub.scrubber import Scrubber
 from tests import otlp
 
 SCRUBBER = Scrubber()

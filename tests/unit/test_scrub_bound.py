@@ -5,10 +5,10 @@ from events.identity import Identity
 from events.log.port import Batch
 from events.schema import Span
 from service.otlp.batch import BatchBuilder
-from service.otlp.limits import Limits
-from service.otlp.protobuf import decode_traces
-from service.otlp.scrub import Scrubber
-from service.otlp.scrub_rules import BATCH_CANDIDATES, CANDIDATES
+from service.otlp.decode.limits import Limits
+from service.otlp.decode.protobuf import decode_traces
+from service.otlp.scrub.rules import BATCH_CANDIDATES, CANDIDATES
+from service.otlp.scrub.scrubber import Scrubber
 from tests.otlp import Resource, make_span, pair, traces
 
 RESOURCE = Resource(attributes=[pair("owner", "bob@x.org on shift")])

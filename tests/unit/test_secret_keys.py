@@ -10,13 +10,14 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from events import codec
 from events.identity import Identity
-from service.otlp import decode, protobuf
 from service.otlp.batch import BatchBuilder
-from service.otlp.decoded import Decoded
-from service.otlp.json_body import decode_traces_json
-from service.otlp.limits import Limits
-from service.otlp.scrub import Scrubber
-from service.otlp.secret_keys import MARK, secret_kind
+from service.otlp.decode import decoder as decode
+from service.otlp.decode import protobuf
+from service.otlp.decode.decoded import Decoded
+from service.otlp.decode.json_body import decode_traces_json
+from service.otlp.decode.limits import Limits
+from service.otlp.scrub.scrubber import Scrubber
+from service.otlp.scrub.secret_keys import MARK, secret_kind
 from tests import otlp
 
 Decode = Callable[[bytes, Limits], Decoded]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.configuration import FIELDS
+from service.configuration.reading import FIELDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
 

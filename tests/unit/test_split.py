@@ -7,8 +7,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from events import codec
 from events.errors import BadInput
-from service.otlp.limits import Limits
-from service.otlp.protobuf import decode_logs, decode_traces
+from service.otlp.decode.limits import Limits
+from service.otlp.decode.protobuf import decode_logs, decode_traces
 from tests import otlp
 
 LIMITS = Limits()

@@ -4,9 +4,9 @@ import pytest
 from grpc import StatusCode
 
 from events import errors
-from service.otlp import status
-from service.otlp.decoded import WrongSignal
-from service.tokens import Forbidden, Unauthenticated
+from service.access.tokens import Forbidden, Unauthenticated
+from service.otlp.decode.decoded import WrongSignal
+from service.otlp.transport import status
 
 CASES = [
     (errors.BadInput("x"), StatusCode.INVALID_ARGUMENT, 400, None),

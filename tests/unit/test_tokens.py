@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from events.errors import BadInput, BadSetting
-from service.query.errors import NotFound
-from service.tokens import Forbidden, TokenStore, Unauthenticated, check_tenant
+from projections.query.errors import NotFound
+from service.access.tokens import Forbidden, TokenStore, Unauthenticated, check_tenant
 
 
 @pytest.fixture

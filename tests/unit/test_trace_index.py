@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from events.log.memory import MemoryLog
 from events.schema import AttemptAbandoned, Block
-from projections.traces import sorted_runs
-from projections.traces.fold import Traces, positions
+from projections.storage import sorted_runs
+from projections.views.traces.fold import Traces, positions
 from tests.events import batch_of, make_batch, make_context, make_log, make_span, trace_id
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 import pytest
 
 from events.errors import TooLarge
-from service.otlp import protobuf, weight
-from service.otlp.decode import decode_logs, decode_traces
-from service.otlp.decoded import Decoded
-from service.otlp.json_body import decode_logs_json, decode_traces_json
-from service.otlp.limits import Limits
-from service.otlp.metric_count import count_metrics
+from service.otlp.decode import protobuf, weight
+from service.otlp.decode.decoded import Decoded
+from service.otlp.decode.decoder import decode_logs, decode_traces
+from service.otlp.decode.json_body import decode_logs_json, decode_traces_json
+from service.otlp.decode.limits import Limits
+from service.otlp.decode.metric_count import count_metrics
 from service.otlp.request import Encoding
 from tests.otlp import make_span, part, traces
 from tests.resending import attempts_request

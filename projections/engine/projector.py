@@ -1,0 +1,332 @@
+"""The projector: the only process that writes views, and all that can be asked of it.
+
+A rebuild runs in a thread of its own and takes the feeding lock only for the last pages and the
+switch. Every public method may be called from any thread; they work without `run` too, so that
+the command line can do what is asked when no service is there.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from events.crash import crash_at
+from events.errors import BadInput, Unavailable
+from events.log.port import LogReader
+from projections.engine import plan
+from projections.engine.feeder import PAGE_EVENTS, Feeder
+from projections.engine.pages import Pager
+from projections.engine.plan import Plan
+from projections.engine.rebuild import Cancelled, Rebuild
+from projections.engine.versions import MakeFolds, names_of
+from projections.engine.view import ParkAll, ParkUpToRate, View
+from projections.storage import deadletters, generation
+from projections.storage.generation import Generation
+
+PROGRESS_S: Final = 0.25
+
+_log = logging.getLogger(__name__)
+
+
+class Projector(Feeder):
+    """See the module; the arguments are those of `Feeder`."""
+
+    def __init__(
+        self,
+        data: Path,
+        open_log: Callable[[], LogReader],
+        make_folds: MakeFolds,
+        *,
+        rollback_s: float = 3600.0,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        super().__init__(data, open_log, make_folds, rollback_s=rollback_s, clock=clock)
+        self._rebuild: Rebuild | None = None
+        self._thread: threading.Thread | None = None
+        self._rebuild_error: Exception | None = None
+        self._rebuilt: dict[str, Any] = {}
+
+    def close(self) -> None:
+        """Stop a rebuild where it is and close everything; may be called twice."""
+        if self._thread is not None and self._rebuild is not None:
+            self._rebuild.left_as = "stopped"
+            self._rebuild.cancelled.set()
+            self._thread.join()
+        super().close()
+
+    def opened(self) -> None:
+        """Go on with a rebuild that was killed, and rebuild what an older release made."""
+        with self.exclusively():
+            if self._is_rebuilding():
+                return
+            left = plan.load(self.data)
+            if left is not None and left.number == self._active:
+                plan.clear(self.data)
+            elif left is not None and left.state != "cancelled":
+                self._start(left if left.state == "stopped" else self._renewed(left))
+                return
+            outdated = names_of(self._make_folds(None)) - set(self.live().names)
+            if outdated:
+                _log.info("rebuilding", extra={"action": "rebuild", "names": sorted(outdated)})
+                self._start(self._planned(tuple(sorted(outdated)), None, None))
+
+    # Rebuilds
+
+    def rebuild(
+        self,
+        names: Collection[str] | None = None,
+        as_of: int | Mapping[int, int] | None = None,
+        view: str | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Rebuild projections (None: all) from the log and switch to them; yields progress.
+
+        With `as_of` (a position) and `view`, the views of the past are built under that name and
+        nothing is switched. The same rebuild after `cancel` goes on where it stopped. Leaving
+        the iterator early does not stop the rebuild.
+
+        Raises:
+            BadInput: an unknown name, a bad view name, a position beyond the head.
+            Unavailable: another rebuild runs.
+            RebuildStopped: an event cannot be applied that is no dead letter yet.
+        """
+        chosen = None if names is None else tuple(sorted(set(names)))
+        with self.exclusively():
+            if self._is_rebuilding():
+                raise Unavailable("a rebuild runs already; cancel it or wait for its end")
+            self._start(self._planned(chosen, self._bounds(as_of, view), view))
+        return self.follow()
+
+    def follow(self) -> Iterator[dict[str, Any]]:
+        """Progress of the rebuild that runs, until its end; returns what came of it."""
+        thread, rebuild = self._thread, self._rebuild
+        if thread is None or rebuild is None:
+            raise Unavailable("no rebuild runs")
+        while thread.is_alive():
+            yield rebuild.progress.as_dict()
+            thread.join(PROGRESS_S)
+        if self._rebuild_error is not None:
+            raise self._rebuild_error
+        return self._rebuilt  # type: ignore[return-value]  # the generator's answer
+
+    def cancel(self) -> dict[str, Any]:
+        """Stop the rebuild that runs; it can go on later.
+
+        Raises:
+            Unavailable: none runs.
+        """
+        rebuild, thread = self._rebuild, self._thread
+        if not self._is_rebuilding() or rebuild is None or thread is None:
+            raise Unavailable("no rebuild runs")
+        rebuild.cancelled.set()
+        thread.join()
+        return {"cancelled": True, **rebuild.progress.as_dict()}
+
+    def rebuild_status(self) -> dict[str, Any] | None:
+        """The rebuild that runs or ran last; None before the first."""
+        rebuild = self._rebuild
+        if rebuild is None:
+            return None
+        names = rebuild.plan.names or sorted(names_of(self._make_folds(None)))
+        error = self._rebuild_error
+        return {
+            "running": self._is_rebuilding(),
+            "names": [] if rebuild.plan.view is not None else list(names),
+            "view": rebuild.plan.view,
+            "failure": None if error is None else str(error),
+            **rebuild.progress.as_dict(),
+        }
+
+    def _is_rebuilding(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def _bounds(
+        self, as_of: int | Mapping[int, int] | None, view: str | None
+    ) -> dict[int, int] | None:
+        if (as_of is None) != (view is None):
+            raise BadInput("a view of the past needs both a position and a name")
+        if as_of is None or view is None:
+            return None
+        if self.generations.past(view).exists():
+            raise BadInput(f"a view named {view} exists; remove it first")
+        bounds = {0: as_of} if isinstance(as_of, int) else dict(as_of)
+        with closing(self._open_log()) as reader:
+            for partition, position in bounds.items():
+                head = reader.head(partition).position
+                if not 0 <= position <= head:
+                    raise BadInput(f"position {position} is not in the log, which ends at {head}")
+        return bounds
+
+    def _planned(
+        self, names: tuple[str, ...] | None, through: dict[int, int] | None, view: str | None
+    ) -> Plan:
+        """A new plan, or the one on record if that was cancelled and asks for the same."""
+        every = names_of(self._make_folds(None))
+        if names is not None:
+            self._make_folds(names)  # says which names there are if one is unknown
+        if names is not None and set(names) >= every:
+            names = None
+        wanted = Plan(0, names, through, view)
+        left = plan.load(self.data)
+        if left is None:
+            return Plan(self.generations.reserve(), names, through, view)
+        if left.state != "running" and left.same_work(wanted):
+            return left
+        return self._renewed(left, wanted)
+
+    def _renewed(self, left: Plan, wanted: Plan | None = None) -> Plan:
+        """A plan with a new number in the place of one whose files are of no use any more."""
+        for kind in ("part", "side"):
+            generation.remove_file(self.data / f"views-{left.number}.{kind}")
+        if left.number != self.generations.active():
+            self.generations.remove(left.number)
+        wanted = wanted or left
+        return Plan(self.generations.reserve(), wanted.names, wanted.through, wanted.view)
+
+    def _start(self, plan_: Plan) -> None:
+        self._rebuild_error, self._rebuilt = None, {}
+        reader = self._open_log()
+        self._rebuild = Rebuild(plan_, self.generations, reader, self._make_folds, self._clock)
+        self._thread = threading.Thread(
+            target=self._run_rebuild, args=(self._rebuild, reader), name="rebuild", daemon=True
+        )
+        self._thread.start()
+
+    def _run_rebuild(self, rebuild: Rebuild, reader: LogReader) -> None:
+        started_s = time.monotonic()
+        try:
+            built = rebuild.build()
+            if built is not None:
+                self._take_up(built, rebuild, reader)
+            plan.clear(self.data)
+            self._rebuilt = {
+                "generation": None if built is None else built.generation.number,
+                "view": rebuild.plan.view,
+                "events": rebuild.progress.completed,
+                "seconds": round(time.monotonic() - started_s, 3),
+                "dead_letters": rebuild.dead_letters,
+            }
+            _log.info("rebuilt", extra={"action": "rebuild", **self._rebuilt})
+        except Exception as exc:
+            self._rebuild_error = exc
+            if not isinstance(exc, Cancelled):
+                _log.error("rebuild failed", extra={"action": "rebuild", "error": str(exc)})
+        finally:
+            reader.close()
+
+    def _take_up(self, built: View, rebuild: Rebuild, reader: LogReader) -> None:
+        """Bring new views to the head, at last between two pages of the old ones, and switch."""
+        rebuild.progress.stage = "catching up"
+        try:
+            while self._catch_up(built, reader, pages=1) >= PAGE_EVENTS:
+                if rebuild.cancelled.is_set():
+                    raise Cancelled("the rebuild was cancelled while it caught up")
+            with self.exclusively():
+                self._catch_up(built, reader)
+                self._switch(built)
+        except BaseException:
+            if built.generation.number != self._active:
+                rebuild.drop(built)
+            raise
+
+    @staticmethod
+    def _catch_up(view: View, reader: LogReader, pages: int = 1 << 30) -> int:
+        """Feed views up to the head, or some pages of each partition; returns the events."""
+        count = 0
+        for partition in reader.partitions:
+            for _ in range(pages):
+                at = view.position(partition)
+                page = Pager(reader, partition, PAGE_EVENTS).read(at)
+                if page.through == at:
+                    break
+                view.apply(page, ParkAll())
+                count += page.count
+        return count
+
+    # Generations
+
+    def _switch(self, view: View) -> None:
+        """Show other views to readers. The old ones stay, fed, until the rollback time is over."""
+        old = None if self._active is None else self._views.get(self._active)
+        generation.stamp(view.connection, "activated_ns", self._clock())
+        if old is not None and old is not view:
+            generation.stamp(old.connection, "retired_ns", self._clock())
+        crash_at("activate.middle")
+        number = view.generation.number
+        self.generations.activate(number)
+        generation.stamp(view.connection, "retired_ns", None)
+        if self._reader is None:
+            view.close()  # the damaged views were not open; these are opened next
+            return
+        self._views[number] = view
+        self._active = number
+        self._parking = ParkUpToRate(deadletters.last_id(view.connection))
+        self.lag.applied(view.position(0))
+        with self._moved:
+            self._moved.notify_all()
+
+    def activate(self, number: int | str | None = None) -> dict[str, Any]:
+        """Switch readers to another generation that is kept; None: the newest.
+
+        Raises:
+            BadInput: there is none with this number, or it is of another release.
+        """
+        with self.exclusively():
+            reader = self.reader()
+            others = [n for n in sorted(self._views) if n != self._active]
+            if number is None and not others:
+                raise BadInput("no other generation is kept; `projections rebuild` makes one")
+            chosen = others[-1] if number is None else int(number)
+            if chosen == self._active:
+                return self._switched()
+            if chosen not in self._views:
+                raise BadInput(f"generation {chosen} is not kept, or another release made it")
+            self._catch_up(self._views[chosen], reader)
+            self._switch(self._views[chosen])
+            return self._switched()
+
+    def rollback(self) -> dict[str, Any]:
+        """Switch readers back to the generation that was active before.
+
+        Raises:
+            BadInput: none is kept.
+        """
+        with self.exclusively():
+            self.reader()
+            former = [
+                (generation.describe(view.connection).retired_ns or 0, number)
+                for number, view in self._views.items()
+                if number != self._active
+            ]
+            if not former:
+                raise BadInput("no former generation is kept")
+            return self.activate(max(former)[1])
+
+    def _switched(self) -> dict[str, Any]:
+        live = self.live()
+        parked = sum(deadletters.counts(live.connection).values())
+        return {"generation": self._active, "dead_letters": parked}
+
+    def kept(self) -> list[Generation]:
+        """The generations that are fed; the active one is `active_generation`."""
+        with self.exclusively():
+            self.reader()
+            return [generation.describe(v.connection) for _, v in sorted(self._views.items())]
+
+    @property
+    def active_generation(self) -> int | None:
+        """The generation that readers see."""
+        return self._active
+
+    def remove_past(self, name: str) -> None:
+        """Delete a view of the past.
+
+        Raises:
+            BadInput: there is none of this name.
+        """
+        path = self.generations.past(name)
+        if not path.exists():
+            raise BadInput(f"no view is named {name}")
+        generation.remove_file(path)

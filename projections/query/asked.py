@@ -1,0 +1,113 @@
+"""One question being answered: who asks, in which view, and the steps that every list shares."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from events.log.sqlite import load_queries
+from projections.query import cursor, lookup
+from projections.query.listing import Budget, Found, Key, Order, Rows, Strand, find
+from projections.query.questions import ListQuestion, moment_ns
+from projections.runs.words import STATUS_NUMBERS
+
+SQL = load_queries("projections.query", "asked.sql")
+_UNBOUND: Final = frozenset({"cursor", "limit", "min_position", "wait_s"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question's surroundings; lives as long as its read transaction.
+
+    `position` is what the views that are read have seen of the log; `tenant_no` is None while
+    no task of the tenant is known.
+    """
+
+    connection: sqlite3.Connection
+    tenant: str
+    tenant_no: int | None
+    position: int
+    budget_s: float
+    endpoint: str
+
+    def page(
+        self,
+        question: ListQuestion,
+        strands: Sequence[Strand],
+        rows: Rows,
+        *,
+        newest_first: bool,
+        filtered: bool,
+        bounded: bool = True,
+    ) -> tuple[Found, str | None]:
+        """The next rows of a list and the cursor behind them.
+
+        Args:
+            bounded: whether `since` and `until` are about the time that the keys begin with.
+        """
+        if not strands:
+            return Found([], None, True), None
+        bound = self.binding(question)
+        since_ns, until_ns = window(question) if bounded else (None, None)
+        order = Order(
+            newest_first, since_ns, until_ns, self.after(question, bound, len(strands[0].key))
+        )
+        found = find(
+            self.connection, strands, order, rows, question.limit, Budget(self.budget_s),
+            filtered=filtered,
+        )  # fmt: skip
+        return found, cursor.write(bound, found.after) if found.after else None
+
+    def binding(self, question: ListQuestion) -> bytes:
+        """What cursors of this question are bound to; the endpoint holds the path's arguments."""
+        fields = msgspec.structs.asdict(question)
+        filters = [(name, value) for name, value in fields.items() if name not in _UNBOUND]
+        return cursor.binding(self.tenant, self.endpoint, filters)
+
+    def after(self, question: ListQuestion, bound: bytes, width: int) -> Key | None:
+        """The key that the question's cursor names."""
+        if question.cursor is None:
+            return None
+        return cursor.read(bound, question.cursor, width)
+
+    def by_status(self, table: str, key: tuple[str, ...], status: str | None) -> list[Strand]:
+        """The strands of one status, or of all that occur."""
+        if self.tenant_no is None:
+            return []
+        if status is not None:
+            wanted = [STATUS_NUMBERS[status]]
+        else:
+            sql = SQL["statuses"].format(table=table)
+            found = self.connection.execute(sql, {"tenant": self.tenant_no})
+            wanted = [number for (number,) in found]
+        where = "tenant_no = ? AND status = ?"
+        return [Strand(table, key, where, (self.tenant_no, number)) for number in wanted]
+
+    def numbers(self, question: Any) -> dict[str, Any] | None:
+        """The values of a row statement's filters; None if one names what is not known."""
+        values = {
+            name: getattr(question, name, None)
+            for name in ("model", "component", "backfilled", "min_attempts", "q", "recovered")
+        }
+        status = getattr(question, "status", None)
+        values["status"] = None if status is None else STATUS_NUMBERS[status]
+        for name, finder in (("task", lookup.find_task), ("executor", lookup.find_executor)):
+            text = getattr(question, name, None)
+            values[name] = None
+            if text is not None:
+                values[name] = finder(self.connection, self.tenant, text)
+                if values[name] is None:
+                    return None
+        return values
+
+
+def window(question: Any) -> tuple[int | None, int | None]:
+    """`since` and `until` of a question in ns."""
+    return moment_ns(getattr(question, "since", None)), moment_ns(getattr(question, "until", None))
+
+
+def is_filtered(values: dict[str, Any], served: str | None) -> bool:
+    """Whether any filter is left besides the one that the index serves."""
+    return any(value is not None for name, value in values.items() if name != served)

@@ -1,0 +1,68 @@
+"""From texts to the numbers of the views: the only way readers find a task, a run or a trace."""
+
+import sqlite3
+
+from projections.runs.words import key_hash
+from projections.storage import spanindex
+
+
+def find_tenant(connection: sqlite3.Connection, tenant: str) -> int | None:
+    """The number of `tenant`; None if no task of it is known."""
+    row = connection.execute("SELECT tenant_no FROM tenant WHERE name = ?", (tenant,)).fetchone()
+    return None if row is None else row[0]
+
+
+def find_task(connection: sqlite3.Connection, tenant: str, task_id: str) -> int | None:
+    """The number of a task."""
+    hash_ = key_hash(tenant, task_id)
+    while True:
+        row = connection.execute(
+            "SELECT task_no, name, task_id FROM task_hash JOIN task_key USING (task_no) "
+            "JOIN tenant USING (tenant_no) WHERE hash = ?",
+            (hash_,),
+        ).fetchone()
+        if row is None:
+            return None
+        if row[1:] == (tenant, task_id):
+            return int(row[0])
+        hash_ += 1  # another text has this digest; it was probed upwards when stored
+
+
+def find_run(connection: sqlite3.Connection, tenant: str, task_id: str, run_id: str) -> int | None:
+    """The number of a run of a task."""
+    task_no = find_task(connection, tenant, task_id)
+    row = connection.execute(
+        "SELECT run_no FROM run_hash JOIN run_key USING (run_no) "
+        "WHERE run_hash.task_no = ? AND run_hash.hash = ? AND run_id = ?",
+        (task_no, key_hash(tenant, task_id, run_id), run_id),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def find_executor(connection: sqlite3.Connection, tenant: str, executor: str) -> int | None:
+    """The number of an executor of a tenant."""
+    row = connection.execute(
+        "SELECT executor_no FROM executor JOIN tenant USING (tenant_no) "
+        "WHERE name = ? AND executor = ?",
+        (tenant, executor),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def find_fingerprint(connection: sqlite3.Connection, tenant: str, fingerprint: str) -> int | None:
+    """The number of a tenant's fingerprint."""
+    row = connection.execute(
+        "SELECT fingerprint_no FROM fingerprint JOIN tenant USING (tenant_no) "
+        "WHERE name = ? AND fingerprint = ?",
+        (tenant, fingerprint),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def runs_of_trace(connection: sqlite3.Connection, tenant: str, trace_id: bytes) -> list[int]:
+    """Numbers of the runs that may have an attempt in a trace, ascending.
+
+    A superset: the digest's trace part has 40 bits, so the caller still compares the trace ids of
+    the attempts that it reads.
+    """
+    return spanindex.runs_of_trace(connection, tenant, trace_id)

@@ -1,0 +1,127 @@
+"""Answering questions on a data folder."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from events import names
+from projections.query import endpoints, status
+from projections.query.asked import Asked
+from projections.query.endpoints import Endpoint
+from projections.query.errors import BeyondHead, NotFound, NotReached
+from projections.query.log import Log
+from projections.query.lookup import find_tenant
+from projections.query.questions import Question, parse
+from projections.query.reading import Views
+from projections.query.records import LogHead
+from projections.views.traces.question import trace
+
+POLL_S: Final = 0.02
+
+
+class Queries:
+    """All questions of one data folder; safe to use from many threads.
+
+    Args:
+        data: the data folder; a service may run on it or not.
+        budget_s: the time that a question may take which no index serves.
+    """
+
+    def __init__(self, data: Path, *, budget_s: float = 2.0) -> None:
+        self.views = Views(data)
+        self.log = Log(data)
+        self._budget_s = budget_s
+
+    def answer(
+        self,
+        resource: str,
+        parameters: Mapping[str, Any],
+        *,
+        tenant: str = names.DEFAULT_TENANT,
+    ) -> msgspec.Struct:
+        """The answer at a path below /api/v1, waiting for `min_position` first.
+
+        Raises:
+            BadQuestion, BeyondHead, NotFound: what is asked is wrong or unknown.
+            NotReached, Unavailable: it may be answered later.
+        """
+        if resource.strip("/") == "log/head":
+            return self.log_head()
+        routed = endpoints.route(resource)
+        if routed is None:
+            raise NotFound(f"there is nothing at {resource[:200]!r}")
+        endpoint, arguments = routed
+        question = parse(endpoint.asks, parameters)
+        ends = time.monotonic() + question.wait_s
+        while not self.is_reached(endpoint, question, last=time.monotonic() >= ends):
+            time.sleep(POLL_S)
+        return self.ask(endpoint, question, arguments, tenant=tenant)
+
+    def ask(
+        self, endpoint: Endpoint, question: Question, arguments: Sequence[str], *, tenant: str
+    ) -> msgspec.Struct:
+        """The answer of an endpoint, as the views are now."""
+        if endpoint is endpoints.PROJECTIONS:
+            return self._projections(question)
+        with self.views.read(question.view) as connection:
+            asked = Asked(
+                connection,
+                tenant,
+                find_tenant(connection, tenant),
+                status.seen(connection, endpoint.reads),
+                self._budget_s,
+                "/".join((endpoint.path, *arguments)),
+            )
+            if endpoint is endpoints.TRACE:
+                return trace(asked, question, self.log, arguments[0])
+            assert endpoint.answer is not None
+            return endpoint.answer(asked, question, *arguments)
+
+    def is_reached(self, endpoint: Endpoint, question: Question, *, last: bool) -> bool:
+        """Whether the endpoint's views have seen the question's `min_position`.
+
+        Raises:
+            BeyondHead: the log itself is not that far.
+            NotReached: they have not, and this was the `last` look.
+        """
+        if question.min_position is None:
+            return True
+        wanted = int(question.min_position)
+        seen = self.seen(endpoint.reads, question.view)
+        if seen >= wanted:
+            return True
+        head = self.log.head()
+        if wanted > head:
+            raise BeyondHead(wanted, head)
+        if last or question.view is not None:  # a view of the past does not move on
+            raise NotReached(wanted, seen, question.wait_s)
+        return False
+
+    def seen(self, projections: Iterable[str], view: str | None = None) -> int:
+        """The position that these projections have all seen; of all if none is named."""
+        with self.views.read(view) as connection:
+            return status.seen(connection, tuple(projections))
+
+    def log_head(self) -> LogHead:
+        """The end of the log."""
+        return status.log_head(self.log)
+
+    def counts(self, tenant: str) -> dict[str, int]:
+        """Tasks, runs and attempts of a tenant."""
+        with self.views.read() as connection:
+            values = {"tenant": find_tenant(connection, tenant)}
+            row = connection.execute(status.SQL["counts"], values).fetchone()
+        return dict(zip(("tasks", "runs", "attempts"), row, strict=True))
+
+    def close(self) -> None:
+        """Close every file."""
+        self.views.close()
+        self.log.close()
+
+    def _projections(self, question: Question) -> msgspec.Struct:
+        with self.views.read(question.view) as connection:
+            view = self.views.path(question.view).name
+            return status.projection_list(connection, self.log, view)

@@ -1,0 +1,147 @@
+"""Stored events as readable records: ids in hex, times in RFC 3339 and ns."""
+
+import math
+from typing import Any, Final
+
+from events import names
+from events.log.port import Recorded
+from events.schema import (
+    AttemptAbandoned,
+    Attributes,
+    Context,
+    LogRecord,
+    Span,
+    SpanEvent,
+    SpanLink,
+)
+from projections.query.records import (
+    LogOut,
+    ResourceOut,
+    ScopeOut,
+    SpanEventOut,
+    SpanLinkOut,
+    SpanOut,
+)
+from projections.query.times import rfc3339
+from projections.runs.values import text_of
+
+_KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
+
+
+def task_of(event: Span | LogRecord | AttemptAbandoned) -> str | None:
+    """The id of the task that an event names, as the views have it: a number as text."""
+    if isinstance(event, AttemptAbandoned):
+        return event.task_id
+    return text_of(event.attributes.get(names.TASK_ID))
+
+
+def span_out(recorded: Recorded, span: Span) -> SpanOut:
+    """The record of a span."""
+    resource, scope = _context(recorded.context)
+    return SpanOut(
+        position=str(recorded.position),
+        partition=recorded.partition,
+        event_id=recorded.event_id.hex(),
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        parent_span_id=span.parent_span_id.hex() or None,
+        trace_state=span.trace_state,
+        flags=span.flags,
+        name=span.name,
+        kind=_KINDS[span.kind] if 0 <= span.kind < len(_KINDS) else str(span.kind),
+        started_at=rfc3339(span.start_ns),
+        start_ns=span.start_ns,
+        ended_at=rfc3339(span.end_ns or None),
+        end_ns=span.end_ns,
+        duration_ns=span.end_ns - span.start_ns if span.end_ns else None,
+        status_code=span.status_code,
+        status_message=span.status_message,
+        attributes=_readable(span.attributes),
+        dropped_attributes_count=span.dropped_attributes_count,
+        events=[_event(event) for event in span.events],
+        dropped_events_count=span.dropped_events_count,
+        links=[_link(link) for link in span.links],
+        dropped_links_count=span.dropped_links_count,
+        resource=resource,
+        scope=scope,
+        received_at=rfc3339(recorded.received_ns),
+        scrubbed=list(span.scrubbed),
+        cut=list(span.cut),
+    )
+
+
+def log_out(recorded: Recorded, record: LogRecord) -> LogOut:
+    """The record of a log record."""
+    resource, scope = _context(recorded.context)
+    return LogOut(
+        position=str(recorded.position),
+        partition=recorded.partition,
+        event_id=recorded.event_id.hex(),
+        trace_id=record.trace_id.hex() or None,
+        span_id=record.span_id.hex() or None,
+        event_name=record.event_name,
+        time=rfc3339(record.time_ns or None),
+        time_ns=record.time_ns,
+        observed_ns=record.observed_ns,
+        severity_number=record.severity_number,
+        severity_text=record.severity_text,
+        body=_plain(record.body),
+        attributes=_readable(record.attributes),
+        resource=resource,
+        scope=scope,
+        received_at=rfc3339(recorded.received_ns),
+        scrubbed=list(record.scrubbed),
+        cut=list(record.cut),
+    )
+
+
+def _event(event: SpanEvent) -> SpanEventOut:
+    return SpanEventOut(
+        rfc3339(event.time_ns),
+        event.time_ns,
+        event.name,
+        _readable(event.attributes),
+        event.dropped_attributes_count,
+    )
+
+
+def _link(link: SpanLink) -> SpanLinkOut:
+    return SpanLinkOut(
+        link.trace_id.hex(),
+        link.span_id.hex(),
+        link.trace_state,
+        _readable(link.attributes),
+        link.dropped_attributes_count,
+        link.flags,
+    )
+
+
+def _context(context: Context) -> tuple[ResourceOut, ScopeOut]:
+    resource = ResourceOut(
+        _readable(context.resource_attributes),
+        context.resource_dropped_attributes_count,
+        context.resource_schema_url,
+    )
+    scope = ScopeOut(
+        context.scope_name,
+        context.scope_version,
+        _readable(context.scope_attributes),
+        context.scope_dropped_attributes_count,
+        context.scope_schema_url,
+    )
+    return resource, scope
+
+
+def _readable(attributes: Attributes) -> Attributes:
+    return {key: _plain(value) for key, value in attributes.items()}
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON can say: not-a-number and infinities become texts; bytes, base64 later."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return _readable(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value

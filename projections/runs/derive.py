@@ -1,0 +1,383 @@
+"""From the facts of a run to the run and its attempts: pure, and blind to the order of arrival.
+
+Ties are broken by (start, event id). What a sender says is taken; what is concluded is flagged.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from projections.runs import words
+from projections.runs.details import SpanKey, key_of, without_details, without_snapshots
+from projections.runs.facts import LogFact, LogKind, More, RunFacts, SpanFact
+from projections.runs.times import saturated
+
+_TELLS_ERROR = words.FAILURES | {words.CANCELLED, words.UNKNOWN}
+
+
+class Attempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One try. The columns of table `attempt`, named alike."""
+
+    number: int
+    status: int
+    flags: int
+    started_ns: int
+    ended_ns: int | None
+    queued_ns: int | None
+    retry_of: int | None
+    max_attempts: int | None
+    source_no: int
+    fingerprint_no: int | None
+    message: str | None
+    heartbeat_ns: int | None
+    progress: float | None
+    trace_id: bytes
+    span_id: bytes
+    partition: int
+    position: int
+    name: str | None
+    group_id: str | None
+    will_retry: bool | None
+    more: More | None
+
+    @property
+    def failed(self) -> bool:
+        return self.status in words.FAILURES
+
+
+class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A run and its attempts by number. The columns of table `run`, named alike."""
+
+    attempts: tuple[Attempt, ...]
+    status: int
+    recovered: bool
+    backfilled: bool
+    last_started_ns: int
+    first_started_ns: int | None
+    last_ended_ns: int | None
+    queued_ns: int | None
+    total_execution_ns: int
+    wall_clock_ns: int | None
+    idle_ns: int | None
+    overlap_ns: int
+
+
+class _Candidate(msgspec.Struct):
+    """An attempt before it has its number."""
+
+    start_ns: int
+    event_id: bytes
+    claim: int
+    span: SpanFact | None
+    logs: list[LogFact]
+    number: int = 0
+    moved: bool = False
+
+
+def derive(facts: RunFacts, run_identity: tuple[str, str, str]) -> Run | None:
+    """The run that these facts tell of; None if they tell of no attempt and no queueing.
+
+    `run_identity` is (tenant, task id, run id), of which attempt ids are made.
+    """
+    if len(facts.spans) == 1 and not facts.logs:
+        span = facts.spans[0]
+        if span.end_ns and not span.queues:
+            return _single(span)
+    return derive_all(facts, run_identity)
+
+
+def derive_all(facts: RunFacts, run_identity: tuple[str, str, str]) -> Run | None:
+    """The same by every rule; `derive` goes a shorter way for the run of one ended span."""
+    candidates, queued = _candidates(facts)
+    if not candidates:
+        return None if queued is None else _queued_run(queued)
+    _number(candidates)
+    attempts: list[Attempt] = []
+    for candidate in sorted(candidates, key=lambda c: c.number):
+        attempts.append(_attempt(candidate, facts, attempts, run_identity))
+    return _run(attempts, queued)
+
+
+def _single(span: SpanFact) -> Run:
+    """A run of one ended attempt: most runs are."""
+    start_ns, end_ns, status = span.start_ns, span.end_ns, span.status
+    flags = 0 if span.number else words.FLAG_NUMBER_BY_ORDER
+    wall = end_ns - start_ns
+    if wall < 0:
+        flags |= words.FLAG_NEGATIVE_DURATION
+    more, will_retry, backfilled = span.more, None, False
+    if more is not None:
+        will_retry, backfilled = more.will_retry, more.backfilled
+        if backfilled:
+            flags |= words.FLAG_BACKFILLED
+    told = status in _TELLS_ERROR
+    attempt = Attempt(
+        span.number or 1,
+        status,
+        flags,
+        start_ns,
+        end_ns,
+        span.queued_ns,
+        None,
+        span.max_attempts,
+        span.source_no,
+        span.fingerprint_no if told else None,
+        span.message if told else None,
+        None,
+        None,
+        span.trace_id,
+        span.span_id,
+        span.partition,
+        span.position,
+        span.name,
+        span.group_id,
+        will_retry,
+        more,
+    )
+    if will_retry and status in words.FAILURES:
+        status = words.RETRYING
+    return Run(
+        (attempt,), status, False, backfilled, start_ns, start_ns, end_ns, span.queued_ns,
+        wall if wall > 0 else 0, wall, 0, 0,
+    )  # fmt: skip
+
+
+def _candidates(facts: RunFacts) -> tuple[list[_Candidate], int | None]:
+    """Which spans and log records are attempts, and when the run was last queued."""
+    spans = without_snapshots([span for span in facts.spans if not span.queues])
+    lifecycle = {
+        key_of(log) for log in facts.logs if not log.loose and log.kind != LogKind.EXCEPTION
+    }
+    spans, details = without_details(spans, lifecycle)
+    queued = [span.start_ns for span in facts.spans if span.queues]
+    candidates = [_Candidate(s.start_ns, s.event_id, s.number, s, []) for s in spans]
+    candidates += _attach(candidates, facts.logs, details)
+    return candidates, max(queued, default=None)
+
+
+def _attach(
+    candidates: list[_Candidate], logs: Iterable[LogFact], details: set[SpanKey]
+) -> list[_Candidate]:
+    """Give each log record to its attempt; returns the attempts known from log records only."""
+    by_key: dict[SpanKey, list[_Candidate]] = {}
+    by_number: dict[int, _Candidate] = {}
+    for candidate in sorted(candidates, key=lambda c: (c.start_ns, c.event_id)):
+        assert candidate.span is not None
+        by_key.setdefault(key_of(candidate.span), []).append(candidate)
+        by_number.setdefault(candidate.claim, candidate)
+    running: dict[SpanKey | int, list[LogFact]] = {}
+    for log in logs:
+        key = key_of(log)
+        if log.span_id and key in by_key:
+            _at_time(by_key[key], log.time_ns).logs.append(log)
+        elif key in details:
+            continue
+        elif log.span_id:
+            running.setdefault(key, []).append(log)
+        elif log.number in by_number and log.number:
+            by_number[log.number].logs.append(log)
+        elif log.number:
+            running.setdefault(log.number, []).append(log)
+    return [_from_logs(group) for group in running.values() if any(map(_says_running, group))]
+
+
+def _says_running(log: LogFact) -> bool:
+    return not log.loose and log.kind != LogKind.EXCEPTION
+
+
+def _at_time(candidates: list[_Candidate], time_ns: int) -> _Candidate:
+    """The last attempt that started before a time: one span id may serve several tries."""
+    before = [c for c in candidates if c.start_ns <= time_ns]
+    return before[-1] if before else candidates[0]
+
+
+def _from_logs(logs: list[LogFact]) -> _Candidate:
+    own = sorted((log for log in logs if _says_running(log)), key=_order)
+    starts = [log for log in own if log.kind == LogKind.STARTED] or own
+    claim = next((log.number for log in own if log.number), 0)
+    return _Candidate(starts[0].time_ns, starts[0].event_id, claim, None, logs)
+
+
+def _order(log: LogFact) -> tuple[int, bytes]:
+    return log.time_ns, log.event_id
+
+
+def _number(candidates: list[_Candidate]) -> None:
+    """Claimed numbers first; of two that claim one, the later start gets the next free one."""
+    if len(candidates) == 1:
+        candidates[0].number = candidates[0].claim or 1
+        return
+    candidates.sort(key=lambda c: (c.start_ns, c.event_id))
+    taken: set[int] = set()
+    for candidate in candidates:
+        if candidate.claim and candidate.claim not in taken:
+            candidate.number = candidate.claim
+            taken.add(candidate.claim)
+    for candidate in candidates:
+        if candidate.claim and not candidate.number:
+            candidate.number = _free(candidate.claim, taken)
+            candidate.moved = True
+    before = 0
+    for candidate in candidates:
+        if not candidate.number:
+            candidate.number = _free(before, taken)
+        before = candidate.number
+
+
+def _free(after: int, taken: set[int]) -> int:
+    """The next number that is free; below the limit there is always one for 2^20 attempts."""
+    number = after + 1
+    while number in taken:
+        number += 1
+    if number > words.NUMBER_LIMIT:
+        number = next(n for n in range(1, words.NUMBER_LIMIT + 1) if n not in taken)
+    taken.add(number)
+    return number
+
+
+def _attempt(
+    candidate: _Candidate,
+    facts: RunFacts,
+    earlier: Sequence[Attempt],
+    run_identity: tuple[str, str, str],
+) -> Attempt:
+    logs = sorted(candidate.logs, key=_order) if candidate.logs else []
+    span = candidate.span
+    said = span if span is not None else _main_log(logs)
+    flags = 0 if candidate.claim else words.FLAG_NUMBER_BY_ORDER
+    if candidate.moved:
+        flags |= words.FLAG_NUMBER_MOVED
+    ended: int | None
+    heartbeat: int | None
+    if span is not None and span.end_ns:
+        status, ended, heartbeat = span.status, span.end_ns, None
+        fingerprint_no, message = _error(span, logs)
+    else:
+        status, ended, heartbeat, fingerprint_no, message = _open_end(candidate, facts, logs)
+        if ended is not None:
+            flags |= words.FLAG_STATUS_INFERRED
+    if status not in _TELLS_ERROR:
+        fingerprint_no = message = None
+    if span is None:
+        flags |= words.FLAG_NO_SPAN
+    if ended is not None and ended < candidate.start_ns:
+        flags |= words.FLAG_NEGATIVE_DURATION
+    more = said.more
+    if more is not None and more.backfilled:
+        flags |= words.FLAG_BACKFILLED
+    return Attempt(
+        candidate.number,
+        status,
+        flags,
+        candidate.start_ns,
+        ended,
+        said.queued_ns,
+        _retry_of(more, earlier, run_identity),
+        said.max_attempts,
+        said.source_no,
+        fingerprint_no,
+        message,
+        heartbeat,
+        next((log.progress for log in reversed(logs) if log.progress is not None), None),
+        said.trace_id,
+        said.span_id,
+        said.partition,
+        said.position,
+        said.name,
+        said.group_id,
+        None if more is None else more.will_retry,
+        more,
+    )
+
+
+def _main_log(logs: list[LogFact]) -> LogFact:
+    """The log record that speaks for an attempt without a span."""
+    own = [log for log in logs if _says_running(log)]
+    return next((log for log in own if log.kind == LogKind.STARTED), own[0])
+
+
+def _error(span: SpanFact, logs: list[LogFact]) -> tuple[int | None, str | None]:
+    """The span's own exception, else the last logged one, else the span's status."""
+    if span.error < 2:
+        for log in reversed(logs):
+            if log.kind == LogKind.EXCEPTION:
+                return log.fingerprint_no, log.message
+    return span.fingerprint_no, span.message
+
+
+def _open_end(
+    candidate: _Candidate, facts: RunFacts, logs: list[LogFact]
+) -> tuple[int, int | None, int | None, int | None, str | None]:
+    """Status, end, last heartbeat, fingerprint and message of an attempt whose span has no end."""
+    ends = [log for log in logs if log.kind == LogKind.ENDED]
+    errors = [log for log in logs if log.kind == LogKind.EXCEPTION]
+    if ends:
+        end = ends[-1]
+        error = errors[-1] if errors and end.message is None else end
+        status = words.UNKNOWN if end.status is None else end.status
+        return status, end.time_ns, None, error.fingerprint_no, error.message
+    beats = [log.time_ns for log in logs if log.kind == LogKind.HEARTBEAT]
+    alive = [log.time_ns for log in logs if log.kind != LogKind.EXCEPTION]
+    heartbeat = max(beats, default=None)
+    key = key_of(candidate.span or _main_log(logs))
+    lost = [a for a in facts.abandoned if (a.trace_id, a.span_id) == key]
+    if lost:
+        last = max(lost, key=lambda a: (a.last_heartbeat_ns, a.event_id))
+        if max(alive, default=0) <= last.last_heartbeat_ns:
+            error_no = errors[-1].fingerprint_no if errors else last.fingerprint_no
+            text = errors[-1].message if errors else "no heartbeat"
+            ended = max(last.last_heartbeat_ns, candidate.start_ns)
+            return words.ABANDONED, ended, None, error_no, text
+    return words.RUNNING, None, heartbeat, None, None
+
+
+def _retry_of(
+    more: More | None, earlier: Sequence[Attempt], run_identity: tuple[str, str, str]
+) -> int | None:
+    """The attempt that this one repeats: as said, if it is one of the run, else the one before."""
+    if more is not None and more.retry_of is not None:
+        for attempt in earlier:
+            if more.retry_of in (
+                str(attempt.number),
+                attempt.span_id.hex(),
+                words.attempt_id(*run_identity, attempt.number),
+            ):
+                return attempt.number
+    return earlier[-1].number if earlier else None
+
+
+def _queued_run(queued_ns: int) -> Run:
+    return Run((), words.QUEUED, False, False, queued_ns, None, None, queued_ns, 0, None, None, 0)
+
+
+def _run(attempts: list[Attempt], queued_ns: int | None) -> Run:
+    last = attempts[-1]
+    first_started = min(a.started_ns for a in attempts)
+    ends = [a.ended_ns for a in attempts if a.ended_ns is not None]
+    total = 0
+    for attempt in attempts:
+        if attempt.ended_ns is not None and attempt.ended_ns > attempt.started_ns:
+            total += attempt.ended_ns - attempt.started_ns
+    total = saturated(total)
+    last_ended = max(ends, default=None)
+    wall = None if last_ended is None else last_ended - first_started
+    status = last.status
+    if last.failed and (last.will_retry or (queued_ns or 0) > (last.ended_ns or last.started_ns)):
+        status = words.RETRYING
+    queues = [a.queued_ns for a in attempts if a.queued_ns is not None]
+    if queued_ns is not None:
+        queues.append(queued_ns)
+    return Run(
+        tuple(attempts),
+        status,
+        status == words.COMPLETED and any(a.failed for a in attempts[:-1]),
+        any(a.flags & words.FLAG_BACKFILLED for a in attempts),
+        max(a.started_ns for a in attempts),
+        first_started,
+        last_ended,
+        min(queues, default=None),
+        total,
+        wall,
+        None if wall is None else max(0, wall - total),
+        0 if wall is None else max(0, total - max(0, wall)),
+    )

@@ -1,0 +1,336 @@
+"""From rows of the log to facts: what the `task.*` attributes say.
+
+This is the seam at which mapping rules for other orchestrators take over: `Extractor.extract`
+turns a page into facts by run, and nothing behind it knows where they came from.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from events import names
+from events.identity import ID_BYTES
+from events.log.port import Page, Segment
+from events.schema import AttemptAbandoned, RawBlock
+from projections.engine.port import Poison
+from projections.runs import words
+from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
+from projections.runs.fingerprint import fingerprint
+from projections.runs.registry.numbers import Registry
+from projections.runs.rows import (
+    LOG_TAG,
+    SPAN_TAG,
+    TAG_END,
+    LogRow,
+    SpanRow,
+    TaskAttributes,
+    decode_abandoned,
+    decode_context,
+    decode_event,
+    decode_log,
+    decode_span,
+    matters,
+)
+from projections.runs.times import parse_ns
+from projections.runs.values import fraction_of, more_of, number_of, status_of, text_of
+
+PRODUCER: Final = 4
+RUNS_AT_ONCE: Final = 2_048
+PLACES_LIMIT: Final = 1_024
+SOURCES_LIMIT: Final = 65_536  # over all places
+STATUS_ERROR: Final = 2
+LIFECYCLE: Final = {
+    names.ATTEMPT_STARTED: LogKind.STARTED,
+    names.ATTEMPT_HEARTBEAT: LogKind.HEARTBEAT,
+    names.ATTEMPT_PROGRESS: LogKind.PROGRESS,
+    names.ATTEMPT_ENDED: LogKind.ENDED,
+}
+
+
+RunKey = tuple[int, str, str]
+"""What identifies a run: tenant number, task id, run id (the trace id in hex if none is said)."""
+
+
+class Extracted(NamedTuple):
+    """The facts of a page: by run in order of appearance, and log records that name no task."""
+
+    runs: dict[RunKey, RunFacts]
+    loose: list[tuple[int, LogFact]]  # with the number of the tenant
+
+
+class Place(NamedTuple):
+    """What a resource says of where its spans ran, and the sources met there."""
+
+    instance: str | None
+    host: str | None
+    component: str | None
+    sources: dict[tuple[Any, ...], int]
+
+
+class Extractor:
+    """Reads pages; keeps what repeats between them."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._places: dict[tuple[int, bytes], Place] = {}
+        self._sources = 0  # kept, at most; over all places
+
+    def extract(self, page: Page) -> Iterator[Extracted]:
+        """The facts of a page, in parts that the processor's cache holds."""
+        found = Extracted({}, [])
+        for segment in page.segments:
+            position = segment.first
+            for block in segment.raw_blocks():
+                self._extract_block(page, segment, position, block, found)
+                position += len(block.events)
+            if len(found.runs) >= RUNS_AT_ONCE:
+                yield found
+                found = Extracted({}, [])
+        yield found
+
+    def _extract_block(
+        self, page: Page, segment: Segment, start: int, block: RawBlock, found: Extracted
+    ) -> None:
+        at: _At | None = None
+        ids, first, after, through = segment.ids, segment.first, page.after, page.through
+        for position, raw in enumerate(block.events, start):
+            row = bytes(raw)
+            if not matters(row) or not after < position <= through:
+                continue
+            if at is None:
+                tenant_no = self._registry.tenant_no(block.tenant)
+                place = self._place(tenant_no, bytes(block.context))
+                at = _At(tenant_no, place, page.partition)
+            offset = (position - first) * ID_BYTES
+            at.event_id = ids[offset : offset + ID_BYTES]
+            at.position = position
+            try:
+                tag = row[:TAG_END]
+                if SPAN_TAG in tag:
+                    self._span(decode_span(row), at, found)
+                elif LOG_TAG in tag:
+                    self._log(decode_log(row), at, found)
+                else:
+                    self._abandoned(decode_abandoned(row), at, found)
+            except (msgspec.DecodeError, ValueError, TypeError, ArithmeticError) as error:
+                raise Poison(position, "facts", error) from error
+
+    def _place(self, tenant_no: int, context: bytes) -> Place:
+        place = self._places.get((tenant_no, context))
+        if place is None:
+            resource = decode_context(context).resource_attributes
+            place = Place(
+                text_of(resource.get(names.SERVICE_INSTANCE_ID)),
+                text_of(resource.get(names.HOST_NAME)),
+                text_of(resource.get(names.SERVICE_NAME)),
+                {},
+            )
+            if len(self._places) >= PLACES_LIMIT:
+                self._places.clear()
+            self._places[tenant_no, context] = place
+        return place
+
+    def forget(self) -> None:
+        """Drop what is kept in memory."""
+        self._places.clear()
+        self._sources = 0
+
+    def _span(self, row: SpanRow, at: "_At", found: Extracted) -> None:
+        said = row.attributes
+        task_id, name, run_id = said.id, said.name, said.run_id
+        if type(task_id) is not str or not task_id:
+            task_id = text_of(task_id)
+            if task_id is None:
+                return
+        if row.status_code != STATUS_ERROR and said.result is None and row.end_ns:
+            status, error, fingerprint_no, message = words.COMPLETED, 0, None, None
+        else:
+            status, error, fingerprint_no, message = self._outcome(row, said, at)
+        number = 0 if said.attempt is None else number_of(said.attempt)
+        fact = SpanFact(
+            at.event_id,
+            at.partition,
+            at.position,
+            row.trace_id,
+            row.span_id,
+            row.parent_span_id,
+            row.start_ns,
+            row.end_ns,
+            number,
+            status,
+            row.kind == PRODUCER and not number,
+            self._source_no(said, at),
+            error,
+            fingerprint_no,
+            message,
+            name if type(name) is str and name else text_of(name),
+            None if said.group_id is None else text_of(said.group_id),
+            None if said.queued_at is None else parse_ns(said.queued_at),
+            None if said.max_attempts is None else number_of(said.max_attempts) or None,
+            more_of(said),
+        )
+        if type(run_id) is not str or not run_id:
+            run_id = text_of(run_id) or row.trace_id.hex()
+        key = (at.tenant_no, task_id, run_id)
+        facts = found.runs.get(key)
+        if facts is None:
+            found.runs[key] = RunFacts([fact], [], [])
+        else:
+            facts.spans.append(fact)
+
+    def _outcome(
+        self, row: SpanRow, said: TaskAttributes, at: "_At"
+    ) -> tuple[int, int, int | None, str | None]:
+        """Status, where the error was found, fingerprint and message."""
+        status = status_of(said.result)
+        if status is None:
+            status = words.FAILED if row.status_code == STATUS_ERROR else words.COMPLETED
+        if row.end_ns == 0:
+            status = words.RUNNING
+        elif status in (words.COMPLETED, words.SKIPPED):
+            return status, 0, None, None
+        exception = _exception_of(row)
+        if exception is None:
+            message = row.status_message
+            type_, stack, found = text_of(said.error_type), "", 1
+        else:
+            type_ = text_of(exception.exception_type) or text_of(said.error_type)
+            message = text_of(exception.exception_message) or row.status_message
+            stack, found = text_of(exception.exception_stack) or "", 2
+        if status == words.RUNNING and exception is None:
+            return status, 0, None, None
+        number = self._fingerprint_no(at.tenant_no, status, type_, message, stack)
+        return status, found, number, message or None
+
+    def _fingerprint_no(
+        self, tenant_no: int, status: int, type_: str | None, message: str, stack: str
+    ) -> int:
+        if type_ is None and not message and not stack:
+            message = words.STATUS_WORDS[status]  # nothing is known but how it ended
+        return self._registry.fingerprint_no(tenant_no, fingerprint(type_, message, stack))
+
+    def _source_no(self, said: TaskAttributes, at: "_At") -> int:
+        parts = (said.executor_id, said.queue, said.tool, said.model, said.planner)
+        try:
+            number = at.place.sources.get(parts)
+        except TypeError:  # a list or map as an attribute
+            number = None
+        if number is not None:
+            return number
+        executor, queue, tool, model, planner = map(text_of, parts)
+        place = at.place
+        executor = executor or tool or model or place.instance or place.host
+        number = self._registry.source_no(
+            at.tenant_no,
+            (executor, queue, tool, model, planner, place.host, place.component, "native"),
+        )
+        # Only texts: 1, 1.0 and True are one key of a dictionary, but not one text.
+        if all(part is None or type(part) is str for part in parts):
+            self._sources += 1
+            if self._sources > SOURCES_LIMIT:
+                self._forget_sources()
+            place.sources[parts] = number
+        return number
+
+    def _forget_sources(self) -> None:
+        for place in self._places.values():
+            place.sources.clear()
+        self._sources = 1
+
+    def _log(self, row: LogRow, at: "_At", found: Extracted) -> None:
+        said = row.attributes
+        kind = LIFECYCLE.get(row.event_name or text_of(said.event_name) or "")
+        if kind is None:
+            if said.exception_type is None and said.exception_message is None:
+                return
+            kind = LogKind.EXCEPTION
+        task_id = text_of(said.id)
+        if task_id is None and not (row.trace_id and row.span_id):
+            return
+        status = status_of(said.result)
+        fingerprint_no, message = self._log_error(said, status, kind, at)
+        fact = LogFact(
+            at.event_id,
+            at.partition,
+            at.position,
+            kind,
+            task_id is None,
+            row.trace_id,
+            row.span_id,
+            row.time_ns or row.observed_ns,
+            number_of(said.attempt),
+            status,
+            self._source_no(said, at),
+            fingerprint_no,
+            message,
+            fraction_of(said.progress),
+            text_of(said.name),
+            text_of(said.group_id),
+            parse_ns(said.queued_at),
+            number_of(said.max_attempts) or None,
+            more_of(said),
+        )
+        if task_id is None:
+            found.loose.append((at.tenant_no, fact))
+        else:
+            _facts_of(found, at.tenant_no, task_id, said, row.trace_id).logs.append(fact)
+
+    def _log_error(
+        self, said: TaskAttributes, status: int | None, kind: LogKind, at: "_At"
+    ) -> tuple[int | None, str | None]:
+        type_ = text_of(said.exception_type) or text_of(said.error_type)
+        message = text_of(said.exception_message) or ""
+        if kind != LogKind.EXCEPTION and status not in words.FAILURES:
+            return None, None
+        stack = text_of(said.exception_stack) or ""
+        number = self._fingerprint_no(
+            at.tenant_no, words.FAILED if status is None else status, type_, message, stack
+        )
+        return number, message or None
+
+    def _abandoned(self, row: AttemptAbandoned, at: "_At", found: Extracted) -> None:
+        fact = AbandonFact(
+            at.event_id,
+            row.trace_id,
+            row.span_id,
+            row.time_ns,
+            row.last_heartbeat_ns,
+            self._fingerprint_no(at.tenant_no, words.ABANDONED, None, "", ""),
+        )
+        _run_facts(found, (at.tenant_no, row.task_id, row.run_id)).abandoned.append(fact)
+
+
+class _At:
+    """Where the event being read stands and where it comes from."""
+
+    __slots__ = ("event_id", "partition", "place", "position", "tenant_no")
+
+    def __init__(self, tenant_no: int, place: Place, partition: int) -> None:
+        self.tenant_no = tenant_no
+        self.place = place
+        self.partition = partition
+        self.event_id = b""
+        self.position = 0
+
+
+def _facts_of(
+    found: Extracted, tenant_no: int, task_id: str, said: TaskAttributes, trace_id: bytes
+) -> RunFacts:
+    return _run_facts(found, (tenant_no, task_id, text_of(said.run_id) or trace_id.hex()))
+
+
+def _run_facts(found: Extracted, key: RunKey) -> RunFacts:
+    facts = found.runs.get(key)
+    if facts is None:
+        facts = found.runs[key] = RunFacts([], [], [])
+    return facts
+
+
+def _exception_of(row: SpanRow) -> TaskAttributes | None:
+    """The attributes of the last exception event."""
+    for raw in reversed(row.events):
+        event = decode_event(raw)
+        if event.name == names.EXCEPTION_EVENT:
+            return event.attributes
+    return None

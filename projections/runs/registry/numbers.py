@@ -1,0 +1,141 @@
+"""Small numbers for the texts that repeat: tenants, executors, sources, fingerprints.
+
+Numbers are given in order of first appearance in the log. What was met lately is kept in memory,
+bounded; `forget` drops it after a rollback.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Hashable
+from typing import Final, TypeVar
+
+import msgspec
+
+from projections.runs.fingerprint import Fingerprint
+
+KEPT_LIMIT: Final = 100_000
+
+Where = tuple[
+    str | None, str | None, str | None, str | None, str | None, str | None, str | None, str
+]
+"""Executor, queue, tool, model, planner, host, component, system."""
+
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Registry:
+    """Gives numbers within the caller's transaction."""
+
+    connection: sqlite3.Connection
+
+    def __init__(self) -> None:
+        self._tenants: dict[str, int] = {}
+        self._tenant_names: dict[int, str] = {}
+        self._executors: dict[tuple[int, str], int] = {}
+        self._sources: dict[tuple[int, Where], int] = {}
+        self._source_parts: dict[int, tuple[int | None, str | None]] = {}
+        self._fingerprints: dict[tuple[int, str], int] = {}
+
+    def forget(self) -> None:
+        """Drop what is kept in memory."""
+        for kept in (
+            self._tenants,
+            self._tenant_names,
+            self._executors,
+            self._sources,
+            self._source_parts,
+            self._fingerprints,
+        ):
+            kept.clear()
+
+    def tenant_no(self, name: str) -> int:
+        """The number of a tenant."""
+        number = self._tenants.get(name)
+        if number is None:
+            number = self._number(
+                "SELECT tenant_no FROM tenant WHERE name = ?",
+                "INSERT INTO tenant (name) VALUES (?)",
+                (name,),
+            )
+            _keep(self._tenants, name, number)
+        return number
+
+    def tenant_name(self, tenant_no: int) -> str:
+        """The name of a tenant that has a number."""
+        name = self._tenant_names.get(tenant_no)
+        if name is None:
+            name = self.connection.execute(
+                "SELECT name FROM tenant WHERE tenant_no = ?", (tenant_no,)
+            ).fetchone()[0]
+            _keep(self._tenant_names, tenant_no, name)
+        return name
+
+    def source_no(self, tenant_no: int, where: Where) -> int:
+        """The number of a combination of executor, queue, tool and so on."""
+        number = self._sources.get((tenant_no, where))
+        if number is None:
+            digest = hashlib.blake2b(_encode((tenant_no, where)), digest_size=8).digest()
+            hash_ = int.from_bytes(digest, "little") >> 1
+            executor_no = None if where[0] is None else self._executor_no(tenant_no, where[0])
+            number = self._number(
+                "SELECT source_no FROM source WHERE hash = ?",
+                "INSERT INTO source (hash, tenant_no, executor_no, queue, tool, model, planner,"
+                " host, component, system) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (hash_,),
+                (tenant_no, executor_no, *where[1:]),
+            )
+            _keep(self._sources, (tenant_no, where), number)
+        return number
+
+    def source_parts(self, source_no: int) -> tuple[int | None, str | None]:
+        """The executor's number and the component of a source."""
+        parts = self._source_parts.get(source_no)
+        if parts is None:
+            parts = self.connection.execute(
+                "SELECT executor_no, component FROM source WHERE source_no = ?", (source_no,)
+            ).fetchone()
+            _keep(self._source_parts, source_no, parts)
+        return parts
+
+    def fingerprint_no(self, tenant_no: int, found: Fingerprint) -> int:
+        """The number of an error identity."""
+        number = self._fingerprints.get((tenant_no, found.digest))
+        if number is None:
+            number = self._number(
+                "SELECT fingerprint_no FROM fingerprint WHERE tenant_no = ? AND fingerprint = ?",
+                "INSERT INTO fingerprint (tenant_no, fingerprint, error_type, stack_hash,"
+                " normal_message, sample_stack) VALUES (?, ?, ?, ?, ?, ?)",
+                (tenant_no, found.digest),
+                found[1:],
+            )
+            _keep(self._fingerprints, (tenant_no, found.digest), number)
+        return number
+
+    def _executor_no(self, tenant_no: int, executor: str) -> int:
+        number = self._executors.get((tenant_no, executor))
+        if number is None:
+            number = self._number(
+                "SELECT executor_no FROM executor WHERE tenant_no = ? AND executor = ?",
+                "INSERT INTO executor (tenant_no, executor) VALUES (?, ?)",
+                (tenant_no, executor),
+            )
+            _keep(self._executors, (tenant_no, executor), number)
+        return number
+
+    def _number(
+        self, select: str, insert: str, key: tuple[object, ...], rest: tuple[object, ...] = ()
+    ) -> int:
+        row = self.connection.execute(select, key).fetchone()
+        if row is not None:
+            return int(row[0])
+        number = self.connection.execute(insert, key + rest).lastrowid
+        assert number is not None
+        return number
+
+
+def _keep(kept: dict[_K, _V], key: _K, value: _V) -> None:
+    if len(kept) >= KEPT_LIMIT:
+        kept.clear()  # refilled from the table; simpler than order of use, and as cheap
+    kept[key] = value

@@ -1,0 +1,347 @@
+"""Facts of a page into the tables of the shared stage, and out come the runs that changed.
+
+For each run that the page touches: its number (given now, if it is new), its facts before and
+with the page, and what derive() makes of both. Projections work on the difference alone.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from projections.runs.changes import Change, Changes
+from projections.runs.derive import Run, derive
+from projections.runs.extraction import Extracted, RunKey
+from projections.runs.facts import (
+    LogFact,
+    RunFacts,
+    decode_facts,
+    decode_log_fact,
+    encode_facts,
+    united,
+)
+from projections.runs.registry.numbers import Registry
+from projections.runs.registry.tasks import TaskNumbers
+from projections.runs.words import key_hashes
+from projections.storage import spanindex
+from projections.storage.columns import ABSENT, insert_into
+
+_CHUNK: Final = 400  # rows of a VALUES list; SQLite allows 32,766 parameters
+
+_INSERT_RUN: Final = insert_into("run_key", "nnniinn")
+
+Row = tuple[Any, ...]
+_Place = tuple[int, int]  # task number and the run's digest: the start of a row of `run_hash`
+
+
+class _Known(NamedTuple):
+    """A run that has a row."""
+
+    run_no: int
+    tenant_no: int
+    task_no: int
+    hash: int
+    task_id: str
+    run_id: str
+    facts: RunFacts
+
+
+class RunStage:
+    """Facts in, changes out; see the module."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._task_numbers = TaskNumbers(registry)
+        self._spans: list[tuple[spanindex.Int64s, spanindex.Int64s]] = []  # not written yet
+        self._last_run_no: int | None = None
+        self._has_loose: bool | None = None
+
+    def forget(self) -> None:
+        """Drop what is kept in memory."""
+        self._task_numbers.forget()
+        self._spans.clear()
+        self._last_run_no = self._has_loose = None
+
+    def flush(self, connection: sqlite3.Connection) -> None:
+        """Write what was kept until the page's end."""
+        self._task_numbers.flush(connection)
+        self._write_spans(connection)
+
+    def apply(self, connection: sqlite3.Connection, found: Extracted) -> Changes:
+        """Store a page's facts; the runs that changed."""
+        if not found.runs and not found.loose:
+            return Changes([])
+        places, new_tasks = self._places(connection, found.runs)
+        known = self._known_runs(connection, places, new_tasks)
+        by_no = {run.run_no: run for run in known.values()}
+        added = {known[key].run_no: facts for key, facts in found.runs.items() if key in known}
+        fresh = self._number_runs(connection, [key for key in found.runs if key not in known])
+        spans = self._index_spans(connection, found, known, fresh)
+        self._join_loose(connection, found, spans, fresh, by_no, added)
+        changes = self._change_known(connection, by_no, added)
+        changes += self._insert_fresh(connection, found, fresh, places, new_tasks)
+        changes.sort(key=_number_of)
+        return Changes(changes)
+
+    def load_run(self, connection: sqlite3.Connection, run_no: int) -> Run | None:
+        """A stored run, derived from its facts."""
+        by_no: dict[int, _Known] = {}
+        self._load_missing(connection, by_no, {run_no: RunFacts()})
+        run = by_no[run_no]
+        identity = self._registry.tenant_name(run.tenant_no), run.task_id, run.run_id
+        return derive(run.facts, identity)
+
+    # Runs
+
+    def _places(
+        self, connection: sqlite3.Connection, runs: Iterable[RunKey]
+    ) -> tuple[dict[RunKey, _Place], set[int]]:
+        """Where the row of each run is looked for; and the tasks that have no run yet."""
+        keys = list(runs)
+        task_nos, new_tasks = self._task_numbers.resolve(connection, [key[:2] for key in keys])
+        name = self._registry.tenant_name
+        hashes = key_hashes(f"{name(tenant)}\x00{task}\x00{run}" for tenant, task, run in keys)
+        return dict(zip(keys, zip(task_nos, hashes, strict=True), strict=True)), new_tasks
+
+    def _known_runs(
+        self, connection: sqlite3.Connection, places: dict[RunKey, _Place], new_tasks: set[int]
+    ) -> dict[RunKey, _Known]:
+        """The runs that have a row, with their facts."""
+        searched: dict[_Place, list[RunKey]] = {}
+        for key, place in places.items():
+            if place[0] not in new_tasks:
+                searched.setdefault(place, []).append(key)
+        known: dict[RunKey, _Known] = {}
+        for part in _parts(sorted(searched), _CHUNK):
+            rows = connection.execute(
+                "WITH wanted (task_no, hash) AS (VALUES "
+                + ", ".join(["(?, ?)"] * len(part))
+                + ") SELECT run_key.task_no, run_key.hash, run_no, run_id, facts FROM wanted"
+                " CROSS JOIN run_hash USING (task_no, hash) CROSS JOIN run_key USING (run_no)",
+                [value for at in part for value in at],
+            )
+            for task_no, hash_, run_no, run_id, facts in rows:
+                for key in searched[task_no, hash_]:
+                    if key[2] == run_id:
+                        known[key] = _Known(
+                            run_no, key[0], task_no, hash_, key[1], run_id, decode_facts(facts)
+                        )
+        return known
+
+    def _number_runs(
+        self, connection: sqlite3.Connection, keys: Sequence[RunKey]
+    ) -> dict[RunKey, int]:
+        """Numbers for the runs that have no row."""
+        if self._last_run_no is None:
+            self._last_run_no = _last(connection, "SELECT max(run_no) FROM run_key")
+        first = self._last_run_no + 1
+        self._last_run_no += len(keys)
+        return {key: number for number, key in enumerate(keys, first)}
+
+    def _change_known(
+        self,
+        connection: sqlite3.Connection,
+        by_no: dict[int, _Known],
+        added: dict[int, RunFacts],
+    ) -> list[Change]:
+        changes, rows = [], []
+        for run_no in sorted(added):
+            run = by_no[run_no]
+            facts = united(run.facts, added[run_no])
+            if facts is None:
+                continue
+            identity = self._registry.tenant_name(run.tenant_no), run.task_id, run.run_id
+            old, new = derive(run.facts, identity), derive(facts, identity)
+            rows.append((*_span_of_time(new), bytearray(encode_facts(facts)), run_no))
+            if old != new:
+                change = Change(run_no, run.tenant_no, run.task_no, run.hash, False, old, new)
+                changes.append(change)
+        connection.executemany(
+            f"UPDATE run_key SET first_started_ns = nullif(?, {ABSENT}),"
+            f" last_started_ns = nullif(?, {ABSENT}), facts = ? WHERE run_no = ?",
+            rows,
+        )
+        return changes
+
+    def _insert_fresh(
+        self,
+        connection: sqlite3.Connection,
+        found: Extracted,
+        fresh: dict[RunKey, int],
+        places: dict[RunKey, _Place],
+        new_tasks: set[int],
+    ) -> list[Change]:
+        changes: list[Change] = []
+        key_rows: list[Row] = []
+        hash_rows: list[tuple[int, int, int]] = []
+        runs, tenant_name = found.runs, self._registry.tenant_name
+        for key, run_no in fresh.items():
+            tenant_no, task_id, run_id = key
+            task_no, hash_ = places[key]
+            facts = runs[key]
+            new = derive(facts, (tenant_name(tenant_no), task_id, run_id))
+            first, last = _span_of_time(new)
+            key_rows.append(
+                (run_no, task_no, hash_, first, last, run_id, bytearray(encode_facts(facts)))
+            )
+            hash_rows.append((task_no, hash_, run_no))
+            if new is not None:
+                is_new = task_no in new_tasks
+                changes.append(Change(run_no, tenant_no, task_no, hash_, is_new, None, new))
+        connection.executemany(_INSERT_RUN, key_rows)
+        connection.executemany("INSERT INTO run_hash VALUES (?, ?, ?)", sorted(hash_rows))
+        return changes
+
+    # Spans and the log records that name only a span
+
+    def _index_spans(
+        self,
+        connection: sqlite3.Connection,
+        found: Extracted,
+        known: dict[RunKey, _Known],
+        fresh: dict[RunKey, int],
+    ) -> dict[int, list[RunKey]]:
+        """Index the page's spans; span hash -> runs, only if some log record may want to know."""
+        keys: list[RunKey] = []
+        traces: list[bytes] = []
+        spans: list[bytes] = []
+        numbers: list[int] = []
+        for key, facts in found.runs.items():
+            number = fresh[key] if key in fresh else known[key].run_no
+            for trace_id, span_id in _located(facts):
+                keys.append(key)
+                traces.append(trace_id)
+                spans.append(span_id)
+                numbers.append(number)
+        hashes = spanindex.span_hashes([key[0] for key in keys], traces, spans)
+        self._spans.append((hashes, np.array(numbers, dtype=np.int64)))
+        if self._has_loose is None:
+            row = connection.execute("SELECT EXISTS (SELECT 1 FROM loose_log)").fetchone()
+            self._has_loose = bool(row[0])
+        if not self._has_loose and not found.loose:
+            return {}
+        by_hash: dict[int, list[RunKey]] = {}
+        for hash_, key in zip(hashes.tolist(), keys, strict=True):
+            holders = by_hash.setdefault(hash_, [])
+            if key not in holders:
+                holders.append(key)
+        return by_hash
+
+    def _write_spans(self, connection: sqlite3.Connection) -> None:
+        """Write what was kept of the page: one sorted run instead of one for each part."""
+        if self._spans:
+            hashes, run_nos = zip(*self._spans, strict=True)
+            self._spans.clear()
+            spanindex.append(connection, np.concatenate(hashes), np.concatenate(run_nos))
+
+    def _join_loose(
+        self,
+        connection: sqlite3.Connection,
+        found: Extracted,
+        spans: dict[int, list[RunKey]],
+        fresh: dict[RunKey, int],
+        by_no: dict[int, _Known],
+        added: dict[int, RunFacts],
+    ) -> None:
+        """Bring log records that name only a span, and the runs of that span, together."""
+        if not self._has_loose and not found.loose:
+            return
+        arrived = self._store_loose(connection, found)
+        for hash_, log in _loose_logs(connection, sorted(spans)):
+            for key in spans[hash_]:
+                found.runs[key].logs.append(log)
+        if not arrived:
+            return
+        self._write_spans(connection)
+        hashes = np.array(sorted(arrived), dtype=np.int64)
+        fresh_nos = set(fresh.values())
+        for hash_, run_nos in zip(hashes.tolist(), spanindex.find(connection, hashes), strict=True):
+            for run_no in run_nos:
+                if run_no not in fresh_nos:
+                    facts = added.setdefault(run_no, RunFacts([], [], []))
+                    facts.logs += arrived[hash_]
+        self._load_missing(connection, by_no, added)
+
+    def _store_loose(
+        self, connection: sqlite3.Connection, found: Extracted
+    ) -> dict[int, list[LogFact]]:
+        logs = [log for _, log in found.loose]
+        hashes = spanindex.span_hashes(
+            [tenant_no for tenant_no, _ in found.loose],
+            [log.trace_id for log in logs],
+            [log.span_id for log in logs],
+        ).tolist()
+        rows = sorted(
+            (hash_, log.event_id, encode_facts(log))
+            for hash_, log in zip(hashes, logs, strict=True)
+        )
+        connection.executemany("INSERT OR IGNORE INTO loose_log VALUES (?, ?, ?)", rows)
+        arrived: dict[int, list[LogFact]] = {}
+        for hash_, log in zip(hashes, logs, strict=True):
+            arrived.setdefault(hash_, []).append(log)
+        self._has_loose = True
+        return arrived
+
+    def _load_missing(
+        self,
+        connection: sqlite3.Connection,
+        by_no: dict[int, _Known],
+        added: dict[int, RunFacts],
+    ) -> None:
+        """Load the runs that only a loose log record touches."""
+        for part in _parts(sorted(set(added) - set(by_no)), _CHUNK):
+            rows = connection.execute(
+                "SELECT run_no, tenant_no, task_no, hash, task_id, run_id, facts FROM run_key"
+                f" JOIN task_key USING (task_no) WHERE run_no IN ({_marks(len(part))})",
+                part,
+            )
+            for run_no, tenant_no, task_no, digest, task_id, run_id, facts in rows:
+                by_no[run_no] = _Known(
+                    run_no, tenant_no, task_no, digest, task_id, run_id, decode_facts(facts)
+                )
+
+
+_number_of = attrgetter("run_no")
+
+
+def _located(facts: RunFacts) -> list[tuple[bytes, bytes]]:
+    """The spans that a run's facts name as its own."""
+    if len(facts.spans) == 1 and not facts.logs:  # most runs
+        return [(facts.spans[0].trace_id, facts.spans[0].span_id)]
+    found = [(span.trace_id, span.span_id) for span in facts.spans]
+    if facts.logs:
+        found += {(log.trace_id, log.span_id) for log in facts.logs if log.span_id}
+    return found
+
+
+def _loose_logs(
+    connection: sqlite3.Connection, hashes: Sequence[int]
+) -> Iterator[tuple[int, LogFact]]:
+    for part in _parts(hashes, _CHUNK):
+        rows = connection.execute(
+            f"SELECT hash, fact FROM loose_log WHERE hash IN ({_marks(len(part))})", part
+        )
+        for hash_, fact in rows:
+            yield hash_, decode_log_fact(fact)
+
+
+def _span_of_time(run: Run | None) -> tuple[int, int]:
+    if run is None:
+        return ABSENT, ABSENT
+    first = run.last_started_ns if run.first_started_ns is None else run.first_started_ns
+    return first, run.last_started_ns
+
+
+def _last(connection: sqlite3.Connection, select: str) -> int:
+    return connection.execute(select).fetchone()[0] or 0
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+def _parts(items: Sequence[int] | Sequence[tuple[int, int]], size: int) -> Iterator[list]:  # type: ignore[type-arg]
+    for at in range(0, len(items), size):
+        yield list(items[at : at + size])

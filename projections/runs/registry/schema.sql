@@ -1,0 +1,105 @@
+-- The shared stage: numbers for texts, and every run's facts. Look-ups by text go through
+-- projections/query/lookup.py, because the text -> number indexes are keyed by digests.
+--
+-- Numbers are given in order of first appearance in the log, so a rebuild gives the same ones.
+
+-- Status numbers and their words (projections/runs/words.py holds the same list).
+CREATE TABLE status_word (
+    status INTEGER PRIMARY KEY,
+    word TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE tenant (
+    tenant_no INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE task_key (
+    task_no INTEGER PRIMARY KEY,
+    tenant_no INTEGER NOT NULL,
+    task_id TEXT NOT NULL
+) STRICT;
+
+-- hash: 63-bit digest of (tenant, task id); probed upwards on a collision.
+CREATE TABLE task_hash (
+    hash INTEGER PRIMARY KEY,
+    task_no INTEGER NOT NULL
+) STRICT;
+
+-- One row a run. run_id: `task.run.id`, else the trace id in hex. hash: 63-bit digest of
+-- (tenant, task id, run id). facts: what derive() works on (msgpack, projections/runs/facts.py).
+CREATE TABLE run_key (
+    run_no INTEGER PRIMARY KEY,
+    task_no INTEGER NOT NULL,
+    hash INTEGER NOT NULL,
+    first_started_ns INTEGER,
+    last_started_ns INTEGER,
+    run_id TEXT NOT NULL,
+    facts BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE run_hash (
+    task_no INTEGER NOT NULL,
+    hash INTEGER NOT NULL,
+    run_no INTEGER NOT NULL,
+    PRIMARY KEY (task_no, hash, run_no)
+) STRICT, WITHOUT ROWID;
+
+-- executor_no names one executor text of one tenant; it is never shared between tenants.
+CREATE TABLE executor (
+    executor_no INTEGER PRIMARY KEY,
+    tenant_no INTEGER NOT NULL,
+    executor TEXT NOT NULL,
+    UNIQUE (tenant_no, executor)
+) STRICT;
+
+-- Where an attempt ran: one row for each combination met. Absent parts are NULL.
+CREATE TABLE source (
+    source_no INTEGER PRIMARY KEY,
+    tenant_no INTEGER NOT NULL,
+    hash INTEGER NOT NULL UNIQUE,
+    executor_no INTEGER,
+    queue TEXT,
+    tool TEXT,
+    model TEXT,
+    planner TEXT,
+    host TEXT,
+    component TEXT,  -- service.name
+    system TEXT NOT NULL  -- which kind of orchestrator said so; 'native' = task.* attributes
+) STRICT;
+
+-- One row for each error identity of a tenant. sample_stack is the normalised stack.
+CREATE TABLE fingerprint (
+    fingerprint_no INTEGER PRIMARY KEY,
+    tenant_no INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL,  -- 32 hex digits
+    error_type TEXT,
+    stack_hash TEXT,  -- 16 hex digits of the normalised stack; NULL without a stack
+    normal_message TEXT NOT NULL,
+    sample_stack TEXT,
+    UNIQUE (tenant_no, fingerprint)
+) STRICT;
+
+-- Log records that name a span but no task: they join the run of that span, whenever it comes.
+CREATE TABLE loose_log (
+    hash INTEGER NOT NULL,  -- projections/storage/spanindex.py span_hash
+    event_id BLOB NOT NULL,
+    fact BLOB NOT NULL,
+    PRIMARY KEY (hash, event_id)
+) STRICT, WITHOUT ROWID;
+
+-- Sorted runs of (span hash -> run_no), merged as they grow (projections/storage/spanindex.py).
+CREATE TABLE span_run (
+    sorted_run INTEGER PRIMARY KEY,
+    level INTEGER NOT NULL,
+    entries INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE span_chunk (
+    sorted_run INTEGER NOT NULL,
+    first_hash INTEGER NOT NULL,
+    chunk INTEGER NOT NULL,
+    hashes BLOB NOT NULL,
+    run_nos BLOB NOT NULL,
+    PRIMARY KEY (sorted_run, first_hash, chunk)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,1 @@
+"""How views lie on the disk: generations, checkpoints, dead letters, indexes, stores."""

@@ -1,0 +1,37 @@
+"""What every projection's store has: a name, a version, tables from .sql files, and `update`."""
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from projections.runs.changes import Changes
+from projections.storage.statements import run_script
+
+
+class Store(ABC):
+    """The tables of one projection; its schema.sql and index.sql lie in the folder of its name."""
+
+    name: str
+    version: int = 1
+    tables: Sequence[str]
+    stands_alone: bool = True
+    """Does it need nothing but the changes and where attempts ran?"""
+
+    def create(self, connection: sqlite3.Connection) -> None:
+        """Create the tables, without secondary indexes."""
+        run_script(connection, f"projections.views.{self.name}", "schema.sql")
+
+    def index(self, connection: sqlite3.Connection) -> None:
+        """Create the secondary indexes."""
+        run_script(connection, f"projections.views.{self.name}", "index.sql")
+
+    @abstractmethod
+    def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
+        """Take the difference between each run before and after a part of a page, and write it
+        now or keep it until `flush`."""
+
+    def flush(self, connection: sqlite3.Connection) -> None:  # noqa: B027 most keep nothing
+        """Write what was kept; called at the end of each page."""
+
+    def forget(self) -> None:  # noqa: B027 most keep nothing
+        """Drop what was kept; called after a rollback."""

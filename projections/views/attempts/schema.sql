@@ -1,0 +1,26 @@
+-- One row an attempt. attempt_key = run_no * 1048576 + attempt number, so a run's attempts are
+-- the range run_no << 20 .. (run_no << 20) + 1048575, in order. The public attempt id is computed
+-- from (tenant, task id, run id, number): projections/runs/words.py attempt_id().
+CREATE TABLE attempt (
+    attempt_key INTEGER PRIMARY KEY,
+    tenant_no INTEGER NOT NULL,
+    task_no INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    flags INTEGER NOT NULL,  -- projections/runs/words.py FLAG_*
+    started_ns INTEGER NOT NULL,
+    ended_ns INTEGER,  -- NULL while running; duration = ended_ns - started_ns, may be negative
+    queued_ns INTEGER,
+    retry_of INTEGER,  -- the number of the attempt that this one repeats
+    max_attempts INTEGER,
+    executor_no INTEGER,
+    source_no INTEGER NOT NULL,
+    fingerprint_no INTEGER,  -- error type and stack hash: table fingerprint
+    error_message TEXT,
+    heartbeat_ns INTEGER,  -- of the last heartbeat, while no end is known
+    progress REAL,
+    trace_id BLOB NOT NULL,
+    span_id BLOB NOT NULL,
+    partition INTEGER NOT NULL,
+    position INTEGER NOT NULL,  -- of the event that says most: the span, else the start record
+    extra TEXT  -- JSON: parents, causes, files_written, retrieval_count, retrieval_sources
+) STRICT;

@@ -1,0 +1,105 @@
+"""Table `attempt`: one row an attempt, replaced where a run's attempts changed."""
+
+import sqlite3
+from typing import Any
+
+import msgspec
+
+from projections.engine.port import Sources
+from projections.runs.changes import Change, Changes
+from projections.runs.derive import Attempt, Run
+from projections.runs.facts import More
+from projections.runs.words import NUMBER_BITS
+from projections.storage.columns import ABSENT, insert_into
+from projections.storage.store import Store
+
+_INSERT = insert_into("attempt", "nnnnnniiiiinitipnnnnt")
+_encode = msgspec.json.Encoder().encode
+
+Row = tuple[Any, ...]
+
+
+class _Extra(msgspec.Struct, omit_defaults=True, gc=False):
+    """Column `extra`."""
+
+    parents: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    files_written: tuple[str, ...] | int | None = None
+    retrieval_count: int | None = None
+    retrieval_sources: tuple[str, ...] | int | None = None
+
+
+_NOTHING = _Extra()
+
+
+class AttemptStore(Store):
+    """Writes attempts."""
+
+    name = "attempts"
+    tables = ("attempt",)
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
+        """See `Store.update`."""
+        added: list[Row] = []
+        removed: list[tuple[int]] = []
+        for change in changes:
+            if change.old is None:
+                if change.new is not None:
+                    added += [self._row(change, attempt) for attempt in change.new.attempts]
+                continue
+            old, new = _by_number(change.old), _by_number(change.new)
+            for number, attempt in old.items():
+                if new.get(number) != attempt:
+                    removed.append((change.run_no << NUMBER_BITS | number,))
+            added += [self._row(change, a) for n, a in new.items() if old.get(n) != a]
+        connection.executemany("DELETE FROM attempt WHERE attempt_key = ?", removed)
+        connection.executemany(_INSERT, added)
+
+    def _row(self, change: Change, attempt: Attempt) -> Row:
+        ended, queued, retry_of = attempt.ended_ns, attempt.queued_ns, attempt.retry_of
+        most, executor_no = attempt.max_attempts, self._executor_no(attempt.source_no)
+        fingerprint_no, heartbeat = attempt.fingerprint_no, attempt.heartbeat_ns
+        return (
+            change.run_no << NUMBER_BITS | attempt.number,
+            change.tenant_no,
+            change.task_no,
+            attempt.status,
+            attempt.flags,
+            attempt.started_ns,
+            ABSENT if ended is None else ended,
+            ABSENT if queued is None else queued,
+            ABSENT if retry_of is None else retry_of,
+            ABSENT if most is None else most,
+            ABSENT if executor_no is None else executor_no,
+            attempt.source_no,
+            ABSENT if fingerprint_no is None else fingerprint_no,
+            attempt.message or "",
+            ABSENT if heartbeat is None else heartbeat,
+            -1 if attempt.progress is None else attempt.progress,
+            bytearray(attempt.trace_id),
+            bytearray(attempt.span_id),
+            attempt.partition,
+            attempt.position,
+            "" if attempt.more is None else _extra(attempt.more),
+        )
+
+    def _executor_no(self, source_no: int) -> int | None:
+        return self._sources.source_parts(source_no)[0]
+
+
+def _by_number(run: Run | None) -> dict[int, Attempt]:
+    return {} if run is None else {attempt.number: attempt for attempt in run.attempts}
+
+
+def _extra(more: More) -> str:
+    said = _Extra(
+        more.parents,
+        more.causes,
+        more.files_written,
+        more.retrieval_count,
+        more.retrieval_sources,
+    )
+    return _encode(said).decode() if said != _NOTHING else ""

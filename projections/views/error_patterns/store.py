@@ -1,0 +1,234 @@
+"""Tables of error patterns: occurrences by difference, and what is counted over them.
+
+First and last seen and the first message are read from the occurrences that are left.
+"""
+
+import sqlite3
+from collections.abc import Container, Iterable, Iterator
+from typing import NamedTuple, TypeVar
+
+from projections.engine.port import Sources
+from projections.runs import words
+from projections.runs.changes import Change, Changes
+from projections.runs.derive import Run
+from projections.runs.words import NUMBER_BITS
+from projections.storage.columns import insert_into
+from projections.storage.store import Store
+
+
+class _Occurrence(NamedTuple):
+    """A row of table `error_occurrence`, and what it touches."""
+
+    fingerprint_no: int
+    seen_ns: int
+    attempt_key: int
+    recovered: int
+    message: str | None
+    tenant_no: int
+    task_no: int
+    component: str
+
+
+_Part = TypeVar("_Part", int, str)
+_Deltas = dict[tuple[int, _Part], int]
+_Key = tuple[int, int, int]
+_Row = tuple[int, int, int, int, str]
+
+_WRITE = insert_into("error_occurrence", "nnnnt").replace("INSERT", "INSERT OR REPLACE", 1)
+
+
+class _Pattern:
+    """How much a fingerprint's counters change."""
+
+    __slots__ = ("components", "occurrences", "recovered", "tasks", "tenant_no")
+
+    def __init__(self, tenant_no: int) -> None:
+        self.tenant_no = tenant_no
+        self.occurrences = self.recovered = self.tasks = self.components = 0
+
+
+class _Kept:
+    """What the parts of a page change, until it ends."""
+
+    __slots__ = ("components", "new_tasks", "patterns", "rows", "tasks")
+
+    def __init__(self) -> None:
+        self.rows: dict[_Key, _Row | None] = {}  # None: to be deleted
+        self.patterns: dict[int, _Pattern] = {}
+        self.tasks: _Deltas[int] = {}
+        self.components: _Deltas[str] = {}
+        self.new_tasks: set[int] = set()
+
+
+class ErrorStore(Store):
+    """Writes error patterns."""
+
+    name = "error_patterns"
+    tables = ("error_pattern", "error_occurrence", "error_task", "error_component")
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._kept = _Kept()
+
+    def forget(self) -> None:
+        """See `Store.forget`."""
+        self._kept = _Kept()
+
+    def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
+        """Keep the difference: a pattern changes many times a page and is written once."""
+        added, removed = self._difference(changes)
+        if not added and not removed:
+            return
+        kept = self._kept
+        kept.new_tasks.update(change.task_no for change in changes if change.new_task)
+        for sign, occurrences in ((-1, removed), (1, added)):
+            for seen in occurrences:
+                kept.rows[seen[:3]] = None if sign < 0 else (*seen[:4], seen.message or "")
+                number = seen.fingerprint_no
+                pattern = kept.patterns.get(number)
+                if pattern is None:
+                    pattern = kept.patterns[number] = _Pattern(seen.tenant_no)
+                pattern.occurrences += sign
+                pattern.recovered += sign * seen.recovered
+                _add(kept.tasks, (number, seen.task_no), sign)
+                _add(kept.components, (number, seen.component), sign)
+
+    def flush(self, connection: sqlite3.Connection) -> None:
+        """See `Store.flush`."""
+        kept, self._kept = self._kept, _Kept()
+        connection.executemany(
+            "DELETE FROM error_occurrence WHERE fingerprint_no = ? AND seen_ns = ?"
+            " AND attempt_key = ?",
+            sorted(key for key, row in kept.rows.items() if row is None),
+        )
+        connection.executemany(_WRITE, sorted(filter(None, kept.rows.values())))
+        patterns = kept.patterns
+        for number, change in _recount(connection, _TASK, kept.tasks, kept.new_tasks):
+            patterns[number].tasks += change
+        for number, change in _recount(connection, _COMPONENT, kept.components, ()):
+            patterns[number].components += change
+        for number in sorted(patterns):
+            _write_pattern(connection, number, patterns[number])
+
+    def _difference(self, changes: Iterable[Change]) -> tuple[list[_Occurrence], list[_Occurrence]]:
+        added: list[_Occurrence] = []
+        removed: list[_Occurrence] = []
+        for change in changes:
+            if change.old is None:
+                added += self._occurrences(change, change.new)
+                continue
+            new = list(self._occurrences(change, change.new))
+            old = list(self._occurrences(change, change.old))
+            if new != old:
+                added += set(new).difference(old)
+                removed += set(old).difference(new)
+        return added, removed
+
+    def _occurrences(self, change: Change, run: Run | None) -> Iterator[_Occurrence]:
+        if run is None:
+            return
+        recovered = 1 if run.status == words.COMPLETED else 0
+        for attempt in run.attempts:
+            if attempt.fingerprint_no is not None and attempt.status in words.FAILURES:
+                yield _Occurrence(
+                    attempt.fingerprint_no,
+                    attempt.started_ns if attempt.ended_ns is None else attempt.ended_ns,
+                    change.run_no << NUMBER_BITS | attempt.number,
+                    recovered,
+                    attempt.message,
+                    change.tenant_no,
+                    change.task_no,
+                    self._sources.source_parts(attempt.source_no)[1] or "",
+                )
+
+
+class _Touched(NamedTuple):
+    """The statements of a table that counts what a fingerprint touches."""
+
+    select: str
+    write: str
+    delete: str
+
+
+_TASK = _Touched(
+    "SELECT occurrences FROM error_task WHERE fingerprint_no = ? AND task_no = ?",
+    "INSERT INTO error_task VALUES (?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET occurrences = excluded.occurrences",
+    "DELETE FROM error_task WHERE fingerprint_no = ? AND task_no = ?",
+)
+_COMPONENT = _Touched(
+    "SELECT occurrences FROM error_component WHERE fingerprint_no = ? AND component = ?",
+    "INSERT INTO error_component VALUES (?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET occurrences = excluded.occurrences",
+    "DELETE FROM error_component WHERE fingerprint_no = ? AND component = ?",
+)
+
+
+def _add(deltas: _Deltas[_Part], key: tuple[int, _Part], count: int) -> None:
+    deltas[key] = deltas.get(key, 0) + count
+
+
+def _recount(
+    connection: sqlite3.Connection,
+    touched: _Touched,
+    deltas: _Deltas[_Part],
+    new: Container[_Part],
+) -> Iterator[tuple[int, int]]:
+    """Change the counts; yields (fingerprint, +1 or -1) where one appeared or went.
+
+    `new` are those that no row can mention yet.
+    """
+    written: list[tuple[int, _Part, int]] = []
+    deleted: list[tuple[int, _Part]] = []
+    key: tuple[int, _Part]
+    for key, delta in sorted(deltas.items()):
+        if delta == 0:
+            continue
+        row = None if key[1] in new else connection.execute(touched.select, key).fetchone()
+        before = 0 if row is None else row[0]
+        after = before + delta
+        if after:
+            written.append((key[0], key[1], after))
+        else:
+            deleted.append(key)
+        if bool(before) != bool(after):
+            yield key[0], 1 if after else -1
+    connection.executemany(touched.write, written)
+    connection.executemany(touched.delete, deleted)
+
+
+def _write_pattern(connection: sqlite3.Connection, number: int, change: _Pattern) -> None:
+    first = connection.execute(
+        "SELECT seen_ns, message FROM error_occurrence WHERE fingerprint_no = ?1 AND seen_ns ="
+        " (SELECT min(seen_ns) FROM error_occurrence WHERE fingerprint_no = ?1)"
+        " ORDER BY message LIMIT 1",
+        (number,),
+    ).fetchone()
+    if first is None:
+        connection.execute("DELETE FROM error_pattern WHERE fingerprint_no = ?", (number,))
+        return
+    (last,) = connection.execute(
+        "SELECT max(seen_ns) FROM error_occurrence WHERE fingerprint_no = ?", (number,)
+    ).fetchone()
+    connection.execute(
+        "INSERT INTO error_pattern VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET"
+        " occurrences = occurrences + excluded.occurrences,"
+        " recovered = recovered + excluded.recovered,"
+        " unrecovered = unrecovered + excluded.unrecovered,"
+        " tasks = tasks + excluded.tasks, components = components + excluded.components,"
+        " first_seen_ns = excluded.first_seen_ns, last_seen_ns = excluded.last_seen_ns,"
+        " message = excluded.message",
+        (
+            number,
+            change.tenant_no,
+            change.occurrences,
+            change.recovered,
+            change.occurrences - change.recovered,
+            change.tasks,
+            change.components,
+            first[0],
+            last,
+            first[1],
+        ),
+    )

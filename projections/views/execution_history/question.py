@@ -1,0 +1,49 @@
+"""State transitions: what changed when."""
+
+from typing import Any
+
+from events.log.sqlite import load_queries
+from projections.query.asked import Asked, is_filtered
+from projections.query.listing import Strand, lookup
+from projections.query.questions import HistoryQuestion
+from projections.query.records import Page, Transition
+from projections.query.times import rfc3339
+from projections.runs import words
+
+SQL = load_queries("projections.views.execution_history", "question.sql")
+KEY = ("at_ns", "task_no", "attempt_key", "step")
+
+
+def history(asked: Asked, question: HistoryQuestion) -> Page[Transition]:
+    """Transitions by time."""
+    values = asked.numbers(question)
+    strands, served = [], "status"
+    if values is not None and values["task"] is not None:
+        strands = [Strand("transition", KEY, "task_no = ?", (values["task"],))]
+        served = "task"
+    elif values is not None:
+        strands = asked.by_status("transition", KEY, question.status)
+    found, next_ = asked.page(
+        question, strands, lookup(asked.connection, SQL["transitions"], values or {}, width=4),
+        newest_first=question.sort == "-time",
+        filtered=values is not None and is_filtered(values, served),
+    )  # fmt: skip
+    items = [_transition(row) for row in found.rows]
+    return Page(items, next_, str(asked.position), found.complete)
+
+
+def _transition(row: tuple[Any, ...]) -> Transition:
+    at_ns, _, key, step, task_id, run_id, status, queued_ns, message = row
+    number = key & words.NUMBER_LIMIT
+    # A start follows the queue if the attempt was seen there; an end always follows a start.
+    before = words.RUNNING if step == 2 else words.QUEUED if step and queued_ns else None
+    return Transition(
+        time=rfc3339(at_ns),
+        time_ns=at_ns,
+        task_id=task_id,
+        run_id=run_id,
+        attempt=number or None,
+        old_status=None if before is None else words.STATUS_WORDS[before],
+        new_status=words.STATUS_WORDS[status],
+        reason=message if step == 2 else None,
+    )

@@ -1,0 +1,121 @@
+"""Counters and duration buckets of one scope, and what a run adds to each of its scopes."""
+
+from typing import Final
+
+from projections.engine.port import Sources
+from projections.runs import words
+from projections.runs.derive import Attempt, Run
+from projections.storage.buckets import Counts, bucket_of
+
+ALL, EXECUTOR, HOUR, DAY = 0, 1, 2, 3
+HOUR_NS: Final = 3_600_000_000_000
+
+COUNTERS: Final = (
+    "executions", "completed", "failed", "timed_out", "abandoned", "cancelled", "skipped",
+    "retries", "runs", "completed_runs", "failed_runs", "recovered_runs", "anomalies",
+    "duration_count", "duration_sum_ns",
+)  # fmt: skip
+_OF_STATUS: Final = {
+    words.COMPLETED: 1,
+    words.FAILED: 2,
+    words.TIMED_OUT: 3,
+    words.ABANDONED: 4,
+    words.CANCELLED: 5,
+    words.SKIPPED: 6,
+}
+_RETRIES, _RUNS, _COMPLETED_RUNS, _FAILED_RUNS, _RECOVERED_RUNS = 7, 8, 9, 10, 11
+_ANOMALIES, _DURATION_COUNT, _DURATION_SUM = 12, 13, 14
+_UNTIMED: Final = words.FLAG_STATUS_INFERRED
+
+Scope = tuple[int, int]
+
+
+class Cell:
+    """Counters in the order of `COUNTERS`, and buckets."""
+
+    __slots__ = ("buckets", "counters")
+
+    def __init__(self, counters: list[int] | None = None, buckets: Counts | None = None) -> None:
+        self.counters = counters or [0] * len(COUNTERS)
+        self.buckets = {} if buckets is None else buckets
+
+    def __bool__(self) -> bool:
+        return any(self.counters) or any(self.buckets.values())
+
+    def plus(self, other: "Cell") -> "Cell":
+        """Both together, as a new cell."""
+        counters = [a + b for a, b in zip(self.counters, other.counters, strict=True)]
+        buckets = self.buckets.copy()
+        for bucket, count in other.buckets.items():
+            buckets[bucket] = buckets.get(bucket, 0) + count
+        return Cell(counters, buckets)
+
+    def add_attempt(self, attempt: Attempt, first_number: int, sign: int) -> None:
+        """Count an ended attempt."""
+        counters = self.counters
+        counters[0] += sign
+        of_status = _OF_STATUS.get(attempt.status)
+        if of_status is not None:
+            counters[of_status] += sign
+        if attempt.number != first_number:
+            counters[_RETRIES] += sign
+        assert attempt.ended_ns is not None
+        duration_ns = attempt.ended_ns - attempt.started_ns
+        if duration_ns < 0:
+            counters[_ANOMALIES] += sign
+        elif not attempt.flags & _UNTIMED and attempt.status != words.SKIPPED:
+            counters[_DURATION_COUNT] += sign
+            counters[_DURATION_SUM] += sign * duration_ns
+            bucket = bucket_of(duration_ns)
+            self.buckets[bucket] = self.buckets.get(bucket, 0) + sign
+
+    def add_run(self, run: Run, sign: int) -> None:
+        """Count a run that has an ended attempt here."""
+        counters = self.counters
+        counters[_RUNS] += sign
+        if run.status == words.COMPLETED:
+            counters[_COMPLETED_RUNS] += sign
+        elif run.status in words.FAILURES:
+            counters[_FAILED_RUNS] += sign
+        if run.recovered:
+            counters[_RECOVERED_RUNS] += sign
+
+
+def add_run(cells: dict[Scope, Cell], run: Run, sign: int, sources: Sources) -> None:
+    """Add what a run says to the cells of one task, or take it away."""
+    touched: set[Scope] = set()
+    for attempt in run.attempts:
+        if attempt.ended_ns is None:
+            continue
+        for scope in scopes_of(attempt, sources):
+            cell = cells.get(scope)
+            if cell is None:
+                cell = cells[scope] = Cell()
+            cell.add_attempt(attempt, run.attempts[0].number, sign)
+            touched.add(scope)
+    for scope in touched:
+        cells[scope].add_run(run, sign)
+
+
+def cell_of(run: Run) -> Cell:
+    """What a run of one ended attempt adds, to each of its scopes alike."""
+    (attempt,) = run.attempts
+    cell = Cell()
+    cell.add_attempt(attempt, attempt.number, 1)
+    cell.add_run(run, 1)
+    return cell
+
+
+def cells_of_one(run: Run, sources: Sources) -> dict[Scope, Cell]:
+    """The cells of a run of one attempt; one cell stands in all, so they are not to be changed."""
+    (attempt,) = run.attempts
+    if attempt.ended_ns is None:
+        return {}
+    return dict.fromkeys(scopes_of(attempt, sources), cell_of(run))
+
+
+def scopes_of(attempt: Attempt, sources: Sources) -> tuple[Scope, Scope, Scope, Scope]:
+    """Where an attempt counts."""
+    hour = attempt.started_ns // HOUR_NS
+    executor_no = sources.source_parts(attempt.source_no)[0] or 0
+    return (ALL, 0), (EXECUTOR, executor_no), (HOUR, hour), (DAY, hour // 24)

@@ -1,0 +1,203 @@
+"""Figures per task: over all executors, on each, or in hours and days.
+
+The list goes by task, newest start first; the tasks of one executor, latest met first. The lines
+of one task begin with that over all executors and go on by executor or, in a trend, by time,
+newest first. A page may end inside a task.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from events.log.sqlite import load_queries
+from projections.query import cursor
+from projections.query.asked import Asked, window
+from projections.query.errors import BadQuestion
+from projections.query.listing import HIGHEST, LOWEST, Budget, Key, Order, Strand, find, lookup
+from projections.query.lookup import find_executor
+from projections.query.questions import MetricsQuestion
+from projections.query.records import Durations, Page, TaskMetric
+from projections.query.times import SECOND_NS, rfc3339, seconds
+from projections.storage import buckets
+from projections.views.runs.question import TASK_KEY
+
+SQL = load_queries("projections.views.task_metrics", "question.sql")
+_WHOLE: Final = 0
+_BY_EXECUTOR: Final = 1
+_BUCKETS: Final = {"hour": (2, 3600 * SECOND_NS), "day": (3, 86400 * SECOND_NS)}
+_SCOPES: Final[dict[str, tuple[tuple[int, int | None], ...]]] = {
+    "task": ((_WHOLE, 0),),
+    "executor": ((_BY_EXECUTOR, None),),
+    "both": ((_WHOLE, 0), (_BY_EXECUTOR, None)),
+}
+
+
+def task_metrics(asked: Asked, question: MetricsQuestion) -> Page[TaskMetric]:
+    """Figures of tasks, or the trend of one."""
+    _check(question)
+    bound = asked.binding(question)
+    values = _numbers(asked, question)
+    if values is None:
+        return Page([], None, str(asked.position))
+    if question.bucket is not None:
+        return _trend(asked, question, bound, values["task"])
+    scopes: tuple[tuple[int, int | None], ...] = _SCOPES[question.by]
+    if question.executor is not None:
+        scopes = ((_BY_EXECUTOR, values["executor"]),)
+    after = asked.after(question, bound, 3)
+    order = Order(after=_task_after(after))
+    strands = _strands(asked, values)
+    if not strands:
+        return Page([], None, str(asked.position))
+    budget = Budget(asked.budget_s)
+    names = lookup(asked.connection, SQL["names"], values)
+    found = find(
+        asked.connection, strands, order, names, question.limit, budget,
+        filtered=values["q"] is not None,
+    )  # fmt: skip
+    lines: list[tuple[Key, TaskMetric]] = []
+    for row in found.rows:
+        seen = after[2] if after is not None and after[:2] == row[:2] else LOWEST
+        for scope, only in scopes:
+            for line in _figures(asked, row[1], scope, only, seen):
+                lines.append(((*row[:2], line[0]), _metric(row[2], line, None, None)))
+        if len(lines) > question.limit:
+            break
+    return _page(asked, bound, question.limit, lines, found.after, found.complete)
+
+
+def _strands(asked: Asked, values: dict[str, Any]) -> list[Strand]:
+    """The tasks; those of an executor stand in two ranges, and go by their numbers."""
+    if values["task"] is not None:
+        return [Strand("task", TASK_KEY, "task_no = ?", (values["task"],))]
+    if values["executor"] is not None:
+        bound = (values["executor"],)
+        return [
+            Strand("metric", ("only_executor_no", "task_no"), "only_executor_no = ?", bound),
+            Strand("metric", ("key", "task_no"), "scope = 1 AND key = ?", bound),
+        ]
+    return asked.by_status("task", TASK_KEY, None)
+
+
+def _task_after(after: Key | None) -> Key | None:
+    """Where the tasks go on; one whose lines are not all told yet comes again."""
+    if after is None:
+        return None
+    return after[:2] if after[2] == HIGHEST else (after[0], after[1] + 1)
+
+
+def _page(
+    asked: Asked,
+    bound: bytes,
+    limit: int,
+    lines: Sequence[tuple[Key, TaskMetric]],
+    after: Key | None,
+    complete: bool,
+) -> Page[TaskMetric]:
+    last: Key | None = None if after is None else (*after[:2], HIGHEST)
+    if len(lines) > limit:
+        last, complete = lines[limit - 1][0], True
+    next_ = None if last is None else cursor.write(bound, last)
+    return Page([line for _, line in lines[:limit]], next_, str(asked.position), complete)
+
+
+def _check(question: MetricsQuestion) -> None:
+    errors = []
+    if question.bucket is not None and question.task is None:
+        errors.append(("bucket", "a trend is of one task: give `task` too"))
+    if question.bucket is not None and question.executor is not None:
+        errors.append(("executor", "a trend is over all executors: leave `executor` out"))
+    for name in ("since", "until"):
+        if getattr(question, name) is not None and question.bucket is None:
+            errors.append((name, "figures over all time have no bounds: give `bucket` too"))
+    if errors:
+        raise BadQuestion(errors)
+
+
+def _numbers(asked: Asked, question: MetricsQuestion) -> dict[str, Any] | None:
+    """Task and executor as numbers; None if one is not known."""
+    if question.executor is not None and (
+        find_executor(asked.connection, asked.tenant, question.executor) is None
+    ):
+        return None
+    return asked.numbers(question)
+
+
+def _figures(
+    asked: Asked, task_no: int, scope: int, only: int | None, after: int
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of the statement `figures` with a key beyond `after`."""
+    above, below = (after, HIGHEST) if only is None else (max(only - 1, after), only + 1)
+    return asked.connection.execute(
+        SQL["figures"], {"task": task_no, "scope": scope, "above": above, "below": below}
+    )
+
+
+def _trend(asked: Asked, question: MetricsQuestion, bound: bytes, task_no: int) -> Page[TaskMetric]:
+    """One task's buckets, newest first; years of hours are some ten thousand rows."""
+    assert question.bucket is not None
+    scope, width_ns = _BUCKETS[question.bucket]
+    since_ns, until_ns = window(question)
+    after = asked.after(question, bound, 1)
+    above = LOWEST if since_ns is None else -(-since_ns // width_ns) - 1
+    below = HIGHEST if until_ns is None else -(-until_ns // width_ns)
+    if after is not None:
+        below = min(below, after[0])
+    rows = asked.connection.execute(
+        SQL["figures"], {"task": task_no, "scope": scope, "above": above, "below": below}
+    ).fetchall()
+    rows.reverse()
+    page = rows[: question.limit]
+    next_ = cursor.write(bound, (page[-1][0],)) if len(rows) > len(page) else None
+    assert question.task is not None
+    items = [_metric(question.task, row, question.bucket, row[0] * width_ns) for row in page]
+    return Page(items, next_, str(asked.position))
+
+
+def _metric(
+    task_id: str, row: tuple[Any, ...], bucket: str | None, start_ns: int | None
+) -> TaskMetric:
+    (
+        _, executions, completed, failed, timed_out, abandoned, cancelled, skipped, retries, runs,
+        completed_runs, failed_runs, recovered_runs, count, sum_ns, packed, executor,
+    ) = row  # fmt: skip
+    failures = failed + timed_out + abandoned
+    return TaskMetric(
+        task_id=task_id,
+        executor=executor,
+        bucket=bucket,
+        bucket_start=rfc3339(start_ns),
+        bucket_start_ns=start_ns,
+        executions=executions,
+        successes=completed,
+        failures=failures,
+        failed=failed,
+        timed_out=timed_out,
+        abandoned=abandoned,
+        cancelled=cancelled,
+        skipped=skipped,
+        success_rate=_share(completed, failures),
+        runs=runs,
+        completed_runs=completed_runs,
+        failed_runs=failed_runs,
+        run_success_rate=_share(completed_runs, failed_runs),
+        recovered_runs=recovered_runs,
+        retries=retries,
+        duration_s=_durations(count, sum_ns, packed),
+    )
+
+
+def _share(successes: int, failures: int) -> float | None:
+    return successes / (successes + failures) if successes + failures else None
+
+
+def _durations(count: int, sum_ns: int, packed: bytes) -> Durations:
+    counts = buckets.decode(packed)
+    p50, p95, p99 = buckets.percentiles(counts, 0.5, 0.95, 0.99)
+    return Durations(
+        avg=sum_ns / count / SECOND_NS if count else None,
+        min=seconds(buckets.minimum_ns(counts)),
+        max=seconds(buckets.maximum_ns(counts)),
+        p50=seconds(p50),
+        p95=seconds(p95),
+        p99=seconds(p99),
+    )

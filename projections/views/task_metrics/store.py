@@ -1,0 +1,203 @@
+"""Table `metric`: cells by new minus old.
+
+A task whose attempts all ran on one executor, or all in one hour, has no rows of its own for
+that executor or hour: the row of the whole task names it (see schema.sql). The first other
+executor or hour makes them; they stay, and show the same.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from projections.engine.port import Sources
+from projections.runs.changes import Change, Changes
+from projections.runs.derive import Run
+from projections.runs.times import wrapped
+from projections.storage import buckets
+from projections.storage.buckets import bucket_of
+from projections.storage.columns import ABSENT, insert_into
+from projections.storage.store import Store
+from projections.views.task_metrics.cells import (
+    ALL,
+    COUNTERS,
+    DAY,
+    EXECUTOR,
+    HOUR,
+    HOUR_NS,
+    Cell,
+    Scope,
+    add_run,
+    cell_of,
+    cells_of_one,
+)
+
+_WHOLE: Scope = (ALL, 0)
+_KEY = itemgetter(0, 1, 2)
+_SELECT = (
+    f"SELECT only_executor_no, only_hour, {', '.join(COUNTERS)}, buckets FROM metric"
+    " WHERE task_no = ? AND scope = ? AND key = ?"
+)
+_WRITE = insert_into("metric", "nnnii" + "n" * len(COUNTERS) + "n").replace(
+    "INSERT", "INSERT OR REPLACE", 1
+)
+
+Row = tuple[Any, ...]
+
+
+class _Stored(NamedTuple):
+    """A row of table `metric`."""
+
+    only_executor_no: int | None
+    only_hour: int | None
+    cell: Cell
+
+
+class MetricStore(Store):
+    """Writes task metrics."""
+
+    name = "task_metrics"
+    tables = ("metric",)
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._first_counters: dict[tuple[int, int, int, bool], tuple[int, ...]] = {}
+
+    def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
+        """See `Store.update`."""
+        rows: list[Row] = []
+        removed: list[tuple[int, int, int]] = []
+        for parts in changes.by_task:
+            cells = self._cells(parts)
+            if cells:
+                task_no = parts[0].task_no
+                stored = None if parts[0].new_task else _load(connection, task_no, _WHOLE)
+                _merge(connection, task_no, stored, cells, rows, removed)
+        for change, run in changes.first:
+            rows += self._first_rows(connection, change, run)
+        rows.sort(key=_KEY)
+        connection.executemany(
+            "DELETE FROM metric WHERE task_no = ? AND scope = ? AND key = ?", removed
+        )
+        connection.executemany(_WRITE, rows)
+
+    def _cells(self, parts: Sequence[Change]) -> dict[Scope, Cell]:
+        """What the changes of a task add to each of its scopes."""
+        if len(parts) == 1 and parts[0].old is None:
+            run = parts[0].new
+            if run is not None and len(run.attempts) == 1:
+                return cells_of_one(run, self._sources)
+        cells: dict[Scope, Cell] = {}
+        for change in parts:
+            for sign, run in ((-1, change.old), (1, change.new)):
+                if run is not None:
+                    add_run(cells, run, sign, self._sources)
+        return {scope: cell for scope, cell in cells.items() if cell}
+
+    def _first_rows(
+        self, connection: sqlite3.Connection, change: Change, run: Run
+    ) -> Sequence[Row]:
+        """The rows of a task that had no run; the counters of those with one attempt are few."""
+        if len(run.attempts) != 1:
+            rows: list[Row] = []
+            cells = self._cells([change])
+            if cells:
+                _merge(connection, change.task_no, None, cells, rows, [])
+            return rows
+        (attempt,) = run.attempts
+        if attempt.ended_ns is None:
+            return ()
+        duration_ns = attempt.ended_ns - attempt.started_ns
+        kind = (attempt.status, run.status, attempt.flags, duration_ns < 0)
+        counters = self._first_counters.get(kind)
+        if counters is None:
+            counters = self._first_counters[kind] = tuple(cell_of(run).counters[:-1])
+        executor_no = self._sources.source_parts(attempt.source_no)[0]
+        timed = counters[-1]
+        row = (
+            change.task_no,
+            *_WHOLE,
+            executor_no or 0,
+            attempt.started_ns // HOUR_NS,
+            *counters,
+            wrapped(duration_ns) if timed else 0,
+            _one_in(bucket_of(duration_ns)) if timed else bytearray(),
+        )
+        return (row,)
+
+
+@lru_cache(maxsize=2_048)
+def _one_in(bucket: int) -> bytearray:
+    return bytearray(buckets.encode({bucket: 1}))
+
+
+def _merge(
+    connection: sqlite3.Connection,
+    task_no: int,
+    stored: _Stored | None,
+    cells: dict[Scope, Cell],
+    rows: list[Row],
+    removed: list[tuple[int, int, int]],
+) -> None:
+    """What becomes of a task's rows."""
+    delta = cells.pop(_WHOLE, Cell())
+    executors = [key for scope, key in cells if scope == EXECUTOR]
+    hours = [key for scope, key in cells if scope == HOUR]
+    if stored is None:
+        only_executor = executors[0] if len(executors) == 1 else None
+        only_hour = hours[0] if len(hours) == 1 else None
+        base = Cell()
+    else:
+        base = stored.cell
+        only_executor, only_hour = stored.only_executor_no, stored.only_hour
+        if only_executor is not None and any(key != only_executor for key in executors):
+            _spell_out(cells, (EXECUTOR, only_executor), base)
+            only_executor = None
+        if only_hour is not None and any(key != only_hour for key in hours):
+            _spell_out(cells, (HOUR, only_hour), base)
+            _spell_out(cells, (DAY, only_hour // 24), base)
+            only_hour = None
+    whole = base.plus(delta)
+    if whole:
+        rows.append(_row(task_no, _WHOLE, whole, only_executor, only_hour))
+    else:
+        removed.append((task_no, *_WHOLE))
+    implied = {EXECUTOR: only_executor is not None, HOUR: only_hour is not None}
+    implied[DAY] = implied[HOUR]
+    for scope in sorted(cells):
+        if implied[scope[0]]:
+            continue
+        before = _load(connection, task_no, scope) if stored is not None else None
+        cell = cells[scope] if before is None else cells[scope].plus(before.cell)
+        if cell:
+            rows.append(_row(task_no, scope, cell, None, None))
+        else:
+            removed.append((task_no, *scope))
+
+
+def _spell_out(cells: dict[Scope, Cell], scope: Scope, base: Cell) -> None:
+    """Make the cell that the whole task's row stood for."""
+    cells[scope] = cells.get(scope, Cell()).plus(base)
+
+
+def _load(connection: sqlite3.Connection, task_no: int, scope: Scope) -> _Stored | None:
+    row = connection.execute(_SELECT, (task_no, *scope)).fetchone()
+    if row is None:
+        return None
+    return _Stored(row[0], row[1], Cell(list(row[2:-1]), buckets.decode(row[-1])))
+
+
+def _row(
+    task_no: int, scope: Scope, cell: Cell, only_executor: int | None, only_hour: int | None
+) -> Row:
+    counters = cell.counters
+    counters[-1] = wrapped(counters[-1])
+    return (
+        task_no,
+        *scope,
+        ABSENT if only_executor is None else only_executor,
+        ABSENT if only_hour is None else only_hour,
+        *counters,
+        bytearray(buckets.encode(cell.buckets)),
+    )

@@ -1,0 +1,197 @@
+"""Who may do what, for which tenant: the tokens of a data folder.
+
+`DIR/tokens.json` (mode 0600) holds a SHA-256 of each token, never the token: 256 random bits
+need no slow hash. The file is replaced whole, and read again when it changed.
+"""
+
+import contextlib
+import hashlib
+import logging
+import os
+import re
+import secrets
+import threading
+import time
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+import msgspec
+
+from events import names
+from events.errors import BadInput, BadSetting, Rejected
+from projections.query.errors import NotFound
+from service.process.locks import RoleLock
+
+Scope = Literal["ingest", "read", "admin"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+_PREFIX: Final = "spl_"  # lets scanners for leaked secrets know one
+_BEARER: Final = "bearer "
+_is_tenant = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
+_log = logging.getLogger(__name__)
+
+
+class Unauthenticated(Rejected):
+    """There is no token, or nobody made this one."""
+
+
+class Forbidden(Rejected):
+    """The token is known and may not do this."""
+
+
+class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One token as stored. `tenant` None: any tenant."""
+
+    name: str
+    scope: Scope
+    tenant: str | None
+    sha256: str
+    created_ns: int
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    tokens: tuple[Token, ...] = ()
+
+
+def check_tenant(name: str) -> str:
+    """`name`, if it can name a tenant.
+
+    Raises:
+        BadInput: it cannot.
+    """
+    if not _is_tenant(name):
+        raise BadInput(f"not a tenant: {name[:80]!r}; allowed are 1 to 64 of A-Z a-z 0-9 . _ -")
+    return name
+
+
+class TokenStore:
+    """The tokens of `path`; safe for any number of threads.
+
+    Args:
+        open_without_tokens: as long as there is no token at all, let everybody in. Right for a
+            service that only this machine can reach.
+    """
+
+    def __init__(self, path: Path, *, open_without_tokens: bool = True) -> None:
+        self._path = path
+        self._open = open_without_tokens
+        self._lock = threading.Lock()
+        self._seen: tuple[int, int, int] | None = (0, 0, 0)
+        self._tokens: dict[str, Token] = {}
+        self._readable = True
+
+    def authorize(self, bearer: str | None, scope: Scope, tenant: str | None) -> str:
+        """The tenant that a request acts for.
+
+        Args:
+            bearer: the token, or a whole `authorization` header.
+            tenant: the one the request names, if it names one.
+
+        Raises:
+            Unauthenticated: there are tokens, and this is none of them.
+            Forbidden: the token has another scope or is bound to another tenant.
+            BadInput: `tenant` can be none.
+        """
+        if tenant is not None:
+            check_tenant(tenant)
+        tokens = self._current()
+        if not tokens and self._open and self._readable:
+            return tenant or names.DEFAULT_TENANT
+        token = tokens.get(_digest(_bare(bearer))) if bearer else None
+        if token is None:
+            what = "unknown token" if bearer else f"a token with scope {scope} is needed"
+            raise Unauthenticated(f"{what}; send `authorization: Bearer TOKEN`")
+        if token.scope not in (scope, "admin"):
+            raise Forbidden(f"token {token.name} has scope {token.scope}, this needs {scope}")
+        if token.tenant is not None and tenant not in (None, token.tenant):
+            raise Forbidden(f"token {token.name} is bound to another tenant than {tenant}")
+        return token.tenant or tenant or names.DEFAULT_TENANT
+
+    def list(self) -> tuple[Token, ...]:
+        """All tokens, in order of creation.
+
+        Raises:
+            BadSetting: the file is no list of tokens.
+        """
+        return _read(self._path).tokens
+
+    def add(self, name: str, scope: Scope, tenant: str | None = None) -> str:
+        """Make a token and return it; it cannot be shown again.
+
+        Raises:
+            BadInput: the name is taken or empty, or the tenant can be none.
+        """
+        if not name or not name.isprintable():
+            raise BadInput("a token needs a name that can be printed")
+        if tenant is not None:
+            check_tenant(tenant)
+        secret = _PREFIX + secrets.token_urlsafe(32)
+        with self._changing():
+            tokens = self.list()
+            if any(token.name == name for token in tokens):
+                raise BadInput(f"a token named {name} exists; revoke it first")
+            made = Token(name, scope, tenant, _digest(secret), time.time_ns())
+            self._write((*tokens, made))
+        return secret
+
+    def revoke(self, name: str) -> None:
+        """Forget a token; a running service refuses it from now on.
+
+        Raises:
+            NotFound: no token has this name.
+        """
+        with self._changing():
+            tokens = self.list()
+            kept = tuple(token for token in tokens if token.name != name)
+            if len(kept) == len(tokens):
+                raise NotFound(f"no token named {name}")
+            self._write(kept)
+
+    def _changing(self) -> RoleLock:
+        return RoleLock(self._path.parent, "tokens", wait_s=5.0)
+
+    def _write(self, tokens: tuple[Token, ...]) -> None:
+        body = msgspec.json.format(msgspec.json.encode(_File(tokens)), indent=2)
+        fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
+        try:
+            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(body + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._path)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def _current(self) -> dict[str, Token]:
+        seen = None
+        with contextlib.suppress(FileNotFoundError):
+            status = self._path.stat()
+            seen = (status.st_mtime_ns, status.st_ino, status.st_size)
+        if seen == self._seen:
+            return self._tokens
+        with self._lock:
+            try:
+                self._tokens = {token.sha256: token for token in _read(self._path).tokens}
+                self._readable = True
+            except BadSetting as exc:
+                # Whoever had a token keeps it; a file that cannot be read lets nobody new in.
+                _log.error("tokens unreadable", extra={"action": "tokens", "error": str(exc)})
+                self._readable = False
+            self._seen = seen
+            return self._tokens
+
+
+def _read(path: Path) -> _File:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_File)
+    except FileNotFoundError:
+        return _File()
+    except (OSError, msgspec.MsgspecError) as exc:
+        raise BadSetting(f"{path} is no list of tokens: {exc}") from exc
+
+
+def _bare(bearer: str) -> str:
+    return bearer[len(_BEARER) :].strip() if bearer[:7].lower() == _BEARER else bearer.strip()
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

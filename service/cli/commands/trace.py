@@ -1,0 +1,102 @@
+"""`spanledger trace`: one trace, its attempts in order and all its spans."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from events.errors import BadInput
+from service.cli.command import command
+from service.cli.options import Asking, Form
+from service.cli.output.answers import Document, write
+from service.cli.output.render import Column, Kind, console, grid, write_status, writing_on
+from service.cli.output.timeline import draw_spans, tree
+from service.cli.output.times import human_duration
+from service.cli.source.source import open_source
+
+MOST_LINES: Final = 200
+COLUMNS = (
+    Column("try", "attempt", Kind.COUNT),
+    Column("task", "task_id", narrow=12),
+    Column("status", "status", Kind.STATUS),
+    Column("duration", "duration_ns", Kind.DURATION),
+    Column("error", "error.type", drop=1),
+    Column("message", "error.message", drop=3, narrow=16),
+    Column("executor", "executor", drop=4),
+    Column("started", "started_ns", Kind.MOMENT, drop=2),
+)
+_TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
+
+
+@command
+def trace(
+    asking: Asking,
+    form: Form,
+    trace_id: Annotated[str, typer.Argument(metavar="ID", help="The trace id: 32 hex digits.")],
+    every_span: Annotated[
+        bool, typer.Option("--all", help=f"Draw every span, not only the first {MOST_LINES}.")
+    ] = False,
+) -> None:
+    """Show a trace: its attempts in order, and all spans as a tree with a time line.
+
+    Examples:
+
+        spanledger trace 5b8efff798038103d269b633813fc60c
+
+        spanledger trace 5b8efff798038103d269b633813fc60c --json
+    """
+    if not _TRACE_ID.fullmatch(trace_id):
+        raise BadInput(f"{trace_id!r} is no trace id: it has 32 hex digits")
+    most = None if every_span else MOST_LINES
+    with open_source(asking) as source:
+        write(
+            lambda: source.ask(f"traces/{trace_id.lower()}", asking.of_views()),
+            form,
+            lambda document: draw_trace(document, most),
+        )
+
+
+def draw_trace(document: Document, most: int | None) -> RenderableType:
+    """Summary, attempts, then the tree of at most `most` spans."""
+    out = console()
+    spans: Sequence[Mapping[str, Any]] = document["spans"]
+    attempts: Sequence[Mapping[str, Any]] = document["attempts"]
+    bounds = bounds_of([*spans, *({**a, "start_ns": a.get("started_ns")} for a in attempts)])
+    parts: list[RenderableType] = [_summary(document, bounds)]
+    if attempts:
+        parts += [Text(""), grid(COLUMNS, attempts, out)]
+    if spans:
+        branches = tree(spans)
+        by_span = {str(a["span_id"]): a for a in attempts if a.get("span_id")}
+        parts += [Text(""), *draw_spans(branches[:most], bounds, by_span, out)]
+        if most is not None and len(branches) > most:
+            parts.append(Text(f"{len(branches) - most} more spans: --all", style="dim"))
+    return Group(*parts)
+
+
+def bounds_of(spans: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """First start and last end of the spans, in ns."""
+    starts = [int(span["start_ns"]) for span in spans if span.get("start_ns")]
+    ends = [int(span["end_ns"]) for span in spans if span.get("end_ns")]
+    if not starts:
+        return 0, 0
+    return min(starts), max([*ends, *starts])
+
+
+def _summary(document: Document, bounds: tuple[int, int]) -> Text:
+    out = console()
+    retries = document["retry_count"]
+    summary = Text.assemble(("trace ", "bold"), str(document.get("trace_id", "")), "  ")
+    status = document.get("final_status")
+    if status:
+        summary.append_text(write_status(str(status), writing_on(out)))
+    attempts, spans = len(document["attempts"]), len(document["spans"])
+    summary.append(
+        f"\n{attempts} {'attempt' if attempts == 1 else 'attempts'}, "
+        f"{retries} {'retry' if retries == 1 else 'retries'}, "
+        f"{spans} {'span' if spans == 1 else 'spans'}, {human_duration(bounds[1] - bounds[0])}"
+    )
+    return summary

@@ -1,0 +1,111 @@
+"""Events of the log as JSON documents and as short lines for people."""
+
+import base64
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+from rich.text import Text
+
+from events.log.port import Recorded
+from events.schema import AttemptAbandoned, LogRecord, Span
+from projections.query.spans import task_of
+from projections.query.times import rfc3339
+from service.cli.output.render import plain
+from service.cli.output.times import human_duration
+
+
+class EventKind(StrEnum):
+    """What an event is."""
+
+    SPAN = "span"
+    LOG = "log"
+    ATTEMPT_ABANDONED = "attempt_abandoned"
+
+
+KINDS: Final = {
+    Span: EventKind.SPAN,
+    LogRecord: EventKind.LOG,
+    AttemptAbandoned: EventKind.ATTEMPT_ABANDONED,
+}
+_ERROR: Final = 2  # OTLP's STATUS_CODE_ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events are wanted; None takes all."""
+
+    kind: EventKind | None = None
+    trace_id: bytes | None = None
+    task_id: str | None = None
+    tenant: str | None = None
+
+    def takes(self, recorded: Recorded) -> bool:
+        """Whether the event is wanted."""
+        event = recorded.event
+        return (
+            (self.tenant is None or recorded.tenant == self.tenant)
+            and (self.kind is None or KINDS[type(event)] is self.kind)
+            and (self.trace_id is None or event.trace_id == self.trace_id)
+            and (self.task_id is None or task_of(event) == self.task_id)
+        )
+
+
+def event_document(recorded: Recorded) -> dict[str, Any]:
+    """Everything known about an event: ids in hex, times in RFC 3339 and ns, then the event."""
+    event = recorded.event
+    return {
+        "position": str(recorded.position),
+        "partition": recorded.partition,
+        "event_id": recorded.event_id.hex(),
+        "kind": KINDS[type(event)],
+        "tenant": recorded.tenant,
+        "trace_id": event.trace_id.hex(),
+        "span_id": event.span_id.hex(),
+        "received_at": rfc3339(recorded.received_ns),
+        "received_ns": recorded.received_ns,
+        "committed_at": rfc3339(recorded.committed_ns),
+        "committed_ns": recorded.committed_ns,
+        "context": _json_value(recorded.context),
+        "event": _json_value(event),
+    }
+
+
+def event_line(recorded: Recorded) -> Text:
+    """The event on one short line."""
+    event = recorded.event
+    when = (rfc3339(recorded.committed_ns) or "")[:19].replace("T", " ")
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(f"{recorded.position:>8}  {when}  ", style="dim")
+    task = task_of(event)
+    if isinstance(event, Span):
+        failed = event.status_code == _ERROR
+        length = human_duration(event.end_ns - event.start_ns) if event.end_ns else "running"
+        line.append(f"span  {length:>9}  {plain(event.name)}", style="red" if failed else "")
+    elif isinstance(event, LogRecord):
+        said = event.event_name or event.body
+        line.append(f"log   {event.severity_text or '':>9}  {plain(str(said))}", style="cyan")
+    else:
+        line.append(f"abandoned        {plain(event.attempt_id)}", style="magenta")
+    if task is not None:
+        line.append(f"  task {plain(task)}", style="bold")
+    line.append(f"  {event.trace_id.hex()}", style="dim")
+    return line
+
+
+def _json_value(value: Any, field: str = "") -> Any:
+    """`value` as JSON can carry it: ids in hex, other bytes in base64, NaN and ∞ as words."""
+    if isinstance(value, msgspec.Struct):
+        return {name: _json_value(getattr(value, name), name) for name in value.__struct_fields__}
+    if isinstance(value, bytes):
+        return value.hex() if field.endswith("_id") else base64.b64encode(value).decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(item) for item in value]
+    return value

@@ -1,0 +1,94 @@
+"""Times and durations as people write and read them; nanoseconds inside.
+
+Accepted as a moment: RFC 3339 (`2026-02-03T04:05:06Z`, a date alone is midnight UTC), `now`, or
+an age such as `90s`, `15m`, `1h30m`, `2d`, `1w`.
+"""
+
+import re
+from typing import Final
+
+from events.errors import BadInput
+from projections.query.times import SECOND_NS, parse_rfc3339
+
+_UNITS_NS: Final = {
+    "ms": SECOND_NS // 1000,
+    "s": SECOND_NS,
+    "m": 60 * SECOND_NS,
+    "h": 3600 * SECOND_NS,
+    "d": 86400 * SECOND_NS,
+    "w": 7 * 86400 * SECOND_NS,
+}
+_AGE_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def parse_moment(text: str, now_ns: int) -> int:
+    """The moment that `text` names, in ns since 1970 UTC.
+
+    Raises:
+        BadInput: `text` is neither RFC 3339 nor an age.
+    """
+    text = text.strip()
+    if text == "now":
+        return now_ns
+    age = _age_ns(text)
+    if age is not None:
+        return now_ns - age
+    try:
+        return parse_rfc3339(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
+    except ValueError as exc:
+        raise BadInput(f"{exc}; an age such as 15m or 2d will do, too") from exc
+
+
+def _age_ns(text: str) -> int | None:
+    parts = _AGE_PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return int(sum(float(number) * _UNITS_NS[unit] for number, unit in parts))
+
+
+def human_duration(duration_ns: float) -> str:
+    """Two significant parts: `850 µs`, `12.3 ms`, `4.20 s`, `3m 05s`, `2h 07m`, `5d 03h`."""
+    if duration_ns < 0:
+        return "-" + human_duration(-duration_ns)
+    if duration_ns < 59.95 * SECOND_NS:
+        return _short_duration(duration_ns)
+    whole_s = round(duration_ns / SECOND_NS)
+    if whole_s < 3600:
+        return f"{whole_s // 60}m {whole_s % 60:02}s"
+    if whole_s < 86400:
+        return f"{whole_s // 3600}h {whole_s % 3600 // 60:02}m"
+    return f"{whole_s // 86400}d {whole_s % 86400 // 3600:02}h"
+
+
+def _short_duration(duration_ns: float) -> str:
+    if duration_ns < 1000:
+        return f"{duration_ns:.0f} ns" if duration_ns else "0 s"
+    for unit, size_ns in (("µs", 1e3), ("ms", 1e6)):
+        if duration_ns < 999.5 * size_ns:
+            return f"{duration_ns / size_ns:.3g} {unit}"
+    seconds = duration_ns / SECOND_NS
+    return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
+
+
+def human_age(time_ns: int, now_ns: int) -> str:
+    """How long ago `time_ns` was, in one part: `3s ago`, `5m ago`, `in 2h`."""
+    distance_s = abs(now_ns - time_ns) // SECOND_NS
+    if distance_s < 1:
+        return "now"
+    for unit, size_s in (("w", 604800), ("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        if distance_s >= (2 * size_s if unit == "w" else size_s):
+            text = f"{distance_s // size_s}{unit}"
+            break
+    return f"{text} ago" if time_ns <= now_ns else f"in {text}"
+
+
+def human_bytes(size_bytes: float) -> str:
+    """`512 B`, `1.5 KiB`, `20 MiB`."""
+    if size_bytes < 1024:
+        return f"{size_bytes:.0f} B"
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        size_bytes /= 1024
+        if size_bytes < 1000 or unit == "TiB":
+            break
+    return f"{size_bytes:.{0 if size_bytes >= 99.95 else 1}f} {unit}"

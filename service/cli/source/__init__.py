@@ -1,0 +1,1 @@
+"""Where answers come from: a folder, a service, a role."""

@@ -1,0 +1,63 @@
+"""Where answers come from: the views of a local data folder, or a service over HTTP.
+
+Both give the same documents for the same question.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from events import names
+from projections.query.queries import Queries
+from service.cli.options import Asking
+from service.cli.source.folder import existing_folder
+from service.cli.source.remote import RemoteSource, tls_context
+
+
+class Source(Protocol):
+    """Answers questions in the words of the HTTP API."""
+
+    where: str
+
+    def ask(self, resource: str, filters: Mapping[str, Any]) -> dict[str, Any]:
+        """The document at `resource` (below /api/v1); filters that are None don't count."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class LocalSource:
+    """Asks the files of a data folder; a service may run on it or not."""
+
+    def __init__(self, data: Path, tenant: str | None) -> None:
+        self.where = str(data)
+        self._queries = Queries(data)
+        self._tenant = tenant or names.DEFAULT_TENANT
+
+    def ask(self, resource: str, filters: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Source.ask`."""
+        given = {name: value for name, value in filters.items() if value is not None}
+        answer = self._queries.answer(resource, given, tenant=self._tenant)
+        document: dict[str, Any] = msgspec.to_builtins(answer)
+        return document
+
+    def close(self) -> None:
+        self._queries.close()
+
+
+@contextmanager
+def open_source(asking: Asking) -> Iterator[Source]:
+    """The source that the options name; closed at the end of the block."""
+    source: Source
+    if asking.url is not None:
+        tls = tls_context(asking.ca_file, asking.cert_file, asking.key_file)
+        source = RemoteSource(asking.url, token=asking.token, tenant=asking.tenant, tls=tls)
+    else:
+        source = LocalSource(existing_folder(asking.data), asking.tenant)
+    try:
+        yield source
+    finally:
+        source.close()

@@ -1,0 +1,1 @@
+"""The control sockets: what a role can be asked, and how."""

@@ -1,0 +1,1 @@
+"""Private data, found and replaced before anything is stored."""

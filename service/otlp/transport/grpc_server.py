@@ -1,0 +1,157 @@
+"""OTLP over gRPC: the sync server, with raw bytes in and out.
+
+Its handlers only queue and wait, in one pool whose width bounds what is outstanding; a message
+is not read before a thread of the pool is free. gRPC itself decompresses gzip and deflate, up to
+the bound of a message, and refuses other compressions.
+"""
+
+import logging
+from concurrent import futures
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+
+from events import names
+from events.errors import BadSetting, Unavailable
+from service.configuration.settings import Settings
+from service.network.addresses import authority, ensure_free
+from service.otlp.request import Encoding, Signal
+from service.otlp.transport import answers
+from service.otlp.transport.intake import (
+    COMMIT_TIMEOUT_S,
+    Intake,
+    count_answer,
+    count_refusal,
+    too_late,
+)
+from service.otlp.transport.status import message_of, status_of
+
+_POOL_THREADS: Final = 64
+_SERVICES: Final = {
+    trace_service_pb2.DESCRIPTOR.services_by_name["TraceService"].full_name: Signal.TRACES,
+    logs_service_pb2.DESCRIPTOR.services_by_name["LogsService"].full_name: Signal.LOGS,
+    metrics_service_pb2.DESCRIPTOR.services_by_name["MetricsService"].full_name: Signal.METRICS,
+}
+_DETAILS: Final = "grpc-status-details-bin"
+_log = logging.getLogger(__name__)
+
+
+class GrpcServer:
+    """Serves TraceService, LogsService, MetricsService, health and reflection."""
+
+    def __init__(self, settings: Settings, intake: Intake) -> None:
+        self._settings = settings
+        self._intake = intake
+        self._health = health.HealthServicer(experimental_non_blocking=False)
+        self._pool = futures.ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="grpc")
+        self._server = grpc.server(
+            self._pool,
+            options=[
+                ("grpc.so_reuseport", int(settings.workers > 1)),
+                ("grpc.max_receive_message_length", settings.max_request_bytes),
+            ],
+        )
+        for name, signal in _SERVICES.items():
+            self._serve(name, signal)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        known = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(known, self._server)
+
+    def _serve(self, name: str, signal: Signal) -> None:
+        def export(body: bytes, context: grpc.ServicerContext) -> bytes:
+            return self._export(signal, body, context)
+
+        handler = grpc.unary_unary_rpc_method_handler(export)
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(name, {"Export": handler}),)
+        )
+
+    def start(self) -> str:
+        """Listen; `host:port` as bound.
+
+        Raises:
+            Unavailable: the port is taken.
+            BadSetting: the certificates cannot be used.
+        """
+        settings = self._settings
+        if settings.workers == 1:
+            ensure_free(settings.host, settings.grpc_port)
+        address = authority(settings.host, settings.grpc_port)
+        credentials = _credentials(settings)
+        try:
+            port = (
+                self._server.add_secure_port(address, credentials)
+                if credentials
+                else self._server.add_insecure_port(address)
+            )
+        except RuntimeError as exc:
+            raise Unavailable(f"OTLP over gRPC cannot listen on {address}: {exc}") from exc
+        self._server.start()
+        for name in ("", *_SERVICES):
+            self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        bound = authority(settings.host, port)
+        _log.info("listening", extra={"action": "start", "transport": "grpc", "address": bound})
+        return bound
+
+    def _export(self, signal: Signal, body: bytes, context: grpc.ServicerContext) -> bytes:
+        try:
+            answer = self._answer(signal, body, context)
+        except Exception as exc:
+            error = exc  # told below: every error has its code in the status table
+        else:
+            count_answer(signal, "grpc", grpc.StatusCode.OK.name)
+            return answer
+        code = status_of(error).grpc
+        count_refusal(signal, error)
+        count_answer(signal, "grpc", code.name)
+        context.set_trailing_metadata(((_DETAILS, answers.failure(Encoding.PROTOBUF, error)),))
+        context.abort(code, message_of(error))
+        raise AssertionError("abort returned")
+
+    def _answer(self, signal: Signal, body: bytes, context: grpc.ServicerContext) -> bytes:
+        sent: dict[str, Any] = dict(context.invocation_metadata())
+        tenant = self._intake.tenant(sent.get("authorization"), sent.get(names.TENANT_HEADER))
+        waiting = self._intake.take(signal, Encoding.PROTOBUF, tenant, body)
+        try:
+            outcome = waiting.result(COMMIT_TIMEOUT_S)
+        except TimeoutError:
+            waiting.cancel()
+            raise too_late() from None
+        if outcome.position is not None:
+            context.set_trailing_metadata(((names.POSITION_HEADER, str(outcome.position)),))
+        return answers.success(signal, Encoding.PROTOBUF, outcome)
+
+    def drain(self, deadline_s: float) -> None:
+        """Take no new call and finish those under way within `deadline_s`."""
+        self._health.enter_graceful_shutdown()
+        self._server.stop(deadline_s).wait(deadline_s + 1.0)
+
+    def close(self) -> None:
+        """Stop at once; may be called twice and without `start`."""
+        self._server.stop(None).wait(1.0)
+        self._pool.shutdown(wait=False)
+
+
+def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    pair = (_pem(settings.tls_key), _pem(settings.tls_cert))
+    client_ca = settings.tls_client_ca
+    return grpc.ssl_server_credentials(
+        [pair],
+        root_certificates=_pem(client_ca) if client_ca else None,
+        require_client_auth=client_ca is not None,
+    )
+
+
+def _pem(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise BadSetting(f"{path} cannot be read: {exc.strerror}") from exc

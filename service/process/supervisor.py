@@ -1,0 +1,337 @@
+"""One command, several processes: started in order, watched, restarted, drained in order.
+
+Order of a start: locks, ports, the forwarder, all other children at once; ready when all are.
+Order of an end: the API with its open streams, the receivers, the projector once it has caught
+up a little, the forwarder, and the writer last. A child that dies is started again, each time
+after a longer pause; one that cannot start at all ends the service with its message.
+"""
+
+import logging
+import os
+import selectors
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from prometheus_client import multiprocess
+
+from events import errors, metrics
+from events.errors import SpanledgerError, Unavailable
+from events.metric_files import FOLDER_VARIABLE, trim
+from service.configuration.reading import to_json
+from service.configuration.settings import Settings
+from service.control.socket import ControlServer, socket_path
+from service.installation.version import VERSION
+from service.network.endpoints import SUPERVISOR, read_endpoints, remove_endpoints, write_endpoints
+from service.network.ports import Ports
+from service.process.child import Child
+from service.process.locks import AlreadyRunning, RoleLock, is_held
+from service.roles import role_of
+from service.telemetry.metrics_folder import metrics_root
+
+_DRAIN_ORDER: Final = ("api", "receiver", "projector", "forwarder", "writer")
+_SHARE_OF_DRAIN: Final = {"api": 0.25, "projector": 0.5}
+_START_S: Final = 600.0
+"""A log of many events takes its time to be indexed; a hung child is stopped by people."""
+_QUICK_S: Final = 0.2
+_KILL_AFTER_S: Final = 1.5
+_ORPHANS_S: Final = 2.0
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_log = logging.getLogger(__name__)
+
+
+class ChildFailed(SpanledgerError):
+    """A part of the service could not start."""
+
+
+class Supervisor:
+    """Runs the service of one data folder until a signal ends it.
+
+    Args:
+        on_ready: hears the ports once everything works.
+    """
+
+    def __init__(self, settings: Settings, on_ready: Callable[[dict[str, str]], None]) -> None:
+        self._settings = settings
+        self._on_ready = on_ready
+        self._children: dict[str, Child] = {}
+        self._selector = selectors.DefaultSelector()
+        self._signals = 0
+        self._announced = False
+        self._started_s = time.monotonic()
+        # Views and index use numpy for short arrays: its thread pools would only cost memory.
+        self._environment = {"OPENBLAS_NUM_THREADS": "1"} | os.environ
+
+    def run(self) -> None:
+        """Serve until told to stop.
+
+        Raises:
+            AlreadyRunning: a service runs on this data folder.
+            PortTaken: another process has one of the ports.
+            SpanledgerError: a part could not start.
+        """
+        data = self._settings.data
+        with ExitStack() as held:
+            held.enter_context(_only_one(data))
+            _await_orphans(self._settings)
+            _remove_old_metrics(data)
+            remove_endpoints(data)
+            ports = held.enter_context(Ports(self._settings.host, _wanted(self._settings)))
+            self._settings = msgspec.structs.replace(self._settings, **ports.numbers)
+            held.enter_context(self._waking_signals())
+            control = ControlServer(socket_path(data, SUPERVISOR), self._handlers())
+            held.callback(control.close)
+            control.start()
+            held.callback(remove_endpoints, data)
+            held.callback(self._kill_all)
+            self._start_all()
+            self._announce()
+            while not self._signals:
+                self._turn()
+            remove_endpoints(data)
+            self._drain()
+
+    def _start_all(self) -> None:
+        """Start every child at once; those who need the log wait for the writer to open it.
+
+        Only the forwarder goes ahead: a new target begins before the first event is taken.
+        """
+        deadline_s = time.monotonic() + _START_S
+        instances = _instances(self._settings)
+        ahead = [name for name in instances if name == "forwarder"]
+        for stage in (ahead, [name for name in instances if name not in ahead]):
+            if self._signals:
+                return
+            for instance in stage:
+                self._children[instance] = Child(instance)
+                self._start(self._children[instance])
+            self._await_ready(deadline_s)
+
+    def _await_ready(self, deadline_s: float) -> None:
+        while not all(child.ready for child in self._children.values()) and not self._signals:
+            if time.monotonic() > deadline_s:
+                late = [child.instance for child in self._children.values() if not child.ready]
+                raise Unavailable(f"not ready after {_START_S:g} s: {', '.join(late)}")
+            self._turn()
+
+    def _start(self, child: Child) -> None:
+        reports = child.start(to_json(self._settings), self._environment)
+        self._selector.register(reports, selectors.EVENT_READ, child)
+
+    def _turn(self) -> None:
+        """Wait for a report, a signal, an end or a start that is due, and act on it."""
+        for key, _ in self._selector.select(self._patience_s()):
+            if isinstance(key.data, Child):
+                if not key.data.hear():
+                    self._selector.unregister(key.fileobj)
+            else:
+                self._wakeup.recv(64)
+        for child in self._children.values():
+            if child.ended:
+                self._bury(child)
+            elif child.due_s is not None and child.due_s <= time.monotonic() and not self._signals:
+                self._start(child)
+
+    def _patience_s(self) -> float:
+        """How long to wait at most. A child hangs up a moment before it can be reaped."""
+        watched = {id(key.data) for key in self._selector.get_map().values()}
+        if any(child.running and id(child) not in watched for child in self._children.values()):
+            return 0.02
+        due = [child.due_s for child in self._children.values() if child.due_s is not None]
+        return max(min([1.0, *(at_s - time.monotonic() for at_s in due)]), 0.0)
+
+    def _bury(self, child: Child) -> None:
+        """Clean up after a process that ended, and plan the next one if it should not have.
+
+        Raises:
+            SpanledgerError: it never worked, so another would not either.
+        """
+        pid = child.pid
+        assert pid is not None
+        for key in [k for k in self._selector.get_map().values() if k.data is child]:
+            self._selector.unregister(key.fileobj)
+        code = child.bury()
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        trim(Path(os.environ[FOLDER_VARIABLE]), pid)
+        if self._signals:
+            return
+        if not self._announced and code >= 0:
+            raise _start_error(child, code)
+        pause_s = child.schedule()
+        metrics.CHILD_RESTARTS.labels(role_of(child.instance)).inc()
+        reason = child.failure.message if child.failure else _ended(code)
+        _log.error(
+            "child ended, starting it again",
+            extra={
+                "action": "restart", "child": child.instance, "child_pid": pid,
+                "reason": reason, "pause_s": pause_s, "restarts": child.restarts,
+            },
+        )  # fmt: skip
+
+    def _announce(self) -> None:
+        """Once, when everything works: publish the ports."""
+        if self._announced or self._signals:
+            return
+        self._announced = True
+        ports: dict[str, str] = {}
+        for child in self._children.values():
+            ports |= child.ports
+        write_endpoints(self._settings.data, ports, VERSION)
+        seconds = round(time.monotonic() - self._started_s, 2)
+        _log.info("serving", extra={"action": "serve", "seconds": seconds, **ports})
+        self._on_ready(ports)
+
+    def _drain(self) -> None:
+        """End the children stage by stage; a second signal cuts it short."""
+        started_s = time.monotonic()
+        deadline_s = started_s + self._settings.drain_s
+        _log.info("draining", extra={"action": "drain", "seconds": self._settings.drain_s})
+        for role in _DRAIN_ORDER:
+            stage = [c for c in self._children.values() if role_of(c.instance) == role]
+            left_s = max(deadline_s - time.monotonic(), _QUICK_S)
+            within_s = left_s * _SHARE_OF_DRAIN.get(role, 1.0)
+            for child in stage:
+                if child.running:
+                    child.ask_stop(within_s)
+            self._await_end(stage, within_s + _KILL_AFTER_S)
+            if self._signals > 1:
+                break
+        self._end_rest()
+        seconds = round(time.monotonic() - started_s, 2)
+        _log.info("stopped", extra={"action": "stop", "seconds": seconds})
+
+    def _end_rest(self) -> None:
+        rest = [child for child in self._children.values() if child.running]
+        for child in rest:
+            child.ask_stop(_QUICK_S)
+        self._await_end(rest, _KILL_AFTER_S, patient=True)
+
+    def _await_end(self, children: list[Child], within_s: float, *, patient: bool = False) -> None:
+        """Wait until `children` ended; kill what is left after `within_s`."""
+        deadline_s = time.monotonic() + within_s
+        while any(child.running for child in children):
+            if self._signals > 1 and not patient:
+                return
+            if time.monotonic() > deadline_s:
+                late = [child.instance for child in children if child.running]
+                _log.error("not drained in time", extra={"action": "kill", "children": late})
+                for child in children:
+                    child.kill()
+                deadline_s = float("inf")
+            self._turn()
+
+    def _kill_all(self) -> None:
+        """Leave no process behind, however this one ends."""
+        self._signals += 1
+        for child in self._children.values():
+            child.kill()
+        self._await_end(list(self._children.values()), _KILL_AFTER_S, patient=True)
+
+    def _handlers(self) -> dict[str, Callable[..., Any]]:
+        def status() -> list[dict[str, Any]]:
+            return [
+                {"instance": c.instance, "pid": c.pid, "ready": c.ready, "restarts": c.restarts}
+                for c in list(self._children.values())
+            ]
+
+        def ping() -> dict[str, Any]:
+            return {"instance": SUPERVISOR, "pid": os.getpid(), "version": VERSION}
+
+        return {"status": status, "ping": ping}
+
+    @contextmanager
+    def _waking_signals(self) -> Iterator[None]:
+        """Count the signals that end the service, and let them wake the selector."""
+        self._wakeup, sender = socket.socketpair()
+        self._wakeup.setblocking(False)
+        sender.setblocking(False)
+        self._selector.register(self._wakeup, selectors.EVENT_READ)
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        descriptor = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:  # as nohup asked for
+                signal.signal(number, self._count_signal)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(descriptor)
+            self._selector.unregister(self._wakeup)
+            self._wakeup.close()
+            sender.close()
+
+    def _count_signal(self, number: int, _: Any) -> None:
+        self._signals += 1
+
+
+@contextmanager
+def _only_one(data: Path) -> Iterator[None]:
+    try:
+        lock = RoleLock(data, SUPERVISOR)
+        lock.acquire()
+    except AlreadyRunning as exc:
+        there = read_endpoints(data) or {}
+        where = ", ".join(
+            f"{name} {there[name]}" for name in ("grpc", "http", "api") if name in there
+        )
+        raise AlreadyRunning(
+            f"another service runs on {data}: process {there.get('pid', 'unknown')}"
+            f"{' with ' + where if where else ''}; stop it first, or choose another --data"
+        ) from exc
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _await_orphans(settings: Settings) -> None:
+    """A killed service's children end within a second; until then they hold locks and ports."""
+    deadline_s = time.monotonic() + _ORPHANS_S
+    while any(is_held(settings.data, name) for name in ("writer", *_instances(settings))):
+        if time.monotonic() > deadline_s:
+            return  # they are no orphans; whoever needs their lock or port says so
+        time.sleep(0.02)
+
+
+def _remove_old_metrics(data: Path) -> None:
+    """Metrics begin with a service; those of earlier ones are in folders beside ours."""
+    ours = Path(os.environ.get(FOLDER_VARIABLE, ""))
+    for folder in metrics_root(data).glob("serve-*"):
+        if folder != ours:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wanted(settings: Settings) -> dict[str, int]:
+    return {name: getattr(settings, name) for name in ("grpc_port", "http_port", "api_port")}
+
+
+def _instances(settings: Settings) -> list[str]:
+    """The children of a service."""
+    if settings.workers == 1:
+        receivers = ["receiver"]
+    else:
+        receivers = ["writer", *(f"receiver-{n}" for n in range(1, settings.workers + 1))]
+    return [*receivers, "projector", *(["forwarder"] if settings.forward else []), "api"]
+
+
+def _start_error(child: Child, code: int) -> SpanledgerError:
+    """What to tell about a child that never worked."""
+    if child.failure is None:
+        return ChildFailed(f"the {child.instance} could not start: {_ended(code)}; see its log")
+    kind: type[SpanledgerError] = ChildFailed
+    if child.failure.kind == AlreadyRunning.__name__:
+        kind = AlreadyRunning
+    elif hasattr(errors, child.failure.kind):
+        kind = getattr(errors, child.failure.kind)
+    return kind(f"the {child.instance} could not start: {child.failure.message}")
+
+
+def _ended(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

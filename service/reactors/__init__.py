@@ -1,0 +1,1 @@
+"""Consumers of the log that act on what they see; never part of a rebuild."""
