@@ -4,7 +4,8 @@ SpanledgerError
 ├── Rejected                 the same input fails again
 │   ├── BadInput             a value breaks a documented bound
 │   ├── TooLarge             more bytes than a limit allows
-│   └── BadSetting           a setting is unknown or wrong
+│   ├── BadSetting           a setting is unknown or wrong
+│   └── NotFound             nothing of that name is known
 ├── Unavailable              try again later (`retry_after_s`)
 │   ├── QueueFull            the append queue is at its bound
 │   ├── Closing              the process is draining
@@ -38,6 +39,10 @@ class TooLarge(Rejected):
 
 class BadSetting(Rejected):
     """A setting is unknown or its value is wrong; the message names it."""
+
+
+class NotFound(Rejected):
+    """Nothing of that name is known, for this tenant where it has one."""
 
 
 class Unavailable(SpanledgerError):

@@ -1,15 +1,14 @@
 """What a query can be refused with, besides the errors of the whole product.
 
 Rejected
-├── BadInput
-│   ├── BadQuestion          parameters that cannot be understood; `errors` names each
-│   └── BeyondHead           a position that the log has not reached yet
-└── NotFound                 nothing of that name for this tenant
+└── BadInput
+    ├── BadQuestion          parameters that cannot be understood; `errors` names each
+    └── BeyondHead           a position that the log has not reached yet
 Unavailable
 └── NotReached               the views had not seen the position in time
 """
 
-from events.errors import BadInput, Rejected, Unavailable
+from events.errors import BadInput, Unavailable
 
 
 class BadQuestion(BadInput):
@@ -26,10 +25,6 @@ class BeyondHead(BadInput):
     def __init__(self, wanted: int, head: int) -> None:
         super().__init__(f"position {wanted} is beyond the head of the log, which is {head}")
         self.position = head
-
-
-class NotFound(Rejected):
-    """Nothing of that name is known for this tenant."""
 
 
 class NotReached(Unavailable):

@@ -8,10 +8,11 @@ from typing import Any, Final
 import msgspec
 
 from events import names
+from events.errors import NotFound
 from projections.query import endpoints, status
 from projections.query.asked import Asked
 from projections.query.endpoints import Endpoint
-from projections.query.errors import BeyondHead, NotFound, NotReached
+from projections.query.errors import BeyondHead, NotReached
 from projections.query.log import Log
 from projections.query.lookup import find_tenant
 from projections.query.questions import Question, parse

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from events.errors import Unavailable, ViewsDamaged
-from projections.query.errors import NotFound
+from events.errors import NotFound, Unavailable, ViewsDamaged
 
 LIVE: Final = "views.db"
 _VIEW_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -18,8 +18,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from events import names
-from events.errors import BadInput, BadSetting, Rejected
-from projections.query.errors import NotFound
+from events.errors import BadInput, BadSetting, NotFound, Rejected
 from service.process.locks import RoleLock
 
 Scope = Literal["ingest", "read", "admin"]

@@ -8,8 +8,8 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from events.errors import Damaged, Rejected, SpanledgerError, Unavailable
-from projections.query.errors import BadQuestion, BeyondHead, NotFound, NotReached
+from events.errors import Damaged, NotFound, Rejected, SpanledgerError, Unavailable
+from projections.query.errors import BadQuestion, BeyondHead, NotReached
 from service.access.tokens import Forbidden, Unauthenticated
 
 MEDIA_TYPE: Final = "application/problem+json"

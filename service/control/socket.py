@@ -23,9 +23,8 @@ from typing import Any, Final
 
 import msgspec
 
-from events.errors import Damaged, Rejected, SpanledgerError, Unavailable
+from events.errors import Damaged, NotFound, Rejected, SpanledgerError, Unavailable
 from events.private import make_private
-from projections.query.errors import NotFound
 
 _PATH_LIMIT_BYTES: Final = 100  # sun_path holds 104 (macOS) or 108 bytes
 _REQUEST_LIMIT_BYTES: Final = 1 << 20

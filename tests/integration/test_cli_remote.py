@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from events.errors import BadInput, SpanledgerError, Unavailable
-from projections.query.errors import NotFound
+from events.errors import BadInput, NotFound, SpanledgerError, Unavailable
 from service.cli.output.exits import Failed, exit_code
 from service.cli.source.remote import RemoteSource
 

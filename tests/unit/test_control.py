@@ -12,8 +12,15 @@ from typing import Any
 
 import pytest
 
-from events.errors import BadInput, Damaged, LogDamaged, Rejected, SpanledgerError, Unavailable
-from projections.query.errors import NotFound
+from events.errors import (
+    BadInput,
+    Damaged,
+    LogDamaged,
+    NotFound,
+    Rejected,
+    SpanledgerError,
+    Unavailable,
+)
 from service.control.socket import (
     ControlServer,
     NoAnswer,

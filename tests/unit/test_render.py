@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from events.errors import BadInput, BadSetting, Closing, LogDamaged, SpanledgerError
-from projections.query.errors import NotFound
+from events.errors import BadInput, BadSetting, Closing, LogDamaged, NotFound, SpanledgerError
 from service.cli.output import exits, render
 from service.cli.output.answers import write_csv, write_json
 from service.cli.output.render import Column, Kind, Writing, bar, fit, grid, write_value

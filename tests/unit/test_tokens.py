@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from events.errors import BadInput, BadSetting
-from projections.query.errors import NotFound
+from events.errors import BadInput, BadSetting, NotFound
 from service.access.tokens import Forbidden, TokenStore, Unauthenticated, check_tenant
 
 

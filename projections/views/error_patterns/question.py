@@ -4,10 +4,10 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from events.errors import NotFound
 from events.log.sqlite import load_queries
 from projections.query import lookup as numbers
 from projections.query.asked import Asked, is_filtered, window
-from projections.query.errors import NotFound
 from projections.query.listing import Key, Rows, Strand, lookup
 from projections.query.questions import ErrorsQuestion, OccurrencesQuestion, Question
 from projections.query.records import ErrorPattern, Occurrence, Page

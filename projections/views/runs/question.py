@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
+from events.errors import NotFound
 from events.log.sqlite import load_queries
 from projections.query import lookup as numbers
 from projections.query.asked import Asked, is_filtered
-from projections.query.errors import NotFound
 from projections.query.listing import Key, Rows, Strand, lookup
 from projections.query.questions import Question, RunsQuestion, TaskRunsQuestion, TasksQuestion
 from projections.query.records import Page, Run, Task

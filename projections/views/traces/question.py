@@ -3,11 +3,12 @@
 import re
 from typing import Final
 
+from events.errors import NotFound
 from events.log.port import Recorded
 from events.schema import LogRecord, Span
 from projections.query import lookup as numbers
 from projections.query.asked import Asked
-from projections.query.errors import BadQuestion, NotFound
+from projections.query.errors import BadQuestion
 from projections.query.listing import Budget, lookup
 from projections.query.log import Log
 from projections.query.questions import Question

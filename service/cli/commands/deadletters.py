@@ -8,9 +8,8 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from events.errors import BadInput, Unavailable
+from events.errors import BadInput, NotFound, Unavailable
 from events.log.reader import open_reader
-from projections.query.errors import NotFound
 from projections.query.times import rfc3339
 from projections.storage import deadletters
 from projections.storage.deadletters import DeadLetter

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from events.errors import Damaged, Rejected, SpanledgerError, Unavailable
-from projections.query.errors import NotFound
+from events.errors import Damaged, NotFound, Rejected, SpanledgerError, Unavailable
 
 OK: Final = 0
 FAILURE: Final = 1

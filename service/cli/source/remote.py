@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from events import names
-from events.errors import BadInput, Unavailable
-from projections.query.errors import NotFound
+from events.errors import BadInput, NotFound, Unavailable
 from service.cli.output.exits import Failed
 from service.network.tls import HUNG_UP, told
 
