@@ -7,7 +7,6 @@ close the file by other means: that would drop SQLite's POSIX locks.
 """
 
 import contextlib
-import os
 import re
 import sqlite3
 import uuid
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from events import identity
+from events.atomic_file import sync_folder
 from events.errors import LogDamaged, NoLog, Unavailable
 from events.private import make_private
 
@@ -52,7 +52,7 @@ def connect_writer(data: Path) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
-    _sync_folder(data)
+    sync_folder(data)
     return connection
 
 
@@ -136,11 +136,3 @@ def _identify(connection: sqlite3.Connection) -> None:
         "INSERT INTO meta (name, value) VALUES (?, ?)",
         [("log_id", str(uuid.uuid4()).encode()), ("identity_key", identity.new_key())],
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from projections.storage.generation import replace_file
+from events.atomic_file import replace_file
 
 FILE: Final = "rebuild.json"
 

@@ -17,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+from events.atomic_file import sync_folder
 from events.errors import SpanledgerError
 from events.log.port import LogReader
 from events.log.sqlite import load_queries
@@ -129,7 +130,7 @@ class Rebuild:
         generation.sync_file(self._part)
         if self.plan.view is not None:
             self._part.rename(self._generations.past(self.plan.view))
-            generation.sync_folder(self._generations.data)
+            sync_folder(self._generations.data)
             return None
         path = self._generations.path(self.plan.number)
         self._part.rename(path)

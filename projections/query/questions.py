@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, Literal, TypeVar, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from events.times import parse_rfc3339
 from projections.query.errors import BadQuestion
-from projections.query.times import parse_rfc3339
 
 LIMIT: Final = 1000
 _LAST_NS: Final = (1 << 63) - 1

@@ -14,6 +14,7 @@ from events.schema import (
     SpanEvent,
     SpanLink,
 )
+from events.times import rfc3339
 from projections.query.records import (
     LogOut,
     ResourceOut,
@@ -22,7 +23,6 @@ from projections.query.records import (
     SpanLinkOut,
     SpanOut,
 )
-from projections.query.times import rfc3339
 from projections.runs.values import text_of
 
 _KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")

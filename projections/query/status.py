@@ -5,11 +5,11 @@ import sqlite3
 import time
 from collections.abc import Sequence
 
-from events.log.port import LogReader
+from events.log.lag import behind
 from events.log.sqlite import load_queries
+from events.times import rfc3339
 from projections.query.log import Log
 from projections.query.records import LogHead, ProjectionList, ProjectionStatus
-from projections.query.times import SECOND_NS, rfc3339
 
 SQL = load_queries("projections.query", "status.sql")
 
@@ -26,7 +26,8 @@ def projection_list(connection: sqlite3.Connection, log: Log, view: str) -> Proj
     items = []
     with log.read() as reader:
         head = reader.head().position
-        lags = {position: _lag_s(reader, position) for position in {row[3] for row in rows}}
+        lags = {position: behind(reader, {0: position}) for position in {row[3] for row in rows}}
+    now_ns = time.time_ns()
     for name, version, partition, position, committed_ns, updated_ns, parked in rows:
         items.append(
             ProjectionStatus(
@@ -34,8 +35,8 @@ def projection_list(connection: sqlite3.Connection, log: Log, view: str) -> Proj
                 version=version,
                 partition=partition,
                 position=str(position),
-                lag_events=max(head - position, 0),
-                lag_s=lags[position],
+                lag_events=lags[position].events,
+                lag_s=lags[position].seconds(now_ns),
                 dead_letters=parked,
                 committed_at=rfc3339(committed_ns or None),
                 updated_at=rfc3339(updated_ns or None),
@@ -43,14 +44,6 @@ def projection_list(connection: sqlite3.Connection, log: Log, view: str) -> Proj
         )
     position = min((row[3] for row in rows), default=0)
     return ProjectionList(items, str(position), str(head), view)
-
-
-def _lag_s(reader: LogReader, position: int) -> float:
-    """Age of the oldest event after `position`."""
-    segments = reader.read(0, position, limit_segments=1).segments
-    if not segments:
-        return 0.0
-    return max(time.time_ns() - segments[0].committed_ns, 0) / SECOND_NS
 
 
 def log_head(log: Log) -> LogHead:

@@ -1,11 +1,10 @@
 """Times as senders write them, and integers that fit a column."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-INT64_MAX: Final = (1 << 63) - 1
+from events.times import parse_iso8601
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+INT64_MAX: Final = (1 << 63) - 1
 
 
 def saturated(number: int) -> int:
@@ -28,21 +27,7 @@ def parse_ns(value: Any) -> int | None:
         return None
     if value.isdecimal() and len(value) <= 19:
         return parse_ns(int(value))
-    return _rfc3339_ns(value)
-
-
-def _rfc3339_ns(text: str) -> int | None:
-    whole, dot, rest = text.partition(".")
-    fraction = ""
-    if dot:
-        fraction = rest[: len(rest) - len(rest.lstrip("0123456789"))]
-        whole += rest[len(fraction) :]
     try:
-        moment = datetime.fromisoformat(whole)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - _EPOCH) // timedelta(seconds=1)
-    except (ValueError, OverflowError):
+        return parse_ns(parse_iso8601(value))
+    except ValueError:
         return None
-    ns = seconds * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
-    return ns if 0 < ns <= INT64_MAX else None

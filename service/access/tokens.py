@@ -7,7 +7,6 @@ need no slow hash. The file is replaced whole, and read again when it changed.
 import contextlib
 import hashlib
 import logging
-import os
 import re
 import secrets
 import threading
@@ -18,6 +17,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from events import names
+from events.atomic_file import replace_file
 from events.errors import BadInput, BadSetting, NotFound, Rejected
 from service.process.locks import RoleLock
 
@@ -150,15 +150,7 @@ class TokenStore:
 
     def _write(self, tokens: tuple[Token, ...]) -> None:
         body = msgspec.json.format(msgspec.json.encode(_File(tokens)), indent=2)
-        fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
-        try:
-            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(body + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
-        finally:
-            fresh.unlink(missing_ok=True)
+        replace_file(self._path, body + b"\n", mode=0o600)
 
     def _current(self) -> dict[str, Token]:
         seen = None

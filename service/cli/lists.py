@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from projections.query.times import rfc3339
+from events.times import rfc3339
 from service.cli.options import Asking, Form, Paging, Sorting, Traits, Window
 from service.cli.output.answers import drawing_of_list, write
 from service.cli.output.render import Column

@@ -13,6 +13,7 @@ from typing import Final
 
 from events import metrics
 from events.errors import LogDamaged, NoLog, SpanledgerError
+from events.log.lag import behind
 from events.log.port import LogReader
 from service.forward.backoff import Backoff
 from service.forward.cursor import CursorStore
@@ -106,12 +107,8 @@ class Forwarder:
             with closing(self._open_log()) as reader:
                 for name in self._senders:
                     if places := self.store.places(name):
-                        metrics.FORWARD_LAG_EVENTS.labels(name).set(
-                            sum(
-                                max(reader.head(place.partition).position - place.position, 0)
-                                for place in places.values()
-                            )
-                        )
+                        cursor = {p: place.position for p, place in places.items()}
+                        metrics.FORWARD_LAG_EVENTS.labels(name).set(behind(reader, cursor).events)
         except SpanledgerError as exc:
             log.debug("the lag cannot be told now", extra={"action": "lag", "error": str(exc)})
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from events.errors import BadInput, SpanledgerError
+from events.log.lag import behind
 from events.log.port import LogReader
 from events.log.reader import open_reader
 from service.forward.cursor import CursorStore, Place, TargetRow
@@ -171,16 +172,8 @@ def _lag(places: Mapping[int, Place], reader: LogReader | None) -> Answer:
     """
     if reader is None or not places:
         return {"lag_events": None, "lag_s": None}
-    behind, oldest_ns = 0, None
-    for place in places.values():
-        if place.partition not in reader.partitions:
-            continue
-        behind += max(reader.head(place.partition).position - place.position, 0)
-        page = reader.read(place.partition, place.position, limit_segments=1)
-        for segment in page.segments:
-            oldest_ns = min(segment.committed_ns, oldest_ns or segment.committed_ns)
-    age_s = max(time.time_ns() - oldest_ns, 0) / 1e9 if oldest_ns else 0.0
-    return {"lag_events": behind, "lag_s": age_s}
+    lag = behind(reader, {place.partition: place.position for place in places.values()})
+    return {"lag_events": lag.events, "lag_s": lag.seconds(time.time_ns())}
 
 
 def _number(position: str | None) -> int:

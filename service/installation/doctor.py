@@ -21,6 +21,7 @@ import msgspec
 from events.errors import SpanledgerError, Unavailable
 from events.log.reader import open_reader
 from events.log.sqlite import FILE
+from events.times import SECOND_NS, rfc3339
 from service.access.tokens import TokenStore
 from service.configuration.settings import Settings
 from service.forward.target import resolve_all
@@ -180,7 +181,7 @@ def _clock(settings: Settings) -> Iterator[Check]:
             "clock", "failed", found, "set the clock; commit times will stand still so long"
         )
     else:
-        yield Check("clock", "ok", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_s)))
+        yield Check("clock", "ok", rfc3339(int(now_s) * SECOND_NS) or "")
 
 
 def _log(settings: Settings) -> Iterator[Check]:

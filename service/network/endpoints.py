@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from events.atomic_file import replace_file
 from service.process.locks import is_held
 
 SUPERVISOR: Final = "supervisor"
@@ -20,12 +21,8 @@ SUPERVISOR: Final = "supervisor"
 def write_endpoints(data: Path, ports: Mapping[str, str], version: str) -> None:
     """Publish `ports` (grpc, http, api as host:port) and this process, at once and whole."""
     content = dict(ports) | {"pid": os.getpid(), "version": version}
-    fresh = data / "endpoints.json.new"
-    with fresh.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(_path(data))
+    body = msgspec.json.format(msgspec.json.encode(content), indent=2)
+    replace_file(_path(data), body + b"\n")
 
 
 def remove_endpoints(data: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 from events import codec
 from events.errors import SpanledgerError
 from events.identity import Identity
+from events.log.lag import behind
 from events.log.port import Batch, Door, LogReader
 from events.log.sqlite import load_queries
 from events.schema import AttemptAbandoned, Context
@@ -86,7 +87,7 @@ class Watcher:
             closing(self._open_log()) as reader,
         ):
             now_ns = self._clock()
-            if _lag_ns(views, reader, now_ns) > LAG_LIMIT_S * _SECOND_NS:
+            if _lag_s(views, reader, now_ns) > LAG_LIMIT_S:
                 self._ready_ns = None
                 return 0
             if self._ready_ns is None:
@@ -177,8 +178,7 @@ def _last_sign(logs: list[LogFact], trace_id: bytes, span_id: bytes) -> LogFact 
     return max(signs, key=lambda log: (log.time_ns, log.event_id), default=None)
 
 
-def _lag_ns(views: sqlite3.Connection, reader: LogReader, now_ns: int) -> int:
+def _lag_s(views: sqlite3.Connection, reader: LogReader, now_ns: int) -> float:
     """Age of the oldest event that the attempts have not seen."""
     row = views.execute(_sql["position"]).fetchone()
-    segments = reader.read(0, row[0] if row else 0, limit_segments=1).segments
-    return max(now_ns - segments[0].committed_ns, 0) if segments else 0
+    return behind(reader, {0: row[0] if row else 0}).seconds(now_ns)

@@ -6,10 +6,11 @@ Each record has its role and pid. What stands in `extra` follows the message.
 import logging
 import os
 import sys
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+
+from events.times import SECOND_NS, rfc3339
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _QUIET: Final = ("httpx", "httpcore", "uvicorn.error", "uvicorn.access", "grpc._cython", "asyncio")
@@ -62,8 +63,9 @@ def start_logging(role: str, level: str, form: str) -> None:
 
 
 def _time(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds = rfc3339(int(record.created) * SECOND_NS)
+    assert seconds is not None  # clocks stay within the calendar
+    return f"{seconds[:-1]}.{record.msecs:03.0f}Z"
 
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:

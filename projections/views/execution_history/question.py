@@ -3,11 +3,11 @@
 from typing import Any
 
 from events.log.sqlite import load_queries
+from events.times import rfc3339
 from projections.query.asked import Asked, is_filtered
 from projections.query.listing import Strand, lookup
 from projections.query.questions import HistoryQuestion
 from projections.query.records import Page, Transition
-from projections.query.times import rfc3339
 from projections.runs import words
 
 SQL = load_queries("projections.views.execution_history", "question.sql")

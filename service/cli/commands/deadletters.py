@@ -10,7 +10,7 @@ from rich.text import Text
 
 from events.errors import BadInput, NotFound, Unavailable
 from events.log.reader import open_reader
-from projections.query.times import rfc3339
+from events.times import rfc3339
 from projections.storage import deadletters
 from projections.storage.deadletters import DeadLetter
 from projections.storage.generation import LINK, connect_reader

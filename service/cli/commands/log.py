@@ -15,7 +15,7 @@ import typer
 from events.errors import BadInput
 from events.log.port import Recorded
 from events.log.reader import SqliteReader, open_reader
-from projections.query.times import rfc3339
+from events.times import rfc3339
 from service.cli.command import command
 from service.cli.commands import verification
 from service.cli.options import FILTERS, Data, Json

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from events.log.port import Recorded
 from events.schema import AttemptAbandoned, LogRecord, Span
+from events.times import rfc3339
 from projections.query.spans import task_of
-from projections.query.times import rfc3339
 from service.cli.output.render import plain
 from service.cli.output.times import human_duration
 

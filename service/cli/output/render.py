@@ -18,7 +18,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from projections.query.times import SECOND_NS, parse_rfc3339, rfc3339
+from events.times import SECOND_NS, parse_rfc3339, rfc3339
 from service.cli.output.times import human_age, human_bytes, human_duration
 
 Record = Mapping[str, Any]

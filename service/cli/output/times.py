@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from events.errors import BadInput
-from projections.query.times import SECOND_NS, parse_rfc3339
+from events.times import SECOND_NS, parse_rfc3339
 
 _UNITS_NS: Final = {
     "ms": SECOND_NS // 1000,
