@@ -23,7 +23,7 @@ from benchmarks.figures import Figure
 from benchmarks.load import START_NS
 from benchmarks.running import scratch
 from events.times import rfc3339
-from projections.query.queries import Queries
+from projections.queries import Queries
 from tests import serving
 
 EVENTS: Final = 10_000_000

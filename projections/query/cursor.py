@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from projections.query.errors import BadQuestion
+from projections.query.refusals import BadQuestion
 
 LIMIT_BYTES: Final = 4096
 Key = tuple[int, ...]

@@ -1,4 +1,4 @@
-"""One route for each endpoint of `projections.query.endpoints`."""
+"""One route for each endpoint of `projections.endpoints`."""
 
 import re
 import time
@@ -10,9 +10,9 @@ import msgspec
 from litestar import MediaType, Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from projections.query.endpoints import ENDPOINTS, Endpoint
-from projections.query.queries import POLL_S, Queries
-from projections.query.questions import Question, parse
+from projections.endpoints import ENDPOINTS, Endpoint
+from projections.queries import POLL_S, Queries
+from projections.query.parameters import Question, parse
 from service.access.tokens import TokenStore
 from service.api.asking import AnyRequest, arguments, parameters, tenant_of
 

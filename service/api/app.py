@@ -9,7 +9,7 @@ from litestar.config.cors import CORSConfig
 
 from events import names
 from events.metrics import REQUESTS
-from projections.query.queries import Queries
+from projections.queries import Queries
 from service.access.tokens import TokenStore
 from service.api.answers import Answers
 from service.api.events import Events

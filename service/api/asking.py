@@ -8,8 +8,8 @@ import anyio
 from litestar import Request
 
 from events import names
-from projections.query.errors import BadQuestion
-from projections.query.questions import TEXT_LIMIT
+from projections.query.parameters import TEXT_LIMIT
+from projections.query.refusals import BadQuestion
 from service.access.tokens import Scope, TokenStore
 
 QUERY_LIMIT_BYTES: Final = 32 << 10

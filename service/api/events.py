@@ -20,9 +20,9 @@ from msgspec import Meta
 from events.errors import Rejected
 from events.log.port import Recorded
 from events.schema import AttemptAbandoned, LogRecord, Span
-from projections.query.errors import BadQuestion, BeyondHead
 from projections.query.log import Log
-from projections.query.questions import Position, Text, parse
+from projections.query.parameters import Position, Text, parse
+from projections.query.refusals import BadQuestion, BeyondHead
 from projections.query.spans import log_out, span_out, task_of
 from service.access.tokens import TokenStore
 from service.api.answers import PREFIX

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from projections.query.endpoints import ENDPOINTS, Endpoint
+from projections.endpoints import ENDPOINTS, Endpoint
 from projections.query.records import LogHead
 from service.api.answers import PREFIX
 from service.api.events import PATH as EVENTS_PATH

@@ -9,7 +9,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from events.errors import Damaged, NotFound, Rejected, SpanledgerError, Unavailable
-from projections.query.errors import BadQuestion, BeyondHead, NotReached
+from projections.query.refusals import BadQuestion, BeyondHead, NotReached
 from service.access.tokens import Forbidden, Unauthenticated
 
 MEDIA_TYPE: Final = "application/problem+json"

@@ -14,8 +14,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from events.errors import SpanledgerError, Unavailable
-from projections.query.errors import BadQuestion
-from projections.query.queries import Queries
+from projections.queries import Queries
+from projections.query.refusals import BadQuestion
 from service.access.tokens import Forbidden, TokenStore, Unauthenticated
 from service.api import openapi
 from service.api.answers import PREFIX

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator
 
-from projections.query.endpoints import ENDPOINTS
+from projections.endpoints import ENDPOINTS
 from tests.sending import send
 from tests.serving import Service, serving
 

@@ -13,7 +13,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from events import names
-from projections.query.endpoints import ENDPOINTS
+from projections.endpoints import ENDPOINTS
 from tests.otlp import SPAN_ID, START_NS, TRACE_ID, logs, make_log, make_span, pair, traces
 from tests.peers.sink import Sink
 from tests.serving import Service, clean_environment, serving, until

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from projections.queries import Queries
 from projections.query import listing
 from projections.query.listing import Order, Strand
-from projections.query.queries import Queries
 from projections.views.attempts.question import KEY
 from tests.events import make_batch, make_exception, make_span
 from tests.views import make_folder

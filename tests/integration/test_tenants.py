@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from events import names
-from projections.query.endpoints import ENDPOINTS
+from projections.endpoints import ENDPOINTS
 from tests.api_service import serving
 from tests.events import BASE_NS, make_batch, make_exception, make_log, make_span, trace_id
 from tests.views import make_folder

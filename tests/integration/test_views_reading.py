@@ -7,7 +7,7 @@ from typing import Any
 
 from events.log.door import GroupDoor
 from events.schema import Span
-from projections.query.queries import Queries
+from projections.queries import Queries
 from service.control.projector import build_projector
 from tests.events import make_batch, make_span
 from tests.views import make_folder

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projections.query import cursor
-from projections.query.errors import BadQuestion
+from projections.query.refusals import BadQuestion
 
 BOUND = cursor.binding("default", "attempts", [("status", "failed")])
 KEYS = st.tuples(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-(1 << 63), (1 << 63) - 1))

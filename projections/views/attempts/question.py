@@ -7,11 +7,11 @@ import msgspec
 from events.log.sqlite import load_queries
 from events.times import rfc3339, seconds
 from projections.query import lookup as numbers
-from projections.query.asked import Asked, is_filtered
-from projections.query.errors import BadQuestion
+from projections.query.inquiry import Asked, is_filtered
 from projections.query.listing import Strand, lookup
-from projections.query.questions import AttemptsQuestion
+from projections.query.parameters import AttemptsQuestion
 from projections.query.records import Attempt, Failure, Page
+from projections.query.refusals import BadQuestion
 from projections.runs import words
 
 SQL = load_queries("projections.views.attempts", "question.sql")

@@ -8,9 +8,9 @@ from events.errors import NotFound
 from events.log.sqlite import load_queries
 from events.times import rfc3339
 from projections.query import lookup as numbers
-from projections.query.asked import Asked, is_filtered, window
+from projections.query.inquiry import Asked, is_filtered, window
 from projections.query.listing import Key, Rows, Strand, lookup
-from projections.query.questions import ErrorsQuestion, OccurrencesQuestion, Question
+from projections.query.parameters import ErrorsQuestion, OccurrencesQuestion, Question
 from projections.query.records import ErrorPattern, Occurrence, Page
 from projections.runs import words
 from projections.views.attempts.question import SQL as ATTEMPT_SQL

@@ -4,9 +4,9 @@ from typing import Any
 
 from events.log.sqlite import load_queries
 from events.times import rfc3339
-from projections.query.asked import Asked, is_filtered
+from projections.query.inquiry import Asked, is_filtered
 from projections.query.listing import Strand, lookup
-from projections.query.questions import HistoryQuestion
+from projections.query.parameters import HistoryQuestion
 from projections.query.records import Page, Transition
 from projections.runs import words
 

@@ -9,9 +9,9 @@ from events.errors import NotFound
 from events.log.sqlite import load_queries
 from events.times import rfc3339, seconds
 from projections.query import lookup as numbers
-from projections.query.asked import Asked, is_filtered
+from projections.query.inquiry import Asked, is_filtered
 from projections.query.listing import Key, Rows, Strand, lookup
-from projections.query.questions import Question, RunsQuestion, TaskRunsQuestion, TasksQuestion
+from projections.query.parameters import Question, RunsQuestion, TaskRunsQuestion, TasksQuestion
 from projections.query.records import Page, Run, Task
 from projections.runs import words
 from projections.views.attempts.question import KEY as ATTEMPT_KEY

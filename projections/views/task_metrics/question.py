@@ -11,12 +11,12 @@ from typing import Any, Final
 from events.log.sqlite import load_queries
 from events.times import SECOND_NS, rfc3339, seconds
 from projections.query import cursor
-from projections.query.asked import Asked, window
-from projections.query.errors import BadQuestion
+from projections.query.inquiry import Asked, window
 from projections.query.listing import HIGHEST, LOWEST, Budget, Key, Order, Strand, find, lookup
 from projections.query.lookup import find_executor
-from projections.query.questions import MetricsQuestion
+from projections.query.parameters import MetricsQuestion
 from projections.query.records import Durations, Page, TaskMetric
+from projections.query.refusals import BadQuestion
 from projections.storage import buckets
 from projections.views.runs.question import TASK_KEY
 

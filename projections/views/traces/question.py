@@ -7,12 +7,12 @@ from events.errors import NotFound
 from events.log.port import Recorded
 from events.schema import LogRecord, Span
 from projections.query import lookup as numbers
-from projections.query.asked import Asked
-from projections.query.errors import BadQuestion
+from projections.query.inquiry import Asked
 from projections.query.listing import Budget, lookup
 from projections.query.log import Log
-from projections.query.questions import Question
+from projections.query.parameters import Question
 from projections.query.records import Attempt, Trace
+from projections.query.refusals import BadQuestion
 from projections.query.spans import log_out, span_out
 from projections.views.attempts.question import SQL, attempt
 from projections.views.traces.fold import positions

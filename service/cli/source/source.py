@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from events import names
-from projections.query.queries import Queries
+from projections.queries import Queries
 from service.cli.options import Asking
 from service.cli.source.folder import existing_folder
 from service.cli.source.remote import RemoteSource, tls_context

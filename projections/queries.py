@@ -9,15 +9,16 @@ import msgspec
 
 from events import names
 from events.errors import NotFound
-from projections.query import endpoints, status
-from projections.query.asked import Asked
-from projections.query.endpoints import Endpoint
-from projections.query.errors import BeyondHead, NotReached
+from projections import endpoints
+from projections.endpoints import Endpoint
+from projections.query import status
+from projections.query.inquiry import Asked
 from projections.query.log import Log
 from projections.query.lookup import find_tenant
-from projections.query.questions import Question, parse
+from projections.query.parameters import Question, parse
 from projections.query.reading import Views
 from projections.query.records import LogHead
+from projections.query.refusals import BeyondHead, NotReached
 from projections.views.traces.question import trace
 
 POLL_S: Final = 0.02

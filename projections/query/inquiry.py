@@ -10,10 +10,10 @@ import msgspec
 from events.log.sqlite import load_queries
 from projections.query import cursor, lookup
 from projections.query.listing import Budget, Found, Key, Order, Rows, Strand, find
-from projections.query.questions import ListQuestion, moment_ns
+from projections.query.parameters import ListQuestion, moment_ns
 from projections.runs.words import STATUS_NUMBERS
 
-SQL = load_queries("projections.query", "asked.sql")
+SQL = load_queries("projections.query", "inquiry.sql")
 _UNBOUND: Final = frozenset({"cursor", "limit", "min_position", "wait_s"})
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from projections.query.questions import (
+from projections.query.parameters import (
     AttemptsQuestion,
     ErrorsQuestion,
     HistoryQuestion,

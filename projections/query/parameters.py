@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from events.times import parse_rfc3339
-from projections.query.errors import BadQuestion
+from projections.query.refusals import BadQuestion
 
 LIMIT: Final = 1000
 _LAST_NS: Final = (1 << 63) - 1
