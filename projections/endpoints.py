@@ -37,6 +37,7 @@ from projections.views.error_patterns import question as patterns
 from projections.views.execution_history import question as history
 from projections.views.runs import question as runs
 from projections.views.task_metrics import question as metrics
+from projections.views.traces.question import TraceQuestion
 
 
 class Endpoint(NamedTuple):
@@ -58,8 +59,8 @@ class Endpoint(NamedTuple):
 _ATTEMPTS: Final = ("attempts", "runs", "tasks")
 TRACE: Final = Endpoint(
     "traces/{trace_id}",
-    "One trace: its attempts in order, retries, final status and all spans.",
-    Question, Trace, ("traces", *_ATTEMPTS), None,
+    "One trace: its attempts in order, retries, final status, spans and log records.",
+    TraceQuestion, Trace, ("traces", *_ATTEMPTS), None,
 )  # fmt: skip
 PROJECTIONS: Final = Endpoint(
     "projections",

@@ -19,7 +19,7 @@ from projections.query.parameters import Question, parse
 from projections.query.reading import Views
 from projections.query.records import LogHead
 from projections.query.refusals import BeyondHead, NotReached
-from projections.views.traces.question import trace
+from projections.views.traces.question import TraceQuestion, trace
 
 POLL_S: Final = 0.02
 
@@ -78,6 +78,7 @@ class Queries:
                 "/".join((endpoint.path, *arguments)),
             )
             if endpoint is endpoints.TRACE:
+                assert isinstance(question, TraceQuestion)
                 return trace(asked, question, self.log, arguments[0])
             assert endpoint.answer is not None
             return endpoint.answer(asked, question, *arguments)

@@ -260,12 +260,17 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     attempts: Annotated[list[Attempt], Meta(description="In order of start")]
     retry_count: Annotated[int, Meta(description="Retries of its runs: attempts - runs")]
     final_status: Annotated[str, Meta(description="Status of the last attempt")] | None
-    spans: Annotated[list[SpanOut], Meta(description="In order of start")]
+    spans: Annotated[
+        list[SpanOut],
+        Meta(description="In order of start; the attempts' own are on the first pages"),
+    ]
     logs: list[LogOut]
+    total: Annotated[int, Meta(description="Spans and log records of the trace, over all pages")]
     position: PositionText
-    complete: Annotated[
-        bool, Meta(description="False: only the first spans of a very large trace")
-    ] = True
+    next: Annotated[str, Meta(description="`cursor` that goes on here; null at the end")] | None = (
+        None
+    )
+    complete: Annotated[bool, Meta(description="False: more follows, `next` goes on")] = True
 
 
 class ErrorPattern(msgspec.Struct, frozen=True, kw_only=True):

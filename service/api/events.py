@@ -20,6 +20,7 @@ from msgspec import Meta
 from events.errors import Rejected
 from events.log.port import Recorded
 from events.schema import AttemptAbandoned, LogRecord, Span
+from projections.query import ids
 from projections.query.log import Log
 from projections.query.parameters import Position, Text, parse
 from projections.query.refusals import BadQuestion, BeyondHead
@@ -57,9 +58,7 @@ class EventsQuestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ) = None  # fmt: skip
     kind: Annotated[Kind, Meta(description="Only events of this kind.")] | None = None
     task: Annotated[Text, Meta(description="Only events that name this task.")] | None = None
-    trace: (
-        Annotated[str, Meta(pattern="^[0-9a-fA-F]{32}$", description="Only of this trace.")] | None
-    ) = None
+    trace: Annotated[Text, Meta(description="Only of this trace.")] | None = None
     backlog: Annotated[
         int,
         Meta(ge=1, le=10_000_000, description="Fall so many events behind before a gap."),
@@ -92,19 +91,19 @@ class Events:
         after = _start(request, question, head)
         if after > head:
             raise BeyondHead(after, head)
+        tail = Tail(self._log, tenant, question, after)
         self._feed.require_room()  # refuses before the answer begins
         return Stream(
-            self._frames(request, tenant, question, after),
+            self._frames(request, tenant, question, tail),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
 
     async def _frames(
-        self, request: AnyRequest, tenant: str, question: EventsQuestion, after: int
+        self, request: AnyRequest, tenant: str, question: EventsQuestion, tail: "Tail"
     ) -> AsyncIterator[bytes]:
         async with self._feed.subscribed():
             yield b"retry: 2000\n\n"
-            tail = Tail(self._log, tenant, question, after)
             quiet_s = 0.0
             while not self._feed.closed and await self._is_allowed(request, tenant):
                 wait_s = min(question.heartbeat_s - quiet_s, _RECHECK_S)
@@ -149,7 +148,7 @@ class Tail:
         self._log = log
         self._tenant = tenant
         self._question = question
-        self._trace = bytes.fromhex(question.trace) if question.trace else None
+        self._traces = ids.trace_ids(question.trace, "trace") if question.trace else ()
         self._segment: Iterator[Recorded] = iter(())
         self._through = after
 
@@ -190,7 +189,7 @@ class Tail:
         return (
             recorded.tenant == self._tenant
             and (asked.kind is None or _KINDS[type(event)] == asked.kind)
-            and (self._trace is None or event.trace_id == self._trace)
+            and (not self._traces or event.trace_id in self._traces)
             and (asked.task is None or task_of(event) == asked.task)
         )
 

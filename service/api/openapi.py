@@ -30,7 +30,8 @@ _TENANT: Final = {
 }
 _ARGUMENTS: Final = {
     "task_id": "The task's id, percent-encoded; it may hold any character, slashes too.",
-    "trace_id": "32 hex digits.",
+    "trace_id": "32 hex digits, or as another tool shows it: in upper case, with dashes, without "
+    "leading zeros, as a decimal number of 64 bits, in base64, a whole `traceparent`.",
     "fingerprint": "The pattern's fingerprint: 32 hex digits.",
 }
 

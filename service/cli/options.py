@@ -68,6 +68,15 @@ Component = Annotated[
         rich_help_panel=FILTERS,
     ),
 ]
+Cursor = Annotated[
+    str | None,
+    typer.Option(
+        "--cursor",
+        metavar="CURSOR",
+        help="Go on where an answer ended: its `next`.",
+        rich_help_panel=PAGES,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -242,15 +251,7 @@ class Paging:
             rich_help_panel=PAGES,
         ),
     ] = 50
-    cursor: Annotated[
-        str | None,
-        typer.Option(
-            "--cursor",
-            metavar="CURSOR",
-            help="Go on where an answer ended: its `next`.",
-            rich_help_panel=PAGES,
-        ),
-    ] = None
+    cursor: Cursor = None
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ WHERE (:task IS NULL OR a.task_no = :task)
     AND (:backfilled IS NULL OR a.flags >> 3 & 1 = :backfilled);
 
 -- name: of_run_in_trace
--- Keys of the attempts of one run that lie in one trace.
-SELECT started_ns, attempt_key FROM attempt
+-- Keys of the attempts of one run that lie in one trace, and where the event is that says most.
+SELECT started_ns, attempt_key, position FROM attempt
 WHERE attempt_key BETWEEN :run << 20 AND (:run << 20) + 1048575 AND trace_id = :trace
     AND +tenant_no = :tenant;  -- +: by the key, not by an index of the tenant

@@ -1,78 +1,171 @@
-"""A trace: its attempts from the views, its spans and log records from the log."""
+"""A trace: its attempts from the views, its spans and log records from the log, page by page.
 
-import re
-from typing import Final
+The events that the attempts were made of come first, then the others as they were stored. A page
+ends after `limit` events, `PAGE_BYTES` of them or the time of a question, whichever is first, and
+reads no event behind its end.
+"""
 
+from collections.abc import Iterator
+from typing import Annotated, Final, NamedTuple
+
+from msgspec import Meta
+
+from events import codec
 from events.errors import NotFound
-from events.log.port import Recorded
-from events.schema import LogRecord, Span
+from events.log.port import LogReader, Recorded
+from events.schema import Context, LogRecord, Span
+from projections.query import cursor, ids
 from projections.query import lookup as numbers
 from projections.query.inquiry import Asked
 from projections.query.listing import Budget, lookup
 from projections.query.log import Log
-from projections.query.parameters import Question
+from projections.query.parameters import ListQuestion
 from projections.query.records import Attempt, Trace
-from projections.query.refusals import BadQuestion
 from projections.query.spans import log_out, span_out
 from projections.views.attempts.question import SQL, attempt
 from projections.views.traces.fold import positions
 
 MOST_EVENTS: Final = 10_000
-_FETCHED_AT_ONCE: Final = 256
-_TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
+PAGE_BYTES: Final = 8 << 20
+"""Of the events as they are stored, their resources included."""
+_FIRST_FETCH: Final = 8  # events may be large
+_MOST_FETCHED: Final = 256
 
 
-def trace(asked: Asked, question: Question, log: Log, trace_id: str) -> Trace:
-    """Everything of one trace; a very large one is cut and says so."""
-    if not _TRACE_ID.fullmatch(trace_id):
-        raise BadQuestion([("trace_id", "a trace id has 32 hex digits")])
-    raw = bytes.fromhex(trace_id)
-    tried = _attempts(asked, raw)
-    events, complete = _events(asked, log, raw)
-    if not tried and not events:
-        raise NotFound(f"no trace {trace_id.lower()}")
-    spans = [span_out(e, e.event) for e in events if isinstance(e.event, Span)]
-    logs = [log_out(e, e.event) for e in events if isinstance(e.event, LogRecord)]
-    spans.sort(key=lambda span: (span.start_ns, int(span.position)))
+class TraceQuestion(ListQuestion, frozen=True, kw_only=True):
+    """Parameters of a trace."""
+
+    limit: Annotated[
+        int, Meta(ge=1, le=MOST_EVENTS, description="At most so many spans and log records.")
+    ] = MOST_EVENTS
+
+
+class _Place(NamedTuple):
+    """Where a page ends: among the attempts' own events (`others` 0) or the others, which are
+    all that were not own up to `seen`."""
+
+    others: int
+    position: int
+    seen: int
+
+
+class _Part(NamedTuple):
+    """The events of one page, and where the next begins; None at the end."""
+
+    events: list[Recorded]
+    next: _Place | None
+
+
+def trace(asked: Asked, question: TraceQuestion, log: Log, trace_id: str) -> Trace:
+    """The attempts of one trace, whole, and a page of its spans and log records."""
+    for raw in ids.trace_ids(trace_id):
+        tried, own = _attempts(asked, raw)
+        stored = sorted({*positions(asked.connection, asked.tenant, raw), *own})
+        if tried or stored:
+            return _answer(asked, question, log, _Found(raw, tried, own, stored))
+    raise NotFound(f"no trace {trace_id[:64]}")
+
+
+class _Found(NamedTuple):
+    """What the views know of a trace: `own` are the positions of its attempts' events."""
+
+    trace_id: bytes
+    attempts: list[Attempt]
+    own: set[int]
+    positions: list[int]
+
+
+def _answer(asked: Asked, question: TraceQuestion, log: Log, found: _Found) -> Trace:
+    name = found.trace_id.hex()
+    bound = cursor.binding(asked.tenant, f"traces/{name}", ())
+    start = _Place(0, 0, asked.position)
+    if question.cursor is not None:
+        start = _Place(*cursor.read(bound, question.cursor, len(start)))
+    with log.read() as reader:
+        part = _part(asked, question.limit, reader, found, start)
+    spans = [span_out(e, e.event) for e in part.events if isinstance(e.event, Span)]
+    tried = found.attempts
     return Trace(
-        trace_id=trace_id.lower(),
+        trace_id=name,
         attempts=tried,
         retry_count=len(tried) - len({(a.task_id, a.run_id) for a in tried}),
         final_status=tried[-1].status if tried else None,
-        spans=spans,
-        logs=logs,
+        spans=sorted(spans, key=lambda span: (span.start_ns, int(span.position))),
+        logs=[log_out(e, e.event) for e in part.events if isinstance(e.event, LogRecord)],
+        total=len(found.positions),
         position=str(asked.position),
-        complete=complete,
+        next=cursor.write(bound, part.next) if part.next else None,
+        complete=part.next is None,
     )
 
 
-def _attempts(asked: Asked, trace_id: bytes) -> list[Attempt]:
-    """The trace's attempts in order of start."""
-    keys = []
+def _attempts(asked: Asked, trace_id: bytes) -> tuple[list[Attempt], set[int]]:
+    """The trace's attempts in order of start, and the positions of the events they come from."""
+    found: list[tuple[int, int, int]] = []
     for run_no in numbers.runs_of_trace(asked.connection, asked.tenant, trace_id):
-        keys += asked.connection.execute(
+        found += asked.connection.execute(
             SQL["of_run_in_trace"],
             {"run": run_no, "trace": trace_id, "tenant": asked.tenant_no},
         ).fetchall()
     values = asked.numbers(None) or {}
-    rows = lookup(asked.connection, SQL["attempts"], values)(sorted(keys))
-    return [attempt(asked.tenant, rows[key]) for key in sorted(rows)]
+    keys = sorted((started_ns, key) for started_ns, key, _ in found)
+    rows = lookup(asked.connection, SQL["attempts"], values)(keys)
+    return [attempt(asked.tenant, rows[key]) for key in sorted(rows)], {row[2] for row in found}
 
 
-def _events(asked: Asked, log: Log, trace_id: bytes) -> tuple[list[Recorded], bool]:
-    """The trace's events in log order, and whether these are all; digests may collide, so each
-    event's tenant and trace id are compared."""
-    wanted = positions(asked.connection, asked.tenant, trace_id)
-    budget = Budget(asked.budget_s)
-    found: list[Recorded] = []
-    with log.read() as reader:
-        for start in range(0, len(wanted), _FETCHED_AT_ONCE):
-            if len(found) >= MOST_EVENTS or (start and budget.is_over()):
-                return found, False
-            found += (
-                recorded
-                for recorded in reader.fetch(0, wanted[start : start + _FETCHED_AT_ONCE])
-                if recorded.tenant == asked.tenant
-                and getattr(recorded.event, "trace_id", None) == trace_id
-            )
-    return found, True
+def _part(asked: Asked, limit: int, reader: LogReader, found: _Found, start: _Place) -> _Part:
+    """The events behind `start`; digests may collide, so tenant and trace id are compared."""
+    wanted = list(_places(found, start))
+    budget, sizes = Budget(asked.budget_s), _Sizes()
+    events: list[Recorded] = []
+    at, step = 0, min(_FIRST_FETCH, limit)
+    while at < len(wanted):
+        places = wanted[at : at + step]
+        at += len(places)
+        for recorded in reader.fetch(0, [place.position for place in places]):
+            if recorded.tenant == asked.tenant and (
+                getattr(recorded.event, "trace_id", None) == found.trace_id
+            ):
+                events.append(recorded)
+                sizes.add(recorded)
+        room = sizes.room(limit - len(events))
+        if at < len(wanted) and (room <= 0 or budget.is_over()):
+            return _Part(events, wanted[at - 1])
+        step = min(room, _MOST_FETCHED)
+    return _Part(events, None)
+
+
+def _places(found: _Found, start: _Place) -> Iterator[_Place]:
+    """All places behind `start`, in order."""
+    if not start.others:
+        for position in sorted(found.own):
+            if position > start.position:
+                yield _Place(0, position, start.seen)
+    first = start.position if start.others else 0
+    for position in found.positions:
+        # What became an attempt's own while pages were turned was not on the first ones.
+        told = position in found.own and position <= start.seen
+        if position > first and not told and (start.others or position not in found.own):
+            yield _Place(1, position, start.seen)
+
+
+class _Sizes:
+    """Bytes of the events of a page so far."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._count = 0
+        self._context: Context | None = None
+        self._context_bytes = 0
+
+    def add(self, recorded: Recorded) -> None:
+        if recorded.context is not self._context:
+            self._context = recorded.context
+            self._context_bytes = len(codec.encode_context(recorded.context))
+        self._bytes += len(codec.encode_event(recorded.event)) + self._context_bytes
+        self._count += 1
+
+    def room(self, most: int) -> int:
+        """How many more events of this size there is room for, at most `most`; 0: none."""
+        average = max(self._bytes // max(self._count, 1), 1)
+        return min((PAGE_BYTES - self._bytes) // average, most)

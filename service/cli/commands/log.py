@@ -12,10 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from events.errors import BadInput
 from events.log.port import Recorded
 from events.log.reader import SqliteReader, open_reader
 from events.times import rfc3339
+from projections.query import ids
 from service.cli.command import command
 from service.cli.commands import verification
 from service.cli.options import FILTERS, Data, Json
@@ -54,11 +54,8 @@ class Wanted:
 
     def filter(self) -> EventFilter:
         """The filter these options name."""
-        try:
-            trace_id = bytes.fromhex(self.trace) if self.trace else None
-        except ValueError as exc:
-            raise BadInput(f"--trace {self.trace}: a trace id has 32 hex digits") from exc
-        return EventFilter(self.kind, trace_id, self.task, self.tenant)
+        traces = () if self.trace is None else ids.trace_ids(self.trace, "--trace")
+        return EventFilter(self.kind, traces, self.task, self.tenant)
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """`spanledger trace`: one trace, its attempts in order and all its spans."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
@@ -8,14 +7,14 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from events.errors import BadInput
+from projections.query import ids
 from service.cli.command import command
-from service.cli.options import Asking, Form
+from service.cli.options import PAGES, Asking, Cursor, Form
 from service.cli.output.answers import Document, write
 from service.cli.output.render import Column, Kind, console, grid, write_status, writing_on
 from service.cli.output.timeline import draw_spans, tree
 from service.cli.output.times import human_duration
-from service.cli.source.source import open_source
+from service.cli.source.source import Source, open_source
 
 MOST_LINES: Final = 200
 COLUMNS = (
@@ -28,19 +27,36 @@ COLUMNS = (
     Column("executor", "executor", drop=4),
     Column("started", "started_ns", Kind.MOMENT, drop=2),
 )
-_TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 
 
 @command
 def trace(
     asking: Asking,
     form: Form,
-    trace_id: Annotated[str, typer.Argument(metavar="ID", help="The trace id: 32 hex digits.")],
+    trace_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The trace id: 32 hex digits, or as another tool shows it."
+        ),
+    ],
     every_span: Annotated[
-        bool, typer.Option("--all", help=f"Draw every span, not only the first {MOST_LINES}.")
+        bool,
+        typer.Option("--all", help=f"Every span: all pages, and more than {MOST_LINES} lines."),
     ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            "-n",
+            metavar="NUMBER",
+            min=1,
+            help="At most so many spans and log records.",
+            rich_help_panel=PAGES,
+        ),
+    ] = None,
+    cursor: Cursor = None,
 ) -> None:
-    """Show a trace: its attempts in order, and all spans as a tree with a time line.
+    """Show a trace: its attempts in order, and its spans as a tree with a time line.
 
     Examples:
 
@@ -48,15 +64,28 @@ def trace(
 
         spanledger trace 5b8efff798038103d269b633813fc60c --json
     """
-    if not _TRACE_ID.fullmatch(trace_id):
-        raise BadInput(f"{trace_id!r} is no trace id: it has 32 hex digits")
+    ids.trace_ids(trace_id)  # what is no id needs no service to say so
     most = None if every_span else MOST_LINES
+    filters = {**asking.of_views(), "limit": limit, "cursor": cursor}
     with open_source(asking) as source:
         write(
-            lambda: source.ask(f"traces/{trace_id.lower()}", asking.of_views()),
+            lambda: _ask(source, trace_id, filters, every_page=every_span),
             form,
             lambda document: draw_trace(document, most),
         )
+
+
+def _ask(
+    source: Source, trace_id: str, filters: Mapping[str, Any], *, every_page: bool
+) -> dict[str, Any]:
+    """A page of the trace, or all that follow as one document."""
+    document = source.ask(f"traces/{trace_id}", filters)
+    while every_page and document["next"]:
+        further = source.ask(f"traces/{trace_id}", {**filters, "cursor": document["next"]})
+        for name in ("spans", "logs"):
+            further[name] = document[name] + further[name]
+        document = further
+    return document
 
 
 def draw_trace(document: Document, most: int | None) -> RenderableType:
@@ -74,6 +103,10 @@ def draw_trace(document: Document, most: int | None) -> RenderableType:
         parts += [Text(""), *draw_spans(branches[:most], bounds, by_span, out)]
         if most is not None and len(branches) > most:
             parts.append(Text(f"{len(branches) - most} more spans: --all", style="dim"))
+    if document["next"]:
+        told = len(spans) + len(document["logs"])
+        rest = f"{told} of {document['total']} spans and log records; more: --all, or --cursor "
+        parts.append(Text(rest + document["next"], style="dim"))
     return Group(*parts)
 
 

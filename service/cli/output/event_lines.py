@@ -36,10 +36,10 @@ _ERROR: Final = 2  # OTLP's STATUS_CODE_ERROR
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events are wanted; None takes all."""
+    """Which events are wanted; None, or no trace id, takes all."""
 
     kind: EventKind | None = None
-    trace_id: bytes | None = None
+    trace_ids: tuple[bytes, ...] = ()
     task_id: str | None = None
     tenant: str | None = None
 
@@ -49,7 +49,7 @@ class EventFilter:
         return (
             (self.tenant is None or recorded.tenant == self.tenant)
             and (self.kind is None or KINDS[type(event)] is self.kind)
-            and (self.trace_id is None or event.trace_id == self.trace_id)
+            and (not self.trace_ids or event.trace_id in self.trace_ids)
             and (self.task_id is None or task_of(event) == self.task_id)
         )
 
