@@ -10,62 +10,15 @@ from collections.abc import Coroutine
 from typing import Any, Final, Literal
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from events.errors import BadSetting, Unavailable
 from service.configuration.settings import Settings
 from service.network.addresses import authority, bind
+from service.network.protocol import BoundedProtocol
 
 _START_S: Final = 30.0
-_HEADERS_S: Final = 15.0
-_HEADERS_BYTES: Final = 64 << 10
 _CONNECTIONS: Final = 2048
 _log = logging.getLogger(__name__)
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with bounds on the time and size of a request's headers."""
-
-    headers_s = _HEADERS_S
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._header_bytes = 0
-        self._header_timer: asyncio.TimerHandle | None = None
-        self._await_headers()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._headers_came()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._header_timer is not None:
-            self._header_bytes += len(data)
-            if self._header_bytes > _HEADERS_BYTES:
-                self._hang_up()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._await_headers()
-
-    def on_headers_complete(self) -> None:
-        self._headers_came()
-        super().on_headers_complete()
-
-    def _await_headers(self) -> None:
-        if self._header_timer is None:
-            self._header_timer = self.loop.call_later(self.headers_s, self._hang_up)
-
-    def _headers_came(self) -> None:
-        self._header_bytes = 0
-        if self._header_timer is not None:
-            self._header_timer.cancel()
-            self._header_timer = None
-
-    def _hang_up(self) -> None:
-        self._headers_came()
-        self.transport.close()
 
 
 class WebServer:

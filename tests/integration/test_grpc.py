@@ -1,5 +1,6 @@
 """OTLP over gRPC: real sockets, a real log."""
 
+import socket
 import threading
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from events.errors import Unavailable
 from events.schema import LogRecord
-from tests.receivers import LOGS, METRICS, broken_utf8, logs, receiving, traces
+from tests.receivers import LOGS, METRICS, TRACES, broken_utf8, logs, receiving, traces
 
 POSITION = "spanledger-position"
 
@@ -207,3 +208,51 @@ def test_drain_answers_what_was_taken(tmp_path: Path) -> None:
         assert answers == [b""]
         assert len(it.events()) == 2
         assert it.refusal(body).code() is grpc.StatusCode.UNAVAILABLE
+
+
+def _ping(address: str, every_s: float, for_s: float) -> bool:
+    """Whether a connection without a call outlives a ping every `every_s` seconds."""
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as peer:
+        settings, acknowledged = b"\0\0\0\x04\0\0\0\0\0", b"\0\0\0\x04\x01\0\0\0\0"
+        peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings + acknowledged)
+        received, ends_s = b"", time.monotonic() + for_s
+        peer.settimeout(every_s)
+        while time.monotonic() < ends_s:
+            try:
+                peer.sendall(b"\0\0\x08\x06\0\0\0\0\0" + b"12345678")
+                while more := peer.recv(4096):
+                    received += more
+                return False
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                return False
+        assert received.count(b"12345678")
+        return b"too_many_pings" not in received
+
+
+def test_an_idle_connection_is_kept_by_its_pings(tmp_path: Path) -> None:
+    """Without a call too, and within a bound: a flood of pings ends the connection."""
+    with receiving(tmp_path) as it:
+        assert _ping(it.grpc, 1.05, 6.5)
+        assert not _ping(it.grpc, 0.01, 10)
+
+
+def test_an_idle_channel_stays_ready(tmp_path: Path) -> None:
+    """An exporter with frequent keepalive is never told to go away, and sends on."""
+    seen: list[str] = []
+    options = [
+        ("grpc.keepalive_time_ms", 1200),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+    with receiving(tmp_path) as it, grpc.insecure_channel(it.grpc, options=options) as channel:
+        channel.subscribe(lambda state: seen.append(state.name), try_to_connect=True)
+        call = channel.unary_unary(TRACES)
+        call(traces(1).SerializeToString(), timeout=10)
+        time.sleep(7)
+        call(traces(1, first=2).SerializeToString(), timeout=10)
+        assert seen[-1] == "READY"
+        assert seen.count("READY") == 1

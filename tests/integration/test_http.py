@@ -23,7 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from events.log.memory import MemoryLog
 from service.access.tokens import TokenStore
 from service.configuration.settings import Settings
-from service.network.web import BoundedProtocol
+from service.network.protocol import BoundedProtocol
 from service.otlp.decode.limits import Limits
 from service.otlp.pipeline import Pipeline
 from service.otlp.transport.http_server import HttpServer

@@ -18,6 +18,7 @@ CASES = [
     (status.UnknownPath("x"), StatusCode.UNIMPLEMENTED, 404, None),
     (status.WrongMethod("x"), StatusCode.UNIMPLEMENTED, 405, None),
     (status.SlowClient("x"), StatusCode.DEADLINE_EXCEEDED, 408, None),
+    (status.NoLength("x"), StatusCode.INVALID_ARGUMENT, 411, None),
     (status.UnknownType("x"), StatusCode.UNIMPLEMENTED, 415, None),
     (errors.QueueFull("x"), StatusCode.RESOURCE_EXHAUSTED, 429, 1),
     (errors.Closing("x"), StatusCode.UNAVAILABLE, 503, 1),

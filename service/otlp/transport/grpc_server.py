@@ -3,6 +3,10 @@
 Its handlers only queue and wait, in one pool whose width bounds what is outstanding; a message
 is not read before a thread of the pool is free. gRPC itself decompresses gzip and deflate, up to
 the bound of a message, and refuses other compressions.
+
+An exporter that has nothing to send keeps its connection alive by pings. gRPC's own bound (one
+in five minutes) would cut off those that collectors and SDKs send every 10 s; a ping costs less
+than the connection that replaces it.
 """
 
 import logging
@@ -39,6 +43,15 @@ _SERVICES: Final = {
     metrics_service_pb2.DESCRIPTOR.services_by_name["MetricsService"].full_name: Signal.METRICS,
 }
 _DETAILS: Final = "grpc-status-details-bin"
+_PING_MS: Final = 1000
+_PING_STRIKES: Final = 30
+_KEEPALIVE: Final = (
+    # Without a call and with one: a ping a second is welcome, more are struck off after a while.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", _PING_MS),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_MS),
+    ("grpc.http2.max_ping_strikes", _PING_STRIKES),
+)
 _log = logging.getLogger(__name__)
 
 
@@ -55,6 +68,7 @@ class GrpcServer:
             options=[
                 ("grpc.so_reuseport", int(settings.workers > 1)),
                 ("grpc.max_receive_message_length", settings.max_request_bytes),
+                *_KEEPALIVE,
             ],
         )
         for name, signal in _SERVICES.items():

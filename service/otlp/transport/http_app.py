@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from events import names
-from events.errors import QueueFull, TooLarge
+from events.errors import BadInput, QueueFull, TooLarge
 from service.access.tokens import Unauthenticated
 from service.configuration.settings import Settings
 from service.otlp.request import Answer, Encoding, Outcome, Signal
@@ -26,6 +26,7 @@ from service.otlp.transport.intake import (
     too_late,
 )
 from service.otlp.transport.status import (
+    NoLength,
     SlowClient,
     UnknownPath,
     UnknownType,
@@ -120,6 +121,8 @@ class HttpApp:
     async def _read(self, call: _Call) -> bytes:
         limit = self._settings.max_request_bytes
         announced = call.header("content-length")
+        if announced is None and b"transfer-encoding" not in call.headers:
+            raise NoLength("send the body with Content-Length or Transfer-Encoding: chunked")
         if announced is not None and int(announced) > limit:
             raise _too_large(limit)
         chunks: list[bytes] = []
@@ -138,6 +141,8 @@ class HttpApp:
             raise SlowClient(f"the body did not come in {self._body_timeout_s:g} s") from None
         finally:
             self._arriving_bytes -= size
+        if announced is not None and int(announced) != size:
+            raise BadInput(f"{size} bytes of body came, and {announced} were announced")
         return b"".join(chunks)
 
     async def _decompress(self, coding: str, body: bytes) -> bytes:

@@ -39,6 +39,10 @@ class UnknownType(Rejected):
     """The body's type or compression is none that is taken."""
 
 
+class NoLength(Rejected):
+    """Without a length a request has no body by HTTP's rules, whatever its sender meant."""
+
+
 class SlowClient(Rejected):
     """The body did not come in time."""
 
@@ -62,6 +66,7 @@ TABLE: Final[dict[type[Exception], Status]] = {
     UnknownPath: Status("unknown_path", StatusCode.UNIMPLEMENTED, 404),
     WrongMethod: Status("wrong_method", StatusCode.UNIMPLEMENTED, 405),
     SlowClient: Status("slow_client", StatusCode.DEADLINE_EXCEEDED, 408),
+    NoLength: Status("no_length", StatusCode.INVALID_ARGUMENT, 411),
     UnknownType: Status("unknown_type", StatusCode.UNIMPLEMENTED, 415),
     Rejected: Status("rejected", StatusCode.INVALID_ARGUMENT, 400),
     QueueFull: Status("queue_full", StatusCode.RESOURCE_EXHAUSTED, 429),
