@@ -10,16 +10,14 @@ import msgspec
 from events import names
 from events.errors import NotFound
 from projections import endpoints
-from projections.endpoints import Endpoint
 from projections.query import status
-from projections.query.inquiry import Asked
+from projections.query.endpoint import Endpoint
+from projections.query.inquiry import Inquiry
 from projections.query.log import Log
 from projections.query.lookup import find_tenant
 from projections.query.parameters import Question, parse
 from projections.query.reading import Views
-from projections.query.records import LogHead
 from projections.query.refusals import BeyondHead, NotReached
-from projections.views.traces.question import TraceQuestion, trace
 
 POLL_S: Final = 0.02
 
@@ -66,22 +64,17 @@ class Queries:
         self, endpoint: Endpoint, question: Question, arguments: Sequence[str], *, tenant: str
     ) -> msgspec.Struct:
         """The answer of an endpoint, as the views are now."""
-        if endpoint is endpoints.PROJECTIONS:
-            return self._projections(question)
         with self.views.read(question.view) as connection:
-            asked = Asked(
+            inquiry = Inquiry(
                 connection,
                 tenant,
                 find_tenant(connection, tenant),
                 status.seen(connection, endpoint.reads),
                 self._budget_s,
                 "/".join((endpoint.path, *arguments)),
+                self.log,
             )
-            if endpoint is endpoints.TRACE:
-                assert isinstance(question, TraceQuestion)
-                return trace(asked, question, self.log, arguments[0])
-            assert endpoint.answer is not None
-            return endpoint.answer(asked, question, *arguments)
+            return endpoint.answer(inquiry, question, *arguments)
 
     def is_reached(self, endpoint: Endpoint, question: Question, *, last: bool) -> bool:
         """Whether the endpoint's views have seen the question's `min_position`.
@@ -108,7 +101,7 @@ class Queries:
         with self.views.read(view) as connection:
             return status.seen(connection, tuple(projections))
 
-    def log_head(self) -> LogHead:
+    def log_head(self) -> status.LogHead:
         """The end of the log."""
         return status.log_head(self.log)
 
@@ -123,8 +116,3 @@ class Queries:
         """Close every file."""
         self.views.close()
         self.log.close()
-
-    def _projections(self, question: Question) -> msgspec.Struct:
-        with self.views.read(question.view) as connection:
-            view = self.views.path(question.view).name
-            return status.projection_list(connection, self.log, view)

@@ -10,6 +10,7 @@ import msgspec
 from events.log.sqlite import load_queries
 from projections.query import cursor, lookup
 from projections.query.listing import Budget, Found, Key, Order, Rows, Strand, find
+from projections.query.log import Log
 from projections.query.parameters import ListQuestion, moment_ns
 from projections.runs.words import STATUS_NUMBERS
 
@@ -18,7 +19,7 @@ _UNBOUND: Final = frozenset({"cursor", "limit", "min_position", "wait_s"})
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Inquiry:
     """A question's surroundings; lives as long as its read transaction.
 
     `position` is what the views that are read have seen of the log; `tenant_no` is None while
@@ -31,6 +32,7 @@ class Asked:
     position: int
     budget_s: float
     endpoint: str
+    log: Log
 
     def page(
         self,

@@ -1,7 +1,8 @@
-"""What can be asked: one frozen record of parameters per kind of answer.
+"""The parameters that questions share, and texts made into questions.
 
-`parse` turns the text of a URL or of an option into such a record and names everything that is
-wrong with it at once. The same records describe the parameters in the OpenAPI document.
+Each view's `question.py` has a frozen record of the parameters of each of its questions, made from
+these. `parse` turns the text of a URL or of an option into such a record and names everything that
+is wrong with it at once. The same records describe the parameters in the OpenAPI document.
 """
 
 from collections.abc import Mapping
@@ -49,7 +50,7 @@ Limit = Annotated[int, Meta(ge=1, le=LIMIT, description="At most this many items
 CursorText = Annotated[
     str, Meta(max_length=4096, description="`next` of the answer that this one continues.")
 ]
-Task = Annotated[Text, Meta(description="Only of the task with exactly this id.")]
+TaskId = Annotated[Text, Meta(description="Only of the task with exactly this id.")]
 Since = Annotated[Moment, Meta(description="From this RFC 3339 time on, inclusive.")]
 Until = Annotated[Moment, Meta(description="Before this RFC 3339 time, exclusive.")]
 Executor = Annotated[Text, Meta(description="Only on this executor (its id).")]
@@ -82,149 +83,6 @@ class ListQuestion(Question, frozen=True, kw_only=True):
 
     limit: Limit = 100
     cursor: CursorText | None = None
-
-
-class AttemptsQuestion(ListQuestion, frozen=True, kw_only=True):
-    """Parameters of a list of attempts."""
-
-    task: Task | None = None
-    run: Annotated[Text, Meta(description="Only of runs with this id.")] | None = None
-    status: AttemptStatus | None = None
-    since: Since | None = None
-    until: Until | None = None
-    executor: Executor | None = None
-    model: Model | None = None
-    component: Component | None = None
-    backfilled: Backfilled | None = None
-    q: Prefix | None = None
-    sort: ByStart = "-started"
-
-
-class RunsQuestion(ListQuestion, frozen=True, kw_only=True):
-    """Parameters of a list of runs."""
-
-    task: Task | None = None
-    status: RunStatus | None = None
-    since: Since | None = None
-    until: Until | None = None
-    executor: Executor | None = None
-    model: Model | None = None
-    component: Component | None = None
-    backfilled: Backfilled | None = None
-    min_attempts: MinAttempts | None = None
-    q: Prefix | None = None
-    sort: ByStart = "-started"
-
-
-class TaskRunsQuestion(ListQuestion, frozen=True, kw_only=True):
-    """Parameters of the list of one task's runs."""
-
-    status: RunStatus | None = None
-    since: Since | None = None
-    until: Until | None = None
-    executor: Executor | None = None
-    model: Model | None = None
-    component: Component | None = None
-    backfilled: Backfilled | None = None
-    min_attempts: MinAttempts | None = None
-    sort: ByStart = "-started"
-
-
-class TasksQuestion(ListQuestion, frozen=True, kw_only=True):
-    """Parameters of a list of tasks; times are those of a task's last start."""
-
-    task: Task | None = None
-    status: TaskStatus | None = None
-    since: Since | None = None
-    until: Until | None = None
-    executor: Executor | None = None
-    model: Model | None = None
-    component: Component | None = None
-    backfilled: Backfilled | None = None
-    min_attempts: MinAttempts | None = None
-    q: Prefix | None = None
-    sort: ByStart = "-started"
-
-
-class ErrorsQuestion(ListQuestion, frozen=True, kw_only=True):
-    """Parameters of a list of error patterns; times are those of the last occurrence."""
-
-    task: Annotated[Text, Meta(description="Only patterns that touched this task.")] | None = None
-    component: (
-        Annotated[Text, Meta(description="Only patterns that touched this component.")] | None
-    ) = None
-    since: Since | None = None
-    until: Until | None = None
-    recovered: (
-        Annotated[bool, Meta(description="Only patterns with a recovery, or without any.")] | None
-    ) = None
-    q: (
-        Annotated[
-            str,
-            Meta(min_length=1, max_length=256, description="Prefix of the fingerprint or type."),
-        ]
-        | None
-    ) = None
-    sort: Annotated[
-        Literal["-last_seen", "last_seen", "-first_seen", "first_seen", "-count", "count"],
-        Meta(description="Order; a `-` in front turns it round."),
-    ] = "-last_seen"
-
-
-class OccurrencesQuestion(ListQuestion, frozen=True, kw_only=True):
-    """Parameters of the list of one error pattern's occurrences."""
-
-    task: Task | None = None
-    since: Since | None = None
-    until: Until | None = None
-    executor: Executor | None = None
-    model: Model | None = None
-    component: Component | None = None
-    backfilled: Backfilled | None = None
-    sort: Annotated[
-        Literal["-seen", "seen"], Meta(description="Newest first (`-seen`) or oldest first.")
-    ] = "-seen"
-
-
-class MetricsQuestion(ListQuestion, frozen=True, kw_only=True):
-    """Parameters of the figures per task."""
-
-    task: Task | None = None
-    executor: (
-        Annotated[
-            Text,
-            Meta(description="Only the lines of this executor; tasks that appeared last first."),
-        ]
-        | None
-    ) = None
-    by: Annotated[
-        Literal["both", "task", "executor"],
-        Meta(description="A line over all executors (`task`), one for each, or `both`."),
-    ] = "both"
-    bucket: (
-        Annotated[
-            Literal["hour", "day"],
-            Meta(description="One line for each hour or day of one `task`, newest first."),
-        ]
-        | None
-    ) = None
-    since: Annotated[Moment, Meta(description="Buckets from this time on.")] | None = None
-    until: Annotated[Moment, Meta(description="Buckets before this time.")] | None = None
-    q: Prefix | None = None
-
-
-class HistoryQuestion(ListQuestion, frozen=True, kw_only=True):
-    """Parameters of the list of state transitions."""
-
-    task: Task | None = None
-    status: Annotated[TaskStatus, Meta(description="Only transitions into this status.")] | None = (
-        None
-    )
-    since: Since | None = None
-    until: Until | None = None
-    sort: Annotated[
-        Literal["-time", "time"], Meta(description="Newest first (`-time`) or oldest first.")
-    ] = "-time"
 
 
 Q = TypeVar("Q", bound=msgspec.Struct)

@@ -1,7 +1,10 @@
 """Stored events as readable records: ids in hex, times in RFC 3339 and ns."""
 
 import math
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
 
 from events import names
 from events.log.port import Recorded
@@ -15,17 +18,105 @@ from events.schema import (
     SpanLink,
 )
 from events.times import rfc3339
-from projections.query.records import (
-    LogOut,
-    ResourceOut,
-    ScopeOut,
-    SpanEventOut,
-    SpanLinkOut,
-    SpanOut,
-)
+from projections.query.records import Hex, Ns, PositionText, Rfc3339
 from projections.runs.values import text_of
 
 _KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
+
+
+class SpanEventOut(msgspec.Struct, frozen=True):
+    """A timed annotation of a span."""
+
+    time: Rfc3339 | None
+    time_ns: Ns
+    name: str
+    attributes: dict[str, Any]
+    dropped_attributes_count: int
+
+
+class SpanLinkOut(msgspec.Struct, frozen=True):
+    """A pointer to another span."""
+
+    trace_id: Hex
+    span_id: Hex
+    trace_state: str
+    attributes: dict[str, Any]
+    dropped_attributes_count: int
+    flags: int
+
+
+class ResourceOut(msgspec.Struct, frozen=True):
+    """What sent a span."""
+
+    attributes: dict[str, Any]
+    dropped_attributes_count: int
+    schema_url: str
+
+
+class ScopeOut(msgspec.Struct, frozen=True):
+    """The instrumentation that made a span."""
+
+    name: str
+    version: str
+    attributes: dict[str, Any]
+    dropped_attributes_count: int
+    schema_url: str
+
+
+class SpanOut(msgspec.Struct, frozen=True, kw_only=True):
+    """One span as it was stored; bytes are base64, not-a-number and infinities are texts."""
+
+    position: PositionText
+    partition: int
+    event_id: Hex
+    trace_id: Hex
+    span_id: Hex
+    parent_span_id: Hex | None
+    trace_state: str
+    flags: int
+    name: str
+    kind: Annotated[str, Meta(description="unspecified|internal|server|client|producer|consumer")]
+    started_at: Rfc3339 | None
+    start_ns: Ns
+    ended_at: Rfc3339 | None
+    end_ns: Annotated[int, Meta(description="Nanoseconds since 1970 UTC; 0 while it runs")]
+    duration_ns: int | None
+    status_code: Annotated[int, Meta(description="0 unset, 1 ok, 2 error")]
+    status_message: str
+    attributes: dict[str, Any]
+    dropped_attributes_count: int
+    events: list[SpanEventOut]
+    dropped_events_count: int
+    links: list[SpanLinkOut]
+    dropped_links_count: int
+    resource: ResourceOut
+    scope: ScopeOut
+    received_at: Rfc3339 | None
+    scrubbed: Annotated[list[str], Meta(description="Kinds of private data that were replaced")]
+    cut: Annotated[list[str], Meta(description="What was shortened")]
+
+
+class LogOut(msgspec.Struct, frozen=True, kw_only=True):
+    """One log record as it was stored."""
+
+    position: PositionText
+    partition: int
+    event_id: Hex
+    trace_id: Hex | None
+    span_id: Hex | None
+    event_name: str
+    time: Rfc3339 | None
+    time_ns: Ns
+    observed_ns: Ns
+    severity_number: int
+    severity_text: str
+    body: Any
+    attributes: dict[str, Any]
+    resource: ResourceOut
+    scope: ScopeOut
+    received_at: Rfc3339 | None
+    scrubbed: list[str]
+    cut: list[str]
 
 
 def task_of(event: Span | LogRecord | AttemptAbandoned) -> str | None:

@@ -4,14 +4,59 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
 
 from events.log.lag import behind
 from events.log.sqlite import load_queries
 from events.times import rfc3339
+from projections.query.endpoint import Endpoint
+from projections.query.inquiry import Inquiry
 from projections.query.log import Log
-from projections.query.records import LogHead, ProjectionList, ProjectionStatus
+from projections.query.parameters import Question
+from projections.query.records import Hex, Ns, PositionText, Rfc3339
 
 SQL = load_queries("projections.query", "status.sql")
+
+
+class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a projection has followed the log."""
+
+    name: str
+    version: int
+    partition: int
+    position: PositionText
+    lag_events: int
+    lag_s: Annotated[float, Meta(description="Age of the oldest event not applied; 0 if none")]
+    dead_letters: Annotated[int, Meta(description="Events parked because they failed")]
+    committed_at: Annotated[str, Meta(description="When its last event was committed")] | None
+    updated_at: Rfc3339 | None
+
+
+class ProjectionList(msgspec.Struct, frozen=True):
+    """Every projection of the view that answers."""
+
+    items: list[ProjectionStatus]
+    position: PositionText
+    head: PositionText
+    view: Annotated[str, Meta(description="File name of the view that answers")]
+    next: None = None
+    complete: bool = True
+
+
+class LogHead(msgspec.Struct, frozen=True):
+    """The end of the log."""
+
+    position: PositionText
+    partition: int
+    hash: Hex
+    anchor: Annotated[str, Meta(description="POSITION:HASH for `log verify --anchor`")]
+    committed_at: Rfc3339 | None
+    committed_ns: Ns | None
+    log_id: str
 
 
 def seen(connection: sqlite3.Connection, projections: Sequence[str]) -> int:
@@ -20,11 +65,11 @@ def seen(connection: sqlite3.Connection, projections: Sequence[str]) -> int:
     return int(row[0])
 
 
-def projection_list(connection: sqlite3.Connection, log: Log, view: str) -> ProjectionList:
+def projection_list(inquiry: Inquiry, question: Question) -> ProjectionList:
     """Every projection of a view file and its lag."""
-    rows = connection.execute(SQL["projections"]).fetchall()
+    rows = inquiry.connection.execute(SQL["projections"]).fetchall()
     items = []
-    with log.read() as reader:
+    with inquiry.log.read() as reader:
         head = reader.head().position
         lags = {position: behind(reader, {0: position}) for position in {row[3] for row in rows}}
     now_ns = time.time_ns()
@@ -43,6 +88,7 @@ def projection_list(connection: sqlite3.Connection, log: Log, view: str) -> Proj
             )
         )
     position = min((row[3] for row in rows), default=0)
+    view = Path(inquiry.connection.execute("PRAGMA database_list").fetchone()[2]).name
     return ProjectionList(items, str(position), str(head), view)
 
 
@@ -59,3 +105,10 @@ def log_head(log: Log) -> LogHead:
         committed_ns=head.committed_ns or None,
         log_id=log_id,
     )
+
+
+ENDPOINT: Final = Endpoint(
+    "projections",
+    "Every projection, how far it has followed the log, and its dead letters.",
+    Question, ProjectionList, (), projection_list,
+)  # fmt: skip

@@ -10,8 +10,9 @@ import msgspec
 from litestar import MediaType, Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from projections.endpoints import ENDPOINTS, Endpoint
+from projections.endpoints import ENDPOINTS
 from projections.queries import POLL_S, Queries
+from projections.query.endpoint import Endpoint
 from projections.query.parameters import Question, parse
 from service.access.tokens import TokenStore
 from service.api.asking import AnyRequest, arguments, parameters, tenant_of

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import msgspec
 
-from projections.endpoints import ENDPOINTS, Endpoint
-from projections.query.records import LogHead
+from projections.endpoints import ENDPOINTS
+from projections.query.endpoint import Endpoint
+from projections.query.status import LogHead
 from service.api.answers import PREFIX
 from service.api.events import PATH as EVENTS_PATH
 from service.api.events import EventsQuestion
@@ -27,12 +28,6 @@ _TENANT: Final = {
     "required": False,
     "description": "Tenant; `default` if absent, or the one that the token is bound to.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
-}
-_ARGUMENTS: Final = {
-    "task_id": "The task's id, percent-encoded; it may hold any character, slashes too.",
-    "trace_id": "32 hex digits, or as another tool shows it: in upper case, with dashes, without "
-    "leading zeros, as a decimal number of 64 bits, in base64, a whole `traceparent`.",
-    "fingerprint": "The pattern's fingerprint: 32 hex digits.",
 }
 
 
@@ -76,7 +71,7 @@ def _operation(endpoint: Endpoint, ref: dict[str, Any]) -> dict[str, Any]:
             "name": name,
             "in": "path",
             "required": True,
-            "description": _ARGUMENTS[name],
+            "description": endpoint.argument,
             "schema": {"type": "string"},
         }
         for name in re.findall(r"{(\w+)}", endpoint.path)

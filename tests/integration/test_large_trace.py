@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from events.schema import Span
 from projections.queries import Queries
-from projections.query.records import Trace
 from projections.views.traces import question
+from projections.views.traces.question import Trace
 from service.cli.main import app
 from tests.api_service import serving
 from tests.events import SECOND_NS, make_batch, make_log, make_span, trace_id

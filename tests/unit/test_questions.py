@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.times import parse_rfc3339, rfc3339
-from projections.query.parameters import AttemptsQuestion, TasksQuestion, moment_ns, parse
+from projections.query.parameters import moment_ns, parse
 from projections.query.refusals import BadQuestion
+from projections.views.attempts.question import AttemptsQuestion
+from projections.views.tasks.question import TasksQuestion
 
 
 @given(st.integers(-62_135_596_800 * 10**9, 253_402_300_799 * 10**9))

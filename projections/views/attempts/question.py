@@ -1,47 +1,119 @@
 """Attempts: lists, and the rows of any attempt made into records."""
 
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from events.log.sqlite import load_queries
 from events.times import rfc3339, seconds
 from projections.query import lookup as numbers
-from projections.query.inquiry import Asked, is_filtered
+from projections.query.endpoint import Endpoint
+from projections.query.inquiry import Inquiry, is_filtered
 from projections.query.listing import Strand, lookup
-from projections.query.parameters import AttemptsQuestion
-from projections.query.records import Attempt, Failure, Page
+from projections.query.parameters import (
+    AttemptStatus,
+    Backfilled,
+    ByStart,
+    Component,
+    Executor,
+    ListQuestion,
+    Model,
+    Prefix,
+    Since,
+    TaskId,
+    Text,
+    Until,
+)
+from projections.query.records import Failure, Hex, Ns, Page, RanBy, Rfc3339
 from projections.query.refusals import BadQuestion
 from projections.runs import words
 
 SQL = load_queries("projections.views.attempts", "question.sql")
 KEY = ("started_ns", "attempt_key")
+READS: Final = ("attempts", "runs", "tasks")
 
 
-def attempts(asked: Asked, question: AttemptsQuestion) -> Page[Attempt]:
+class Attempt(RanBy, frozen=True, kw_only=True):
+    """One try of a task."""
+
+    attempt_id: Hex
+    task_id: str
+    task_name: str | None
+    run_id: str
+    group_id: str | None
+    attempt: Annotated[int, Meta(description="Number within the run, from 1")]
+    status: str
+    inferred: Annotated[list[str], Meta(description="Fields that were derived, not sent")]
+    queued_at: Rfc3339 | None
+    started_at: Rfc3339 | None
+    ended_at: Rfc3339 | None
+    queued_ns: Ns | None
+    started_ns: Ns | None
+    ended_ns: Ns | None
+    duration_ns: Annotated[int, Meta(description="End - start; negative if clocks ran back")] | (
+        None
+    )
+    duration_s: float | None
+    queue: str | None
+    component: Annotated[str, Meta(description="Service name of the sender")] | None
+    error: Failure | None
+    trace_id: Hex | None
+    span_id: Hex | None
+    retry_of: Annotated[str, Meta(description="`attempt_id` that this one tries again")] | None
+    backfilled: bool
+    system: Annotated[str, Meta(description="Orchestrator whose rules recognised it")] | None
+    progress: Annotated[float, Meta(description="Share done, as last told")] | None = None
+    max_attempts: int | None = None
+    parents: list[str] = []
+    causes: list[str] = []
+    files_written: int | None = None
+    retrieval_count: int | None = None
+    retrieval_sources: list[str] = []
+
+
+class AttemptsQuestion(ListQuestion, frozen=True, kw_only=True):
+    """Parameters of a list of attempts."""
+
+    task: TaskId | None = None
+    run: Annotated[Text, Meta(description="Only of runs with this id.")] | None = None
+    status: AttemptStatus | None = None
+    since: Since | None = None
+    until: Until | None = None
+    executor: Executor | None = None
+    model: Model | None = None
+    component: Component | None = None
+    backfilled: Backfilled | None = None
+    q: Prefix | None = None
+    sort: ByStart = "-started"
+
+
+def attempts(inquiry: Inquiry, question: AttemptsQuestion) -> Page[Attempt]:
     """Attempts by start."""
     if question.run is not None and question.task is None:
         raise BadQuestion([("run", "a run is known by its task and its id: give `task` too")])
-    values = asked.numbers(question)
-    strands, served = _strands(asked, question, values)
-    rows = lookup(asked.connection, SQL["attempts"], values or {})
-    found, next_ = asked.page(
+    values = inquiry.numbers(question)
+    strands, served = _strands(inquiry, question, values)
+    rows = lookup(inquiry.connection, SQL["attempts"], values or {})
+    found, next_ = inquiry.page(
         question, strands, rows,
         newest_first=question.sort == "-started",
         filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
-    items = [attempt(asked.tenant, row) for row in found.rows]
-    return Page(items, next_, str(asked.position), found.complete)
+    items = [attempt(inquiry.tenant, row) for row in found.rows]
+    return Page(items, next_, str(inquiry.position), found.complete)
 
 
 def _strands(
-    asked: Asked, question: AttemptsQuestion, values: dict[str, Any] | None
+    inquiry: Inquiry, question: AttemptsQuestion, values: dict[str, Any] | None
 ) -> tuple[list[Strand], str | None]:
     """The index ranges to read, and the filter that they serve."""
     if values is None:
         return [], None
     if question.run is not None:
-        run_no = numbers.find_run(asked.connection, asked.tenant, question.task or "", question.run)
+        run_no = numbers.find_run(
+            inquiry.connection, inquiry.tenant, question.task or "", question.run
+        )
         if run_no is None:
             return [], None
         low = run_no << words.NUMBER_BITS
@@ -51,7 +123,7 @@ def _strands(
         return [Strand("attempt", KEY, "task_no = ?", (values["task"],))], "task"
     if values["executor"] is not None:
         return [Strand("attempt", KEY, "executor_no = ?", (values["executor"],))], "executor"
-    return asked.by_status("attempt", KEY, question.status), "status"
+    return inquiry.by_status("attempt", KEY, question.status), "status"
 
 
 def attempt(tenant: str, row: tuple[Any, ...]) -> Attempt:
@@ -123,3 +195,11 @@ def failure(
     if type_ is None and message is None and fingerprint is None:
         return None
     return Failure(type_, message, stack_hash, fingerprint)
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "attempts", "Attempts: every single try, newest start first.",
+        AttemptsQuestion, Page[Attempt], READS, attempts,
+    ),
+)  # fmt: skip

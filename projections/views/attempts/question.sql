@@ -7,8 +7,8 @@ SELECT
     a.ended_ns, a.queued_ns, a.retry_of, a.max_attempts, e.executor, s.queue, s.tool, s.model,
     s.planner, s.host, s.component, s.system, f.error_type, f.stack_hash, f.fingerprint,
     a.error_message, a.trace_id, a.span_id, a.extra, a.progress
-FROM json_each(:keys) AS asked
-CROSS JOIN attempt AS a ON a.attempt_key = asked.value ->> 1
+FROM json_each(:keys) AS wanted
+CROSS JOIN attempt AS a ON a.attempt_key = wanted.value ->> 1
 CROSS JOIN task_key AS k ON k.task_no = a.task_no
 CROSS JOIN source AS s ON s.source_no = a.source_no
 CROSS JOIN run_key AS rk ON rk.run_no = a.attempt_key >> 20
@@ -34,9 +34,9 @@ SELECT
     e.executor, s.queue, s.tool, s.model, s.planner, s.host, s.component, s.system, f.error_type,
     f.stack_hash, f.fingerprint, a.error_message, a.trace_id, a.span_id, a.extra, a.progress,
     o.recovered
-FROM json_each(:keys) AS asked
+FROM json_each(:keys) AS wanted
 CROSS JOIN error_occurrence AS o ON o.fingerprint_no = :fingerprint
-    AND o.seen_ns = asked.value ->> 0 AND o.attempt_key = asked.value ->> 1
+    AND o.seen_ns = wanted.value ->> 0 AND o.attempt_key = wanted.value ->> 1
 CROSS JOIN attempt AS a ON a.attempt_key = o.attempt_key
 CROSS JOIN task_key AS k ON k.task_no = a.task_no
 CROSS JOIN source AS s ON s.source_no = a.source_no

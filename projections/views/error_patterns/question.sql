@@ -6,8 +6,8 @@ SELECT
     p.fingerprint_no, f.fingerprint, f.error_type, f.stack_hash,
     f.normal_message, f.sample_stack, p.occurrences, p.recovered, p.unrecovered, p.tasks,
     p.components, p.first_seen_ns, p.last_seen_ns, p.message
-FROM json_each(:keys) AS asked
-CROSS JOIN error_pattern AS p ON p.fingerprint_no = asked.value ->> 1
+FROM json_each(:keys) AS wanted
+CROSS JOIN error_pattern AS p ON p.fingerprint_no = wanted.value ->> 1
 CROSS JOIN fingerprint AS f ON f.fingerprint_no = p.fingerprint_no
 WHERE (
         :task IS NULL OR EXISTS (

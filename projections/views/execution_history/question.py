@@ -1,35 +1,66 @@
 """State transitions: what changed when."""
 
-from typing import Any
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
 
 from events.log.sqlite import load_queries
 from events.times import rfc3339
-from projections.query.inquiry import Asked, is_filtered
+from projections.query.endpoint import Endpoint
+from projections.query.inquiry import Inquiry, is_filtered
 from projections.query.listing import Strand, lookup
-from projections.query.parameters import HistoryQuestion
-from projections.query.records import Page, Transition
+from projections.query.parameters import ListQuestion, Since, TaskId, TaskStatus, Until
+from projections.query.records import Ns, Page, Rfc3339
 from projections.runs import words
 
 SQL = load_queries("projections.views.execution_history", "question.sql")
 KEY = ("at_ns", "task_no", "attempt_key", "step")
 
 
-def history(asked: Asked, question: HistoryQuestion) -> Page[Transition]:
+class Transition(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of state."""
+
+    time: Rfc3339 | None
+    time_ns: Ns
+    task_id: str
+    run_id: str | None
+    attempt: int | None
+    old_status: str | None
+    new_status: str
+    reason: str | None
+
+
+class HistoryQuestion(ListQuestion, frozen=True, kw_only=True):
+    """Parameters of the list of state transitions."""
+
+    task: TaskId | None = None
+    status: Annotated[TaskStatus, Meta(description="Only transitions into this status.")] | None = (
+        None
+    )
+    since: Since | None = None
+    until: Until | None = None
+    sort: Annotated[
+        Literal["-time", "time"], Meta(description="Newest first (`-time`) or oldest first.")
+    ] = "-time"
+
+
+def history(inquiry: Inquiry, question: HistoryQuestion) -> Page[Transition]:
     """Transitions by time."""
-    values = asked.numbers(question)
+    values = inquiry.numbers(question)
     strands, served = [], "status"
     if values is not None and values["task"] is not None:
         strands = [Strand("transition", KEY, "task_no = ?", (values["task"],))]
         served = "task"
     elif values is not None:
-        strands = asked.by_status("transition", KEY, question.status)
-    found, next_ = asked.page(
-        question, strands, lookup(asked.connection, SQL["transitions"], values or {}, width=4),
+        strands = inquiry.by_status("transition", KEY, question.status)
+    found, next_ = inquiry.page(
+        question, strands, lookup(inquiry.connection, SQL["transitions"], values or {}, width=4),
         newest_first=question.sort == "-time",
         filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
     items = [_transition(row) for row in found.rows]
-    return Page(items, next_, str(asked.position), found.complete)
+    return Page(items, next_, str(inquiry.position), found.complete)
 
 
 def _transition(row: tuple[Any, ...]) -> Transition:
@@ -47,3 +78,11 @@ def _transition(row: tuple[Any, ...]) -> Transition:
         new_status=words.STATUS_WORDS[status],
         reason=message if step == 2 else None,
     )
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "history", "State transitions: what changed when, newest first.",
+        HistoryQuestion, Page[Transition], ("execution_history", "attempts"), history,
+    ),
+)  # fmt: skip

@@ -1,52 +1,132 @@
-"""Runs and tasks: lists, and a task by its id."""
+"""Runs: all of them, or those of one task."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from events.errors import NotFound
 from events.log.sqlite import load_queries
 from events.times import rfc3339, seconds
 from projections.query import lookup as numbers
-from projections.query.inquiry import Asked, is_filtered
+from projections.query.endpoint import Endpoint
+from projections.query.inquiry import Inquiry, is_filtered
 from projections.query.listing import Key, Rows, Strand, lookup
-from projections.query.parameters import Question, RunsQuestion, TaskRunsQuestion, TasksQuestion
-from projections.query.records import Page, Run, Task
+from projections.query.parameters import (
+    Backfilled,
+    ByStart,
+    Component,
+    Executor,
+    ListQuestion,
+    MinAttempts,
+    Model,
+    Prefix,
+    RunStatus,
+    Since,
+    TaskId,
+    Until,
+)
+from projections.query.records import Failure, Hex, Ns, Page, RanBy, Rfc3339
 from projections.runs import words
 from projections.views.attempts.question import KEY as ATTEMPT_KEY
-from projections.views.attempts.question import failure
+from projections.views.attempts.question import READS, failure
+from projections.views.tasks.question import TASK_ID
 
 SQL = load_queries("projections.views.runs", "question.sql")
 RUN_KEY = ("last_started_ns", "run_no")
-TASK_KEY = ("last_started_ns", "task_no")
 
 
-def runs(asked: Asked, question: RunsQuestion) -> Page[Run]:
+class Run(RanBy, frozen=True, kw_only=True):
+    """One logical execution of a task; what ran it is that of its newest attempt."""
+
+    run_id: str
+    task_id: str
+    task_name: str | None
+    group_id: Annotated[str, Meta(description="DAG, flow or pipeline run")] | None
+    status: str
+    attempts: int
+    retries: Annotated[int, Meta(description="Attempts - 1")]
+    recovered: Annotated[bool, Meta(description="Completed after a failed attempt")]
+    queued_at: Rfc3339 | None
+    queued_ns: Ns | None
+    first_started_at: Rfc3339 | None
+    first_started_ns: Ns | None
+    last_started_at: Annotated[str, Meta(description="Start of the newest attempt")] | None
+    last_started_ns: Ns
+    last_ended_at: Rfc3339 | None
+    last_ended_ns: Ns | None
+    total_execution_ns: Annotated[int, Meta(description="Durations of the attempts, summed")]
+    total_execution_s: float
+    wall_clock_ns: Annotated[int, Meta(description="Last end - first start")] | None
+    wall_clock_s: float | None
+    idle_ns: Annotated[int, Meta(description="Wall clock - execution, never below 0")] | None
+    idle_s: float | None
+    overlap_ns: Annotated[int, Meta(description="Execution beyond the wall clock")]
+    progress: Annotated[float, Meta(description="Share done, as last told")] | None
+    component: str | None
+    error: Annotated[Failure, Meta(description="Of the newest attempt that failed")] | None
+    backfilled: bool
+    trace_ids: Annotated[list[Hex], Meta(description="In order of their first attempt")]
+    parents: list[str]
+    causes: list[str]
+
+
+class RunsQuestion(ListQuestion, frozen=True, kw_only=True):
+    """Parameters of a list of runs."""
+
+    task: TaskId | None = None
+    status: RunStatus | None = None
+    since: Since | None = None
+    until: Until | None = None
+    executor: Executor | None = None
+    model: Model | None = None
+    component: Component | None = None
+    backfilled: Backfilled | None = None
+    min_attempts: MinAttempts | None = None
+    q: Prefix | None = None
+    sort: ByStart = "-started"
+
+
+class TaskRunsQuestion(ListQuestion, frozen=True, kw_only=True):
+    """Parameters of the list of one task's runs."""
+
+    status: RunStatus | None = None
+    since: Since | None = None
+    until: Until | None = None
+    executor: Executor | None = None
+    model: Model | None = None
+    component: Component | None = None
+    backfilled: Backfilled | None = None
+    min_attempts: MinAttempts | None = None
+    sort: ByStart = "-started"
+
+
+def runs(inquiry: Inquiry, question: RunsQuestion) -> Page[Run]:
     """Runs by the start of their newest attempt."""
-    values = asked.numbers(question)
-    rows = lookup(asked.connection, SQL["runs"], values or {})
+    values = inquiry.numbers(question)
+    rows = lookup(inquiry.connection, SQL["runs"], values or {})
     strands: Sequence[Strand] = ()
     served = "status"
     if values is not None and values["task"] is not None:
         strands, served = [Strand("run", RUN_KEY, "task_no = ?", (values["task"],))], "task"
     elif values is not None and values["executor"] is not None:
         strands = [Strand("attempt", ATTEMPT_KEY, "executor_no = ?", (values["executor"],))]
-        rows = _through_attempts(asked, rows)
+        rows = _through_attempts(inquiry, rows)
         served = "executor"  # but attempts that are not the newest of their run are left out
     elif values is not None:
-        strands = asked.by_status("run", RUN_KEY, question.status)
-    found, next_ = asked.page(
+        strands = inquiry.by_status("run", RUN_KEY, question.status)
+    found, next_ = inquiry.page(
         question, strands, rows,
         newest_first=question.sort == "-started",
         filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
-    return Page([run(row) for row in found.rows], next_, str(asked.position), found.complete)
+    return Page([run(row) for row in found.rows], next_, str(inquiry.position), found.complete)
 
 
-def _through_attempts(asked: Asked, rows: Rows) -> Rows:
+def _through_attempts(inquiry: Inquiry, rows: Rows) -> Rows:
     """Rows of runs by the keys of their newest attempts, which come in the same order."""
-    newest = lookup(asked.connection, SQL["runs_by_attempt"], {})
+    newest = lookup(inquiry.connection, SQL["runs_by_attempt"], {})
 
     def through(keys: Sequence[Key]) -> dict[Key, Any]:
         run_keys = {key: (key[0], row[2]) for key, row in newest(keys).items()}
@@ -56,43 +136,12 @@ def _through_attempts(asked: Asked, rows: Rows) -> Rows:
     return through
 
 
-def runs_of_task(asked: Asked, question: TaskRunsQuestion, task_id: str) -> Page[Run]:
+def runs_of_task(inquiry: Inquiry, question: TaskRunsQuestion, task_id: str) -> Page[Run]:
     """Runs of one task by the start of their newest attempt."""
-    if numbers.find_task(asked.connection, asked.tenant, task_id) is None:
+    if numbers.find_task(inquiry.connection, inquiry.tenant, task_id) is None:
         raise NotFound(f"no task {task_id[:200]!r}")
     fields = msgspec.structs.asdict(question)
-    return runs(asked, RunsQuestion(**fields, task=task_id))
-
-
-def tasks(asked: Asked, question: TasksQuestion) -> Page[Task]:
-    """Tasks by the start of their newest attempt."""
-    values = asked.numbers(question)
-    strands: Sequence[Strand] = ()
-    served = "status"
-    if values is not None and values["task"] is not None:
-        strands, served = [Strand("task", TASK_KEY, "task_no = ?", (values["task"],))], "task"
-    elif values is not None and values["executor"] is not None:
-        strands = [Strand("task", TASK_KEY, "executor_no = ?", (values["executor"],))]
-        served = "executor"
-    elif values is not None:
-        strands = asked.by_status("task", TASK_KEY, question.status)
-    found, next_ = asked.page(
-        question, strands, lookup(asked.connection, SQL["tasks"], values or {}),
-        newest_first=question.sort == "-started",
-        filtered=values is not None and is_filtered(values, served),
-    )  # fmt: skip
-    return Page([_task(row) for row in found.rows], next_, str(asked.position), found.complete)
-
-
-def task(asked: Asked, question: Question, task_id: str) -> Task:
-    """One task."""
-    task_no = numbers.find_task(asked.connection, asked.tenant, task_id)
-    keys = asked.connection.execute(SQL["task_key"], {"task": task_no}).fetchall()
-    values = asked.numbers(question)
-    found = lookup(asked.connection, SQL["tasks"], values or {})(keys)
-    if not found:
-        raise NotFound(f"no task {task_id[:200]!r}")
-    return _task(next(iter(found.values())))
+    return runs(inquiry, RunsQuestion(**fields, task=task_id))
 
 
 def run(row: tuple[Any, ...]) -> Run:
@@ -142,39 +191,13 @@ def run(row: tuple[Any, ...]) -> Run:
     )
 
 
-def _task(row: tuple[Any, ...]) -> Task:
-    (
-        last_started_ns, _, task_id, name, status, runs_, attempts, retries, recovered_runs,
-        backfilled_runs, first_started_ns, updated_ns, run_id, last_ended_ns, total_execution_ns,
-        run_status, executor, tool, model, planner, host, component, error_type, stack_hash,
-        fingerprint, error_message,
-    ) = row  # fmt: skip
-    return Task(
-        task_id=task_id,
-        name=name,
-        status=words.STATUS_WORDS[status],
-        runs=runs_,
-        attempts=attempts,
-        retries=retries,
-        recovered_runs=recovered_runs,
-        backfilled=backfilled_runs > 0,
-        total_execution_ns=total_execution_ns,
-        total_execution_s=seconds(total_execution_ns),
-        first_started_at=rfc3339(first_started_ns),
-        first_started_ns=first_started_ns,
-        last_started_at=rfc3339(last_started_ns),
-        last_started_ns=last_started_ns,
-        last_ended_at=rfc3339(last_ended_ns),
-        last_ended_ns=last_ended_ns,
-        updated_at=rfc3339(updated_ns),
-        updated_ns=updated_ns,
-        last_run_id=run_id,
-        last_run_status=None if run_status is None else words.STATUS_WORDS[run_status],
-        executor=executor,
-        tool=tool,
-        model=model,
-        planner=planner,
-        host=host,
-        component=component,
-        error=failure(error_type, error_message, stack_hash, fingerprint),
-    )
+ENDPOINTS: Final = (
+    Endpoint(
+        "tasks/{task_id}/runs", "The runs of one task, newest start first.",
+        TaskRunsQuestion, Page[Run], READS, runs_of_task, TASK_ID,
+    ),
+    Endpoint(
+        "runs", "Runs: executions of tasks with all their retries, newest start first.",
+        RunsQuestion, Page[Run], READS, runs,
+    ),
+)  # fmt: skip

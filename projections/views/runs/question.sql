@@ -8,8 +8,8 @@ SELECT
     r.wall_clock_ns, r.idle_ns, r.overlap_ns, r.queued_ns, r.progress, r.trace_ids, r.parents,
     r.causes, e.executor, s.tool, s.model, s.planner, s.host, s.component, f.error_type,
     f.stack_hash, f.fingerprint, r.error_message
-FROM json_each(:keys) AS asked
-CROSS JOIN run AS r ON r.run_no = asked.value ->> 1
+FROM json_each(:keys) AS wanted
+CROSS JOIN run AS r ON r.run_no = wanted.value ->> 1
 CROSS JOIN task_key AS k ON k.task_no = r.task_no
 CROSS JOIN run_key AS rk ON rk.run_no = r.run_no
 LEFT JOIN task AS t ON t.task_no = r.task_no
@@ -30,41 +30,11 @@ WHERE (:task IS NULL OR r.task_no = :task)
 -- name: runs_by_attempt
 -- Of these (started_ns, attempt_key), the newest attempts of their runs, as run numbers.
 SELECT a.started_ns, a.attempt_key, r.run_no
-FROM json_each(:keys) AS asked
-CROSS JOIN attempt AS a ON a.attempt_key = asked.value ->> 1
+FROM json_each(:keys) AS wanted
+CROSS JOIN attempt AS a ON a.attempt_key = wanted.value ->> 1
 CROSS JOIN run AS r ON r.run_no = a.attempt_key >> 20 AND r.last_started_ns = a.started_ns
 WHERE NOT EXISTS (
     SELECT 1 FROM attempt AS b
     WHERE b.attempt_key > a.attempt_key AND b.attempt_key < (r.run_no + 1) << 20
         AND b.started_ns = a.started_ns
 );
-
--- name: tasks
--- The tasks with these (last_started_ns, task_no) that pass the filters.
-SELECT
-    t.last_started_ns, t.task_no, k.task_id, t.name, t.status, t.runs, t.attempts, t.retries,
-    t.recovered_runs, t.backfilled_runs, t.first_started_ns, t.updated_ns, rk.run_id,
-    r.last_ended_ns, r.total_execution_ns, r.status, e.executor, s.tool, s.model, s.planner,
-    s.host, s.component, f.error_type, f.stack_hash, f.fingerprint, r.error_message
-FROM json_each(:keys) AS asked
-CROSS JOIN task AS t ON t.task_no = asked.value ->> 1
-CROSS JOIN task_key AS k ON k.task_no = t.task_no
-CROSS JOIN run_key AS rk ON rk.run_no = t.run_no
-LEFT JOIN run AS r ON r.run_no = t.run_no
-LEFT JOIN source AS s ON s.source_no = t.source_no
-LEFT JOIN executor AS e ON e.executor_no = s.executor_no
-LEFT JOIN fingerprint AS f ON f.fingerprint_no = r.fingerprint_no
-WHERE (:task IS NULL OR t.task_no = :task)
-    AND (:status IS NULL OR t.status = :status)
-    AND (:executor IS NULL OR s.executor_no = :executor)
-    AND (:model IS NULL OR s.model = :model)
-    AND (:component IS NULL OR s.component = :component)
-    AND (:backfilled IS NULL OR (t.backfilled_runs > 0) = :backfilled)
-    AND (:min_attempts IS NULL OR t.attempts >= :min_attempts)
-    AND (
-        :q IS NULL OR substr(k.task_id, 1, length(:q)) = :q OR substr(t.name, 1, length(:q)) = :q
-    );
-
--- name: task_key
--- The list key of one task.
-SELECT last_started_ns, task_no FROM task WHERE task_no = :task;

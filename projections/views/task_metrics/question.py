@@ -6,19 +6,23 @@ newest first. A page may end inside a task.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
 
 from events.log.sqlite import load_queries
 from events.times import SECOND_NS, rfc3339, seconds
 from projections.query import cursor
-from projections.query.inquiry import Asked, window
+from projections.query.endpoint import Endpoint
+from projections.query.inquiry import Inquiry, window
 from projections.query.listing import HIGHEST, LOWEST, Budget, Key, Order, Strand, find, lookup
 from projections.query.lookup import find_executor
-from projections.query.parameters import MetricsQuestion
-from projections.query.records import Durations, Page, TaskMetric
+from projections.query.parameters import ListQuestion, Moment, Prefix, TaskId, Text
+from projections.query.records import Ns, Page, Rfc3339
 from projections.query.refusals import BadQuestion
 from projections.storage import buckets
-from projections.views.runs.question import TASK_KEY
+from projections.views.tasks.question import TASK_KEY
 
 SQL = load_queries("projections.views.task_metrics", "question.sql")
 _WHOLE: Final = 0
@@ -31,41 +35,105 @@ _SCOPES: Final[dict[str, tuple[tuple[int, int | None], ...]]] = {
 }
 
 
-def task_metrics(asked: Asked, question: MetricsQuestion) -> Page[TaskMetric]:
+class Durations(msgspec.Struct, frozen=True):
+    """Seconds; from log buckets with an error of at most 2 %."""
+
+    avg: float | None = None
+    min: float | None = None
+    max: float | None = None
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
+class TaskMetric(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of a task: over all executors, on one of them, or in one hour or day."""
+
+    task_id: str
+    executor: Annotated[str, Meta(description="Null: over all executors")] | None
+    bucket: Annotated[str, Meta(description="`hour`, `day` or null: over all time")] | None
+    bucket_start: Rfc3339 | None
+    bucket_start_ns: Ns | None
+    executions: Annotated[int, Meta(description="Ended attempts")]
+    successes: int
+    failures: Annotated[int, Meta(description="Failed, timed out and abandoned attempts")]
+    failed: int
+    timed_out: int
+    abandoned: int
+    cancelled: int
+    skipped: int
+    success_rate: Annotated[float, Meta(description="Per attempts: successes / ended ones")] | None
+    runs: int
+    completed_runs: int
+    failed_runs: int
+    run_success_rate: Annotated[float, Meta(description="Per runs")] | None
+    recovered_runs: int
+    retries: int
+    duration_s: Durations
+
+
+class MetricsQuestion(ListQuestion, frozen=True, kw_only=True):
+    """Parameters of the figures per task."""
+
+    task: TaskId | None = None
+    executor: (
+        Annotated[
+            Text,
+            Meta(description="Only the lines of this executor; tasks that appeared last first."),
+        ]
+        | None
+    ) = None
+    by: Annotated[
+        Literal["both", "task", "executor"],
+        Meta(description="A line over all executors (`task`), one for each, or `both`."),
+    ] = "both"
+    bucket: (
+        Annotated[
+            Literal["hour", "day"],
+            Meta(description="One line for each hour or day of one `task`, newest first."),
+        ]
+        | None
+    ) = None
+    since: Annotated[Moment, Meta(description="Buckets from this time on.")] | None = None
+    until: Annotated[Moment, Meta(description="Buckets before this time.")] | None = None
+    q: Prefix | None = None
+
+
+def task_metrics(inquiry: Inquiry, question: MetricsQuestion) -> Page[TaskMetric]:
     """Figures of tasks, or the trend of one."""
     _check(question)
-    bound = asked.binding(question)
-    values = _numbers(asked, question)
+    bound = inquiry.binding(question)
+    values = _numbers(inquiry, question)
     if values is None:
-        return Page([], None, str(asked.position))
+        return Page([], None, str(inquiry.position))
     if question.bucket is not None:
-        return _trend(asked, question, bound, values["task"])
+        return _trend(inquiry, question, bound, values["task"])
     scopes: tuple[tuple[int, int | None], ...] = _SCOPES[question.by]
     if question.executor is not None:
         scopes = ((_BY_EXECUTOR, values["executor"]),)
-    after = asked.after(question, bound, 3)
+    after = inquiry.after(question, bound, 3)
     order = Order(after=_task_after(after))
-    strands = _strands(asked, values)
+    strands = _strands(inquiry, values)
     if not strands:
-        return Page([], None, str(asked.position))
-    budget = Budget(asked.budget_s)
-    names = lookup(asked.connection, SQL["names"], values)
+        return Page([], None, str(inquiry.position))
+    budget = Budget(inquiry.budget_s)
+    names = lookup(inquiry.connection, SQL["names"], values)
     found = find(
-        asked.connection, strands, order, names, question.limit, budget,
+        inquiry.connection, strands, order, names, question.limit, budget,
         filtered=values["q"] is not None,
     )  # fmt: skip
     lines: list[tuple[Key, TaskMetric]] = []
     for row in found.rows:
         seen = after[2] if after is not None and after[:2] == row[:2] else LOWEST
         for scope, only in scopes:
-            for line in _figures(asked, row[1], scope, only, seen):
+            for line in _figures(inquiry, row[1], scope, only, seen):
                 lines.append(((*row[:2], line[0]), _metric(row[2], line, None, None)))
         if len(lines) > question.limit:
             break
-    return _page(asked, bound, question.limit, lines, found.after, found.complete)
+    return _page(inquiry, bound, question.limit, lines, found.after, found.complete)
 
 
-def _strands(asked: Asked, values: dict[str, Any]) -> list[Strand]:
+def _strands(inquiry: Inquiry, values: dict[str, Any]) -> list[Strand]:
     """The tasks; those of an executor stand in two ranges, and go by their numbers."""
     if values["task"] is not None:
         return [Strand("task", TASK_KEY, "task_no = ?", (values["task"],))]
@@ -75,7 +143,7 @@ def _strands(asked: Asked, values: dict[str, Any]) -> list[Strand]:
             Strand("metric", ("only_executor_no", "task_no"), "only_executor_no = ?", bound),
             Strand("metric", ("key", "task_no"), "scope = 1 AND key = ?", bound),
         ]
-    return asked.by_status("task", TASK_KEY, None)
+    return inquiry.by_status("task", TASK_KEY, None)
 
 
 def _task_after(after: Key | None) -> Key | None:
@@ -86,7 +154,7 @@ def _task_after(after: Key | None) -> Key | None:
 
 
 def _page(
-    asked: Asked,
+    inquiry: Inquiry,
     bound: bytes,
     limit: int,
     lines: Sequence[tuple[Key, TaskMetric]],
@@ -97,7 +165,7 @@ def _page(
     if len(lines) > limit:
         last, complete = lines[limit - 1][0], True
     next_ = None if last is None else cursor.write(bound, last)
-    return Page([line for _, line in lines[:limit]], next_, str(asked.position), complete)
+    return Page([line for _, line in lines[:limit]], next_, str(inquiry.position), complete)
 
 
 def _check(question: MetricsQuestion) -> None:
@@ -113,36 +181,38 @@ def _check(question: MetricsQuestion) -> None:
         raise BadQuestion(errors)
 
 
-def _numbers(asked: Asked, question: MetricsQuestion) -> dict[str, Any] | None:
+def _numbers(inquiry: Inquiry, question: MetricsQuestion) -> dict[str, Any] | None:
     """Task and executor as numbers; None if one is not known."""
     if question.executor is not None and (
-        find_executor(asked.connection, asked.tenant, question.executor) is None
+        find_executor(inquiry.connection, inquiry.tenant, question.executor) is None
     ):
         return None
-    return asked.numbers(question)
+    return inquiry.numbers(question)
 
 
 def _figures(
-    asked: Asked, task_no: int, scope: int, only: int | None, after: int
+    inquiry: Inquiry, task_no: int, scope: int, only: int | None, after: int
 ) -> Iterator[tuple[Any, ...]]:
     """Rows of the statement `figures` with a key beyond `after`."""
     above, below = (after, HIGHEST) if only is None else (max(only - 1, after), only + 1)
-    return asked.connection.execute(
+    return inquiry.connection.execute(
         SQL["figures"], {"task": task_no, "scope": scope, "above": above, "below": below}
     )
 
 
-def _trend(asked: Asked, question: MetricsQuestion, bound: bytes, task_no: int) -> Page[TaskMetric]:
+def _trend(
+    inquiry: Inquiry, question: MetricsQuestion, bound: bytes, task_no: int
+) -> Page[TaskMetric]:
     """One task's buckets, newest first; years of hours are some ten thousand rows."""
     assert question.bucket is not None
     scope, width_ns = _BUCKETS[question.bucket]
     since_ns, until_ns = window(question)
-    after = asked.after(question, bound, 1)
+    after = inquiry.after(question, bound, 1)
     above = LOWEST if since_ns is None else -(-since_ns // width_ns) - 1
     below = HIGHEST if until_ns is None else -(-until_ns // width_ns)
     if after is not None:
         below = min(below, after[0])
-    rows = asked.connection.execute(
+    rows = inquiry.connection.execute(
         SQL["figures"], {"task": task_no, "scope": scope, "above": above, "below": below}
     ).fetchall()
     rows.reverse()
@@ -150,7 +220,7 @@ def _trend(asked: Asked, question: MetricsQuestion, bound: bytes, task_no: int) 
     next_ = cursor.write(bound, (page[-1][0],)) if len(rows) > len(page) else None
     assert question.task is not None
     items = [_metric(question.task, row, question.bucket, row[0] * width_ns) for row in page]
-    return Page(items, next_, str(asked.position))
+    return Page(items, next_, str(inquiry.position))
 
 
 def _metric(
@@ -201,3 +271,11 @@ def _durations(count: int, sum_ns: int, packed: bytes) -> Durations:
         p95=seconds(p95),
         p99=seconds(p99),
     )
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "metrics/tasks", "Success rates, retries and durations per task, executor, hour or day.",
+        MetricsQuestion, Page[TaskMetric], ("task_metrics", "tasks"), task_metrics,
+    ),
+)  # fmt: skip

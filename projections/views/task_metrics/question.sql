@@ -13,9 +13,9 @@ ORDER BY m.key;
 
 -- name: names
 -- The tasks with these (…, task_no) that pass the filters.
-SELECT asked.value ->> 0, t.task_no, k.task_id, t.name
-FROM json_each(:keys) AS asked
-CROSS JOIN task AS t ON t.task_no = asked.value ->> 1
+SELECT wanted.value ->> 0, t.task_no, k.task_id, t.name
+FROM json_each(:keys) AS wanted
+CROSS JOIN task AS t ON t.task_no = wanted.value ->> 1
 CROSS JOIN task_key AS k ON k.task_no = t.task_no
 WHERE (
         :q IS NULL OR substr(k.task_id, 1, length(:q)) = :q OR substr(t.name, 1, length(:q)) = :q

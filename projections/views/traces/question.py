@@ -8,6 +8,7 @@ reads no event behind its end.
 from collections.abc import Iterator
 from typing import Annotated, Final, NamedTuple
 
+import msgspec
 from msgspec import Meta
 
 from events import codec
@@ -16,13 +17,13 @@ from events.log.port import LogReader, Recorded
 from events.schema import Context, LogRecord, Span
 from projections.query import cursor, ids
 from projections.query import lookup as numbers
-from projections.query.inquiry import Asked
+from projections.query.endpoint import Endpoint
+from projections.query.inquiry import Inquiry
 from projections.query.listing import Budget, lookup
-from projections.query.log import Log
 from projections.query.parameters import ListQuestion
-from projections.query.records import Attempt, Trace
-from projections.query.spans import log_out, span_out
-from projections.views.attempts.question import SQL, attempt
+from projections.query.records import Hex, PositionText
+from projections.query.spans import LogOut, SpanOut, log_out, span_out
+from projections.views.attempts.question import READS, SQL, Attempt, attempt
 from projections.views.traces.fold import positions
 
 MOST_EVENTS: Final = 10_000
@@ -30,6 +31,26 @@ PAGE_BYTES: Final = 8 << 20
 """Of the events as they are stored, their resources included."""
 _FIRST_FETCH: Final = 8  # events may be large
 _MOST_FETCHED: Final = 256
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything known of one trace."""
+
+    trace_id: Hex
+    attempts: Annotated[list[Attempt], Meta(description="In order of start")]
+    retry_count: Annotated[int, Meta(description="Retries of its runs: attempts - runs")]
+    final_status: Annotated[str, Meta(description="Status of the last attempt")] | None
+    spans: Annotated[
+        list[SpanOut],
+        Meta(description="In order of start; the attempts' own are on the first pages"),
+    ]
+    logs: list[LogOut]
+    total: Annotated[int, Meta(description="Spans and log records of the trace, over all pages")]
+    position: PositionText
+    next: Annotated[str, Meta(description="`cursor` that goes on here; null at the end")] | None = (
+        None
+    )
+    complete: Annotated[bool, Meta(description="False: more follows, `next` goes on")] = True
 
 
 class TraceQuestion(ListQuestion, frozen=True, kw_only=True):
@@ -56,13 +77,13 @@ class _Part(NamedTuple):
     next: _Place | None
 
 
-def trace(asked: Asked, question: TraceQuestion, log: Log, trace_id: str) -> Trace:
+def trace(inquiry: Inquiry, question: TraceQuestion, trace_id: str) -> Trace:
     """The attempts of one trace, whole, and a page of its spans and log records."""
     for raw in ids.trace_ids(trace_id):
-        tried, own = _attempts(asked, raw)
-        stored = sorted({*positions(asked.connection, asked.tenant, raw), *own})
+        tried, own = _attempts(inquiry, raw)
+        stored = sorted({*positions(inquiry.connection, inquiry.tenant, raw), *own})
         if tried or stored:
-            return _answer(asked, question, log, _Found(raw, tried, own, stored))
+            return _answer(inquiry, question, _Found(raw, tried, own, stored))
     raise NotFound(f"no trace {trace_id[:64]}")
 
 
@@ -75,14 +96,14 @@ class _Found(NamedTuple):
     positions: list[int]
 
 
-def _answer(asked: Asked, question: TraceQuestion, log: Log, found: _Found) -> Trace:
+def _answer(inquiry: Inquiry, question: TraceQuestion, found: _Found) -> Trace:
     name = found.trace_id.hex()
-    bound = cursor.binding(asked.tenant, f"traces/{name}", ())
-    start = _Place(0, 0, asked.position)
+    bound = cursor.binding(inquiry.tenant, f"traces/{name}", ())
+    start = _Place(0, 0, inquiry.position)
     if question.cursor is not None:
         start = _Place(*cursor.read(bound, question.cursor, len(start)))
-    with log.read() as reader:
-        part = _part(asked, question.limit, reader, found, start)
+    with inquiry.log.read() as reader:
+        part = _part(inquiry, question.limit, reader, found, start)
     spans = [span_out(e, e.event) for e in part.events if isinstance(e.event, Span)]
     tried = found.attempts
     return Trace(
@@ -93,37 +114,37 @@ def _answer(asked: Asked, question: TraceQuestion, log: Log, found: _Found) -> T
         spans=sorted(spans, key=lambda span: (span.start_ns, int(span.position))),
         logs=[log_out(e, e.event) for e in part.events if isinstance(e.event, LogRecord)],
         total=len(found.positions),
-        position=str(asked.position),
+        position=str(inquiry.position),
         next=cursor.write(bound, part.next) if part.next else None,
         complete=part.next is None,
     )
 
 
-def _attempts(asked: Asked, trace_id: bytes) -> tuple[list[Attempt], set[int]]:
+def _attempts(inquiry: Inquiry, trace_id: bytes) -> tuple[list[Attempt], set[int]]:
     """The trace's attempts in order of start, and the positions of the events they come from."""
     found: list[tuple[int, int, int]] = []
-    for run_no in numbers.runs_of_trace(asked.connection, asked.tenant, trace_id):
-        found += asked.connection.execute(
+    for run_no in numbers.runs_of_trace(inquiry.connection, inquiry.tenant, trace_id):
+        found += inquiry.connection.execute(
             SQL["of_run_in_trace"],
-            {"run": run_no, "trace": trace_id, "tenant": asked.tenant_no},
+            {"run": run_no, "trace": trace_id, "tenant": inquiry.tenant_no},
         ).fetchall()
-    values = asked.numbers(None) or {}
+    values = inquiry.numbers(None) or {}
     keys = sorted((started_ns, key) for started_ns, key, _ in found)
-    rows = lookup(asked.connection, SQL["attempts"], values)(keys)
-    return [attempt(asked.tenant, rows[key]) for key in sorted(rows)], {row[2] for row in found}
+    rows = lookup(inquiry.connection, SQL["attempts"], values)(keys)
+    return [attempt(inquiry.tenant, rows[key]) for key in sorted(rows)], {row[2] for row in found}
 
 
-def _part(asked: Asked, limit: int, reader: LogReader, found: _Found, start: _Place) -> _Part:
+def _part(inquiry: Inquiry, limit: int, reader: LogReader, found: _Found, start: _Place) -> _Part:
     """The events behind `start`; digests may collide, so tenant and trace id are compared."""
     wanted = list(_places(found, start))
-    budget, sizes = Budget(asked.budget_s), _Sizes()
+    budget, sizes = Budget(inquiry.budget_s), _Sizes()
     events: list[Recorded] = []
     at, step = 0, min(_FIRST_FETCH, limit)
     while at < len(wanted):
         places = wanted[at : at + step]
         at += len(places)
         for recorded in reader.fetch(0, [place.position for place in places]):
-            if recorded.tenant == asked.tenant and (
+            if recorded.tenant == inquiry.tenant and (
                 getattr(recorded.event, "trace_id", None) == found.trace_id
             ):
                 events.append(recorded)
@@ -169,3 +190,14 @@ class _Sizes:
         """How many more events of this size there is room for, at most `most`; 0: none."""
         average = max(self._bytes // max(self._count, 1), 1)
         return min((PAGE_BYTES - self._bytes) // average, most)
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "traces/{trace_id}",
+        "One trace: its attempts in order, retries, final status, spans and log records.",
+        TraceQuestion, Trace, ("traces", *READS), trace,
+        "32 hex digits, or as another tool shows it: in upper case, with dashes, without leading "
+        "zeros, as a decimal number of 64 bits, in base64, a whole `traceparent`.",
+    ),
+)  # fmt: skip
