@@ -16,7 +16,7 @@ from benchmarks import figures, machine
 from benchmarks.figures import Figure
 
 NAMES: Final = (
-    "acked", "workers", "keeping", "processor", "single", "large", "rebuild", "projector",
+    "acked", "workers", "keeping", "processor", "single", "large", "wide", "rebuild", "projector",
 )  # fmt: skip
 LONG: Final = ("scale",)
 """Only run when named: they take minutes."""

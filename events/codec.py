@@ -125,6 +125,16 @@ def unpack(codec: int, payload: bytes) -> bytes:
     return content
 
 
+def content_bytes(codec: int, payload: bytes) -> int:
+    """Size of the content that `payload` claims to hold; nothing is decompressed."""
+    if codec != CODEC_ZSTD:
+        return len(payload)
+    try:
+        return max(zstandard.frame_content_size(payload), len(payload))
+    except zstandard.ZstdError:  # it is damaged, which is said where it is decompressed
+        return len(payload)
+
+
 def iter_rows(blocks: Iterable[RawBlock]) -> Iterable[tuple[RawBlock, msgspec.Raw]]:
     """Each row with its block, in log order."""
     for block in blocks:

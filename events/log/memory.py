@@ -17,7 +17,16 @@ from concurrent.futures import Future
 from events import codec, identity
 from events.log.chain import genesis, segment_hash
 from events.log.dedup import split_ids
-from events.log.port import Appended, Batch, Head, Page, Recorded, Segment
+from events.log.port import (
+    PAGE_BYTES,
+    Appended,
+    Batch,
+    Head,
+    Page,
+    Recorded,
+    Segment,
+    within_bytes,
+)
 from events.schema import RawBlock
 
 
@@ -111,11 +120,17 @@ class MemoryLog:
         return Head(last.last, last.hash, last.committed_ns)
 
     def read(
-        self, partition: int, after: int, *, through: int | None = None, limit_segments: int = 64
+        self,
+        partition: int,
+        after: int,
+        *,
+        through: int | None = None,
+        limit_segments: int = 64,
+        limit_bytes: int = PAGE_BYTES,
     ) -> Page:
         """See `LogReader.read`."""
         at = bisect_right(self._segments[partition], after, key=lambda s: s.last)
-        held = tuple(self._segments[partition][at : at + limit_segments])
+        held = within_bytes(self._segments[partition][at : at + limit_segments], limit_bytes)
         if through is not None:
             held = tuple(s for s in held if s.first <= through)
         end = max((s.last for s in held), default=after)

@@ -6,11 +6,11 @@ partitions. Positions leave the process as decimal strings.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from events import codec
 from events.errors import LogDamaged
@@ -18,6 +18,9 @@ from events.identity import ID_BYTES
 from events.schema import Block, Context, Event, RawBlock
 
 Cursor = Mapping[int, int]
+
+PAGE_BYTES: Final = 32 << 20
+"""Most content that is read at once: spans of language models have 128 KiB and more each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,11 @@ class Segment:
             raise self._damaged("the stored bytes were altered")
         return content
 
+    @property
+    def content_bytes(self) -> int:
+        """Size of the content, as the payload says; it is not decompressed for this."""
+        return codec.content_bytes(self.codec, self.payload)
+
     def _damaged(self, what: str) -> LogDamaged:
         return LogDamaged(f"segment at position {self.first}: {what}", position=self.first)
 
@@ -136,16 +144,19 @@ class Segment:
                 )  # fmt: skip
             first += len(block.events)
 
-    def recorded(self) -> Iterator[Recorded]:
-        """Each event with its position, in log order."""
-        position = self.first
-        for block in self.blocks():
-            for event in block.events:
+    def recorded(self, after: int = 0, through: int | None = None) -> Iterator[Recorded]:
+        """Each event after `after`, up to and with `through`, in log order; decoded one by one."""
+        first, end = self.first, self.last if through is None else through
+        for block in self.raw_blocks():
+            wanted = block.events[max(after + 1 - first, 0) : max(end + 1 - first, 0)]
+            context = codec.decode_context(block.context) if wanted else None
+            for position, row in enumerate(wanted, max(after + 1, first)):
+                assert context is not None
                 yield Recorded(
                     self.partition, position, self.event_id(position), block.tenant,
-                    block.received_ns, self.committed_ns, block.context, event,
+                    block.received_ns, self.committed_ns, context, codec.decode_event(row),
                 )  # fmt: skip
-                position += 1
+            first += len(block.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +176,35 @@ class Page:
     def count(self) -> int:
         return self.through - self.after
 
+    @property
+    def content_bytes(self) -> int:
+        """Size of its segments' content."""
+        return sum(segment.content_bytes for segment in self.segments)
+
     def recorded(self) -> Iterator[Recorded]:
         """Each event of the page, in log order."""
         for segment in self.segments:
-            for event in segment.recorded():
-                if self.after < event.position <= self.through:
-                    yield event
+            yield from segment.recorded(self.after, self.through)
 
     def only(self, position: int) -> "Page":
         """The page of one single event of this page."""
         held = tuple(s for s in self.segments if s.first <= position <= s.last)
         return Page(self.partition, position - 1, position, held)
+
+
+def within_bytes(segments: Iterable[Segment], limit_bytes: int) -> tuple[Segment, ...]:
+    """The first segments, at least one, with no more content than `limit_bytes` together.
+
+    No more than one segment beyond the last is taken from `segments`.
+    """
+    held: list[Segment] = []
+    left = limit_bytes
+    for segment in segments:
+        left -= segment.content_bytes
+        if held and left < 0:
+            break
+        held.append(segment)
+    return tuple(held)
 
 
 class LogReader(Protocol):
@@ -189,9 +218,19 @@ class LogReader(Protocol):
         ...
 
     def read(
-        self, partition: int, after: int, *, through: int | None = None, limit_segments: int = 64
+        self,
+        partition: int,
+        after: int,
+        *,
+        through: int | None = None,
+        limit_segments: int = 64,
+        limit_bytes: int = PAGE_BYTES,
     ) -> Page:
-        """Events after `after`, oldest first; `page.through == after` at the head."""
+        """Events after `after`, oldest first; `page.through == after` at the head.
+
+        At most `limit_segments` segments, and no more than `limit_bytes` of content unless the
+        first segment alone has more.
+        """
         ...
 
     def fetch(self, partition: int, positions: Sequence[int]) -> list[Recorded]:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from events.errors import LogDamaged
 from events.log import sqlite
 from events.log.chain import genesis
 from events.log.head import read_head
-from events.log.port import Head, Page, Recorded, Segment
+from events.log.port import PAGE_BYTES, Head, Page, Recorded, Segment, within_bytes
 
 _sql = sqlite.load_queries("events.log", "queries.sql")
 _END = (1 << 63) - 1
@@ -55,12 +56,20 @@ class SqliteReader:
         return Head(*rows[0]) if rows else Head(0, genesis(self.log_id), 0)
 
     def read(
-        self, partition: int, after: int, *, through: int | None = None, limit_segments: int = 64
+        self,
+        partition: int,
+        after: int,
+        *,
+        through: int | None = None,
+        limit_segments: int = 64,
+        limit_bytes: int = PAGE_BYTES,
     ) -> Page:
         """See `LogReader.read`."""
         end = _END if through is None else through
-        rows = self._rows("read", start=after + 1, through=end, limit=limit_segments)
-        segments = tuple(s for s in (Segment(0, *row) for row in rows) if s.last > after)
+        values = {"start": after + 1, "through": end, "limit": limit_segments}
+        with sqlite.reading(), closing(self._connection.execute(_sql["read"], values)) as rows:
+            found = (s for s in (Segment(0, *row) for row in rows) if s.last > after)
+            segments = within_bytes(found, limit_bytes)
         last = segments[-1].last if segments else after
         return Page(partition, after, min(last, max(end, after)), segments)
 

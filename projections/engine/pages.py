@@ -1,4 +1,4 @@
-"""Pages of about a wanted number of events, from segments of any size."""
+"""Pages of about a wanted number of events and bounded in bytes, from segments of any size."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -6,32 +6,41 @@ from contextlib import suppress
 from typing import Final
 
 from events.errors import BadInput, LogDamaged
-from events.log.port import LogReader, Page
+from events.log.port import PAGE_BYTES, LogReader, Page
 
 _SEGMENTS: Final = 64
 _LARGE_SEGMENT: Final = 4096
 
 
 class Pager:
-    """Reads pages of one partition; learns how many segments make about `events` events."""
+    """Reads pages of one partition; learns how many segments make about `events` events.
 
-    def __init__(self, reader: LogReader, partition: int, events: int) -> None:
+    A page ends before `limit_bytes` of content, however few events those are; only a segment
+    that has more by itself makes a larger page.
+    """
+
+    def __init__(
+        self, reader: LogReader, partition: int, events: int, limit_bytes: int = PAGE_BYTES
+    ) -> None:
         self._reader = reader
         self._partition = partition
         self._events = events
+        self._limit_bytes = limit_bytes
         self._segments = max(1, events // _LARGE_SEGMENT)
 
     def read(self, after: int, through: int | None = None) -> Page:
         """The next page; `page.through == after` at the end."""
         pages: list[Page] = []
-        count, at = 0, after
-        while count < self._events:
+        count, at, room = 0, after, self._limit_bytes
+        while count < self._events and room > 0:
             limit = min(self._segments, _SEGMENTS)
-            page = self._reader.read(self._partition, at, through=through, limit_segments=limit)
-            if page.through == at:
+            page = self._reader.read(
+                self._partition, at, through=through, limit_segments=limit, limit_bytes=room
+            )
+            if page.through == at or (pages and page.content_bytes > room):
                 break
             pages.append(page)
-            at, count = page.through, count + page.count
+            at, count, room = page.through, count + page.count, room - page.content_bytes
             self._segments = max(1, self._events * len(page.segments) // max(page.count, 1))
             if len(page.segments) < limit:
                 break

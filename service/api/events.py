@@ -1,9 +1,9 @@
 """`events`: the log as it grows, as server-sent events.
 
-A stream reads the log at its client's pace, one part of a segment at a time, so a slow client
-costs no memory. A client that falls more than `backlog` events behind is moved on: an event
-`gap` names the positions that it misses. `id` is the position, so a client that connects again
-with `Last-Event-ID` misses nothing within its backlog.
+A stream reads the log at its client's pace, about a megabyte at a time, and keeps nothing but its
+place between two reads, so a slow client costs no memory. A client that falls more than `backlog`
+events behind is moved on: an event `gap` names the positions that it misses. `id` is the position,
+so a client that connects again with `Last-Event-ID` misses nothing within its backlog.
 """
 
 import time
@@ -29,10 +29,14 @@ from service.access.tokens import TokenStore
 from service.api.answers import PREFIX
 from service.api.asking import AnyRequest, parameters, tenant_of
 from service.api.feed import Feed
+from service.api.recent import Recent
 
 PATH: Final = "events"
 HEARTBEAT_S: Final = 15.0
 _EVENTS_AT_ONCE: Final = 256
+_BYTES_AT_ONCE: Final = 1 << 20
+_READS_AT_ONCE: Final = 4
+"""Threads that may hold a segment each, whatever number of streams there is."""
 _READ_S: Final = 0.1
 _RECHECK_S: Final = 1.0
 """A stream ends at most so long after its token was revoked."""
@@ -72,9 +76,10 @@ class Events:
     """Serves the live tail."""
 
     def __init__(self, log: Log, feed: Feed, tokens: TokenStore) -> None:
-        self._log = log
+        self._recent = Recent(log)
         self._feed = feed
         self._tokens = tokens
+        self._reads = anyio.CapacityLimiter(_READS_AT_ONCE)
 
     def route(self) -> HTTPRouteHandler:
         """The handler."""
@@ -91,7 +96,7 @@ class Events:
         after = _start(request, question, head)
         if after > head:
             raise BeyondHead(after, head)
-        tail = Tail(self._log, tenant, question, after)
+        tail = Tail(self._recent, tenant, question, after)
         self._feed.require_room()  # refuses before the answer begins
         return Stream(
             self._frames(request, tenant, question, tail),
@@ -117,7 +122,7 @@ class Events:
                 skipped = tail.skip(await self._feed.head())
                 if skipped:
                     yield skipped
-                text = await anyio.to_thread.run_sync(tail.read)
+                text = await anyio.to_thread.run_sync(tail.read, limiter=self._reads)
                 if text:
                     yield text
             yield b": closing\n\n"
@@ -143,14 +148,12 @@ def _start(request: AnyRequest, question: EventsQuestion, head: int) -> int:
 class Tail:
     """One client's place in the log; used by one thread at a time."""
 
-    def __init__(self, log: Log, tenant: str, question: EventsQuestion, after: int) -> None:
+    def __init__(self, recent: Recent, tenant: str, question: EventsQuestion, after: int) -> None:
         self.position = after
-        self._log = log
+        self._recent = recent
         self._tenant = tenant
         self._question = question
         self._traces = ids.trace_ids(question.trace, "trace") if question.trace else ()
-        self._segment: Iterator[Recorded] = iter(())
-        self._through = after
 
     def skip(self, head: int) -> bytes:
         """Move on if the client is too far behind, and say what it misses."""
@@ -158,31 +161,28 @@ class Tail:
         if target <= self.position:
             return b""
         gap = {"from": str(self.position + 1), "to": str(target)}
-        self.position = self._through = target
-        self._segment = iter(())
+        self.position = target
         return _frame("gap", target, gap)
 
     def read(self) -> bytes:
         """The frames of the next events that pass the filters; a part of what there is."""
         frames: list[bytes] = []
+        size = 0
         ends = time.monotonic() + _READ_S
-        while len(frames) < _EVENTS_AT_ONCE and time.monotonic() < ends:
-            recorded = next(self._segment, None)
-            if recorded is None:
-                self.position = max(self.position, self._through)
-                if not self._next_segment():
-                    break
-                continue
+        for recorded in self._events():
             self.position = recorded.position
             if self._passes(recorded):
-                frames.append(_frame(_KINDS[type(recorded.event)], self.position, _out(recorded)))
+                frame = _frame(_KINDS[type(recorded.event)], self.position, _out(recorded))
+                frames.append(frame)
+                size += len(frame)
+            if len(frames) >= _EVENTS_AT_ONCE or size >= _BYTES_AT_ONCE or time.monotonic() >= ends:
+                break
         return b"".join(frames)
 
-    def _next_segment(self) -> bool:
-        with self._log.read() as reader:
-            page = reader.read(0, self.position, limit_segments=1)
-        self._segment, self._through = page.recorded(), page.through
-        return page.through > self.position
+    def _events(self) -> Iterator[Recorded]:
+        """The events after this place, to the head of the moment."""
+        while (page := self._recent.after(self.position)).through > self.position:
+            yield from page.recorded()
 
     def _passes(self, recorded: Recorded) -> bool:
         event, asked = recorded.event, self._question

@@ -33,6 +33,7 @@ SCAN_LIMIT_EVENTS: Final = 50_000
 """Most events looked at for one window, so that a cursor moves on past what it leaves out."""
 
 _PAGE_SEGMENTS: Final = 8
+_PAGE_BYTES: Final = 8 << 20
 _FRAMES_KEPT: Final = 512
 
 
@@ -100,8 +101,9 @@ class WindowReader:
         """Each event after `place` with its own place, tenant and context."""
         while True:
             page = self._reader.read(
-                place.partition, place.position, through=through, limit_segments=_PAGE_SEGMENTS
-            )
+                place.partition, place.position, through=through,
+                limit_segments=_PAGE_SEGMENTS, limit_bytes=_PAGE_BYTES,
+            )  # fmt: skip
             if not page.count:
                 return
             for segment in page.segments:

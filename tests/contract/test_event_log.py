@@ -170,6 +170,19 @@ def test_a_page_has_exact_bounds(log: Log) -> None:
     assert reader.read(0, 10**6).count == 0
 
 
+def test_a_read_is_bounded_in_bytes(log: Log) -> None:
+    """No more content than asked for, but always one segment; the next read goes on there."""
+    door, reader = log
+    for _ in range(6):
+        door.append(make_batch([make_span(trace_id=trace_id(5), name="n" * 10_000)]))
+    partition = max(reader.partitions, key=lambda p: reader.head(p).position)
+    assert len(reader.read(partition, 0, limit_bytes=1).segments) == 1
+    page = reader.read(partition, 0, limit_bytes=25_000)
+    assert len(page.segments) == 2
+    assert page.content_bytes <= 25_000
+    assert [e.position for e in reader.read(partition, page.through).recorded()] == [3, 4, 5, 6]
+
+
 def test_the_chain_verifies_from_any_anchor(log: Log) -> None:
     """The chain holds from the start and from a recorded position; a wrong anchor is refused."""
     door, reader = log
