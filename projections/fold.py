@@ -31,7 +31,7 @@ class FactsProjection:
     """The shared stage's tables; every fold has them."""
 
     name = STAGE_NAME
-    version = 1
+    version = 2
     tables: Sequence[str] = (
         "status_word", "tenant", "task_key", "task_hash", "run_key", "run_hash", "executor",
         "source", "fingerprint", "loose_log", "span_run", "span_chunk",

@@ -3,13 +3,19 @@
 Ties are broken by (start, event id). What a sender says is taken; what is concluded is flagged.
 """
 
-from collections.abc import Iterable, Sequence
-
 import msgspec
 
 from projections.runs import words
-from projections.runs.details import SpanKey, key_of, without_details, without_snapshots
+from projections.runs.candidates import (
+    Abandoned,
+    Candidate,
+    begins_at_zero,
+    candidates_of,
+    log_order,
+    main_log,
+)
 from projections.runs.facts import LogFact, LogKind, More, RunFacts, SpanFact
+from projections.runs.numbering import References, RunIdentity, in_order, number, place_of
 from projections.runs.times import saturated
 
 _TELLS_ERROR = words.FAILURES | {words.CANCELLED, words.UNKNOWN}
@@ -62,46 +68,40 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     overlap_ns: int
 
 
-class _Candidate(msgspec.Struct):
-    """An attempt before it has its number."""
-
-    start_ns: int
-    event_id: bytes
-    claim: int
-    span: SpanFact | None
-    logs: list[LogFact]
-    number: int = 0
-    moved: bool = False
-
-
-def derive(facts: RunFacts, run_identity: tuple[str, str, str]) -> Run | None:
+def derive(facts: RunFacts, run_identity: RunIdentity) -> Run | None:
     """The run that these facts tell of; None if they tell of no attempt and no queueing.
 
     `run_identity` is (tenant, task id, run id), of which attempt ids are made.
     """
     if len(facts.spans) == 1 and not facts.logs:
         span = facts.spans[0]
-        if span.end_ns and not span.queues:
+        if span.end_ns and not span.queues and span.number != 0:
             return _single(span)
     return derive_all(facts, run_identity)
 
 
-def derive_all(facts: RunFacts, run_identity: tuple[str, str, str]) -> Run | None:
+def derive_all(facts: RunFacts, run_identity: RunIdentity) -> Run | None:
     """The same by every rule; `derive` goes a shorter way for the run of one ended span."""
-    candidates, queued = _candidates(facts)
+    shift = 1 if begins_at_zero(facts) else 0
+    candidates, queued = candidates_of(facts, shift)
     if not candidates:
         return None if queued is None else _queued_run(queued)
-    _number(candidates)
+    number(in_order(candidates, run_identity, shift))
+    candidates.sort(key=lambda c: c.number)
+    abandoned = Abandoned(facts.abandoned)
+    references = References(sorted(candidates, key=place_of), run_identity, shift)
     attempts: list[Attempt] = []
-    for candidate in sorted(candidates, key=lambda c: c.number):
-        attempts.append(_attempt(candidate, facts, attempts, run_identity))
+    for candidate in candidates:
+        before = attempts[-1].number if attempts else None
+        repeated = _repeated(candidate, references, before)
+        attempts.append(_attempt(candidate, abandoned, repeated))
     return _run(attempts, queued)
 
 
 def _single(span: SpanFact) -> Run:
     """A run of one ended attempt: most runs are."""
     start_ns, end_ns, status = span.start_ns, span.end_ns, span.status
-    flags = 0 if span.number else words.FLAG_NUMBER_BY_ORDER
+    flags = 0 if span.number is not None else words.FLAG_NUMBER_BY_ORDER
     wall = end_ns - start_ns
     if wall < 0:
         flags |= words.FLAG_NEGATIVE_DURATION
@@ -142,108 +142,10 @@ def _single(span: SpanFact) -> Run:
     )  # fmt: skip
 
 
-def _candidates(facts: RunFacts) -> tuple[list[_Candidate], int | None]:
-    """Which spans and log records are attempts, and when the run was last queued."""
-    spans = without_snapshots([span for span in facts.spans if not span.queues])
-    lifecycle = {
-        key_of(log) for log in facts.logs if not log.loose and log.kind != LogKind.EXCEPTION
-    }
-    spans, details = without_details(spans, lifecycle)
-    queued = [span.start_ns for span in facts.spans if span.queues]
-    candidates = [_Candidate(s.start_ns, s.event_id, s.number, s, []) for s in spans]
-    candidates += _attach(candidates, facts.logs, details)
-    return candidates, max(queued, default=None)
-
-
-def _attach(
-    candidates: list[_Candidate], logs: Iterable[LogFact], details: set[SpanKey]
-) -> list[_Candidate]:
-    """Give each log record to its attempt; returns the attempts known from log records only."""
-    by_key: dict[SpanKey, list[_Candidate]] = {}
-    by_number: dict[int, _Candidate] = {}
-    for candidate in sorted(candidates, key=lambda c: (c.start_ns, c.event_id)):
-        assert candidate.span is not None
-        by_key.setdefault(key_of(candidate.span), []).append(candidate)
-        by_number.setdefault(candidate.claim, candidate)
-    running: dict[SpanKey | int, list[LogFact]] = {}
-    for log in logs:
-        key = key_of(log)
-        if log.span_id and key in by_key:
-            _at_time(by_key[key], log.time_ns).logs.append(log)
-        elif key in details:
-            continue
-        elif log.span_id:
-            running.setdefault(key, []).append(log)
-        elif log.number in by_number and log.number:
-            by_number[log.number].logs.append(log)
-        elif log.number:
-            running.setdefault(log.number, []).append(log)
-    return [_from_logs(group) for group in running.values() if any(map(_says_running, group))]
-
-
-def _says_running(log: LogFact) -> bool:
-    return not log.loose and log.kind != LogKind.EXCEPTION
-
-
-def _at_time(candidates: list[_Candidate], time_ns: int) -> _Candidate:
-    """The last attempt that started before a time: one span id may serve several tries."""
-    before = [c for c in candidates if c.start_ns <= time_ns]
-    return before[-1] if before else candidates[0]
-
-
-def _from_logs(logs: list[LogFact]) -> _Candidate:
-    own = sorted((log for log in logs if _says_running(log)), key=_order)
-    starts = [log for log in own if log.kind == LogKind.STARTED] or own
-    claim = next((log.number for log in own if log.number), 0)
-    return _Candidate(starts[0].time_ns, starts[0].event_id, claim, None, logs)
-
-
-def _order(log: LogFact) -> tuple[int, bytes]:
-    return log.time_ns, log.event_id
-
-
-def _number(candidates: list[_Candidate]) -> None:
-    """Claimed numbers first; of two that claim one, the later start gets the next free one."""
-    if len(candidates) == 1:
-        candidates[0].number = candidates[0].claim or 1
-        return
-    candidates.sort(key=lambda c: (c.start_ns, c.event_id))
-    taken: set[int] = set()
-    for candidate in candidates:
-        if candidate.claim and candidate.claim not in taken:
-            candidate.number = candidate.claim
-            taken.add(candidate.claim)
-    for candidate in candidates:
-        if candidate.claim and not candidate.number:
-            candidate.number = _free(candidate.claim, taken)
-            candidate.moved = True
-    before = 0
-    for candidate in candidates:
-        if not candidate.number:
-            candidate.number = _free(before, taken)
-        before = candidate.number
-
-
-def _free(after: int, taken: set[int]) -> int:
-    """The next number that is free; below the limit there is always one for 2^20 attempts."""
-    number = after + 1
-    while number in taken:
-        number += 1
-    if number > words.NUMBER_LIMIT:
-        number = next(n for n in range(1, words.NUMBER_LIMIT + 1) if n not in taken)
-    taken.add(number)
-    return number
-
-
-def _attempt(
-    candidate: _Candidate,
-    facts: RunFacts,
-    earlier: Sequence[Attempt],
-    run_identity: tuple[str, str, str],
-) -> Attempt:
-    logs = sorted(candidate.logs, key=_order) if candidate.logs else []
+def _attempt(candidate: Candidate, abandoned: Abandoned, repeated: int | None) -> Attempt:
+    logs = sorted(candidate.logs, key=log_order) if candidate.logs else []
     span = candidate.span
-    said = span if span is not None else _main_log(logs)
+    said = span if span is not None else main_log(logs)
     flags = 0 if candidate.claim else words.FLAG_NUMBER_BY_ORDER
     if candidate.moved:
         flags |= words.FLAG_NUMBER_MOVED
@@ -253,7 +155,7 @@ def _attempt(
         status, ended, heartbeat = span.status, span.end_ns, None
         fingerprint_no, message = _error(span, logs)
     else:
-        status, ended, heartbeat, fingerprint_no, message = _open_end(candidate, facts, logs)
+        status, ended, heartbeat, fingerprint_no, message = _open_end(candidate, abandoned, logs)
         if ended is not None:
             flags |= words.FLAG_STATUS_INFERRED
     if status not in _TELLS_ERROR:
@@ -272,7 +174,7 @@ def _attempt(
         candidate.start_ns,
         ended,
         said.queued_ns,
-        _retry_of(more, earlier, run_identity),
+        repeated,
         said.max_attempts,
         said.source_no,
         fingerprint_no,
@@ -290,12 +192,6 @@ def _attempt(
     )
 
 
-def _main_log(logs: list[LogFact]) -> LogFact:
-    """The log record that speaks for an attempt without a span."""
-    own = [log for log in logs if _says_running(log)]
-    return next((log for log in own if log.kind == LogKind.STARTED), own[0])
-
-
 def _error(span: SpanFact, logs: list[LogFact]) -> tuple[int | None, str | None]:
     """The span's own exception, else the last logged one, else the span's status."""
     if span.error < 2:
@@ -306,7 +202,7 @@ def _error(span: SpanFact, logs: list[LogFact]) -> tuple[int | None, str | None]
 
 
 def _open_end(
-    candidate: _Candidate, facts: RunFacts, logs: list[LogFact]
+    candidate: Candidate, abandoned: Abandoned, logs: list[LogFact]
 ) -> tuple[int, int | None, int | None, int | None, str | None]:
     """Status, end, last heartbeat, fingerprint and message of an attempt whose span has no end."""
     ends = [log for log in logs if log.kind == LogKind.ENDED]
@@ -319,31 +215,22 @@ def _open_end(
     beats = [log.time_ns for log in logs if log.kind == LogKind.HEARTBEAT]
     alive = [log.time_ns for log in logs if log.kind != LogKind.EXCEPTION]
     heartbeat = max(beats, default=None)
-    key = key_of(candidate.span or _main_log(logs))
-    lost = [a for a in facts.abandoned if (a.trace_id, a.span_id) == key]
-    if lost:
-        last = max(lost, key=lambda a: (a.last_heartbeat_ns, a.event_id))
-        if max(alive, default=0) <= last.last_heartbeat_ns:
-            error_no = errors[-1].fingerprint_no if errors else last.fingerprint_no
-            text = errors[-1].message if errors else "no heartbeat"
-            ended = max(last.last_heartbeat_ns, candidate.start_ns)
-            return words.ABANDONED, ended, None, error_no, text
+    last = abandoned.last_of(candidate, logs)
+    if last is not None and max(alive, default=0) <= last.last_heartbeat_ns:
+        error_no = errors[-1].fingerprint_no if errors else last.fingerprint_no
+        text = errors[-1].message if errors else "no heartbeat"
+        ended = max(last.last_heartbeat_ns, candidate.start_ns)
+        return words.ABANDONED, ended, None, error_no, text
     return words.RUNNING, None, heartbeat, None, None
 
 
-def _retry_of(
-    more: More | None, earlier: Sequence[Attempt], run_identity: tuple[str, str, str]
-) -> int | None:
-    """The attempt that this one repeats: as said, if it is one of the run, else the one before."""
-    if more is not None and more.retry_of is not None:
-        for attempt in earlier:
-            if more.retry_of in (
-                str(attempt.number),
-                attempt.span_id.hex(),
-                words.attempt_id(*run_identity, attempt.number),
-            ):
-                return attempt.number
-    return earlier[-1].number if earlier else None
+def _repeated(candidate: Candidate, references: References, before: int | None) -> int | None:
+    """The number of the attempt that this one repeats: as said, if it is an earlier one of the
+    run, else the one before."""
+    found = references.find(candidate)
+    if isinstance(found, Candidate) and found.number < candidate.number:
+        return found.number
+    return before
 
 
 def _queued_run(queued_ns: int) -> Run:

@@ -147,7 +147,7 @@ class Extractor:
             status, error, fingerprint_no, message = words.COMPLETED, 0, None, None
         else:
             status, error, fingerprint_no, message = self._outcome(row, said, at)
-        number = 0 if said.attempt is None else number_of(said.attempt)
+        number = None if said.attempt is None else number_of(said.attempt)
         fact = SpanFact(
             at.event_id,
             at.partition,
@@ -159,7 +159,7 @@ class Extractor:
             row.end_ns,
             number,
             status,
-            row.kind == PRODUCER and not number,
+            row.kind == PRODUCER and number is None,
             self._source_no(said, at),
             error,
             fingerprint_no,
@@ -297,6 +297,7 @@ class Extractor:
             row.time_ns,
             row.last_heartbeat_ns,
             self._fingerprint_no(at.tenant_no, words.ABANDONED, None, "", ""),
+            row.last_heartbeat_event_id,
         )
         _run_facts(found, (at.tenant_no, row.task_id, row.run_id)).abandoned.append(fact)
 

@@ -25,7 +25,7 @@ class More(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class SpanFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A span that names a task. `end_ns` 0: it runs. `number` 0: none was given.
+    """A span that names a task. `end_ns` 0: it runs. `number` is as said, from 0; None: not said.
 
     `queues`: it only put the task into a queue (kind PRODUCER). `error`: 0 none, 1 from the span's
     status, 2 from an exception event.
@@ -39,7 +39,7 @@ class SpanFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     parent_span_id: bytes
     start_ns: int
     end_ns: int
-    number: int
+    number: int | None
     status: int
     queues: bool
     source_no: int
@@ -74,7 +74,7 @@ class LogFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     trace_id: bytes
     span_id: bytes
     time_ns: int
-    number: int
+    number: int | None
     status: int | None
     source_no: int
     fingerprint_no: int | None
@@ -88,7 +88,11 @@ class LogFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class AbandonFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Our own fact: the attempt of this span stopped sending heartbeats."""
+    """Our own fact: an attempt stopped sending heartbeats.
+
+    It is the attempt of `last_heartbeat_id`, its last sign of life; of the span, if there is one;
+    else the attempt with this number (0: not told).
+    """
 
     event_id: bytes
     trace_id: bytes
@@ -96,6 +100,8 @@ class AbandonFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     time_ns: int
     last_heartbeat_ns: int
     fingerprint_no: int
+    last_heartbeat_id: bytes = b""
+    number: int = 0
 
 
 class RunFacts(msgspec.Struct, array_like=True, gc=False):

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from events.times import parse_iso8601
+from projections.runs.values import whole_of
 
 INT64_MAX: Final = (1 << 63) - 1
 
@@ -19,14 +20,11 @@ def wrapped(number: int) -> int:
 
 def parse_ns(value: Any) -> int | None:
     """Nanoseconds of an RFC 3339 text, of a number of nanoseconds, or of its decimal text."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int):
-        return value if 0 < value <= INT64_MAX else None
+    whole = whole_of(value)
+    if whole is not None:
+        return whole if 0 < whole <= INT64_MAX else None
     if not isinstance(value, str):
         return None
-    if value.isdecimal() and len(value) <= 19:
-        return parse_ns(int(value))
     try:
         return parse_ns(parse_iso8601(value))
     except ValueError:

@@ -1,6 +1,7 @@
 """Attribute values as senders give them: any type may stand anywhere."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from projections.runs import words
 from projections.runs.facts import More
@@ -8,25 +9,36 @@ from projections.runs.rows import TaskAttributes
 
 
 def text_of(value: Any) -> str | None:
-    """A text that is not empty; a number as text; None for anything else."""
+    """A text that is not empty; a number as text, a whole double as the number that it is."""
     if type(value) is str:
         return value or None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return str(value)
+    whole = whole_of(value)
+    return str(value if whole is None else whole)
 
 
-def number_of(value: Any) -> int:
-    """An attempt number; 0 where none was given, or none that counts."""
-    if type(value) is str and value.isdecimal() and len(value) <= 7:
-        value = int(value)
-    if type(value) is int and 0 < value <= words.NUMBER_LIMIT:
+def whole_of(value: Any) -> int | None:
+    """A whole number: as such, as a double (all that some languages have), or as decimal text."""
+    if type(value) is int:
         return value
-    return 0
+    if type(value) is float:
+        return int(value) if value.is_integer() and abs(value) < _EXACT else None
+    if type(value) is str and len(value) <= _DIGITS and _WHOLE.fullmatch(value.strip()):
+        return int(value.partition(".")[0])
+    return None
+
+
+def number_of(value: Any) -> int | None:
+    """An attempt number, from 0; None where none was given, or none that counts."""
+    number = whole_of(value)
+    return number if number is not None and 0 <= number < words.NUMBER_LIMIT else None
 
 
 def fraction_of(value: Any) -> float | None:
-    """A number from 0 to 1."""
+    """A number from 0 to 1, as such or as decimal text."""
+    if type(value) is str and len(value) <= _DIGITS and _FRACTION.fullmatch(value.strip()):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value <= 1 else None
@@ -55,9 +67,8 @@ def texts_of(value: Any) -> tuple[str, ...]:
 
 def texts_or_count(value: Any) -> tuple[str, ...] | int | None:
     """A list of texts, or only how many there are."""
-    if type(value) is int:
-        return value
-    return texts_of(value) or None
+    whole = whole_of(value)
+    return texts_of(value) or None if whole is None else whole
 
 
 def more_of(said: TaskAttributes) -> More | None:
@@ -81,10 +92,14 @@ def more_of(said: TaskAttributes) -> More | None:
         () if parents is None else texts_of(parents),
         () if causes is None else texts_of(causes),
         texts_or_count(said.files_written),
-        said.retrieval_count if type(said.retrieval_count) is int else None,
+        whole_of(said.retrieval_count),
         None if sources is None else texts_or_count(sources),
     )
     return more if more != _NOTHING_MORE else None
 
 
 _NOTHING_MORE = More()
+_EXACT: Final = 1 << 63
+_DIGITS: Final = 32
+_WHOLE: Final = re.compile(r"[+-]?[0-9]+(\.0*)?")
+_FRACTION: Final = re.compile(r"[0-9]*\.?[0-9]+")

@@ -3,6 +3,7 @@
 import itertools
 from typing import Any
 
+import msgspec
 import pytest
 
 from projections.runs import words
@@ -27,7 +28,7 @@ def span(at_s: int = 0, *, ids: int | None = None, parent: int = 0, **changes: A
         "parent_span_id": span_id(parent) if parent else b"",
         "start_ns": start_ns,
         "end_ns": start_ns + SECOND_NS,
-        "number": 0,
+        "number": None,
         "status": words.COMPLETED,
         "queues": False,
         "source_no": 1,
@@ -59,7 +60,7 @@ def log(kind: LogKind, at_s: int = 0, *, ids: int | None = 1, **changes: Any) ->
         "trace_id": trace_id(1),
         "span_id": b"" if ids is None else span_id(ids),
         "time_ns": BASE_NS + at_s * SECOND_NS,
-        "number": 0,
+        "number": None,
         "status": None,
         "source_no": 1,
         "fingerprint_no": None,
@@ -74,12 +75,13 @@ def log(kind: LogKind, at_s: int = 0, *, ids: int | None = 1, **changes: Any) ->
     return LogFact(**values | changes)
 
 
-def lost(last_s: int, *, ids: int = 1) -> AbandonFact:
+def lost(last_s: int, *, ids: int = 1, **changes: Any) -> AbandonFact:
     number = next(_serial)
     last_ns = BASE_NS + last_s * SECOND_NS
-    return AbandonFact(
+    fact = AbandonFact(
         number.to_bytes(16, "big"), trace_id(1), span_id(ids), last_ns + 9, last_ns, 5
     )
+    return msgspec.structs.replace(fact, **changes)
 
 
 def run_of(*facts: SpanFact | LogFact | AbandonFact) -> Run:
@@ -115,19 +117,27 @@ def only(run: Run) -> Attempt:
 @pytest.mark.parametrize(
     ("claims", "expected"),
     [
-        ([(0, 0)], [(1, 0)]),
-        ([(0, 5), (0, 1), (0, 3)], [(1, 1), (2, 3), (3, 5)]),
+        ([(None, 0)], [(1, 0)]),
+        ([(None, 5), (None, 1), (None, 3)], [(1, 1), (2, 3), (3, 5)]),
         ([(1, 0), (2, 5)], [(1, 0), (2, 5)]),
         ([(3, 0)], [(3, 0)]),
         ([(1, 0), (1, 5)], [(1, 0), (2, 5)]),
         ([(1, 5), (1, 0), (2, 9)], [(1, 0), (2, 9), (3, 5)]),
-        ([(2, 4), (0, 0), (0, 9)], [(1, 0), (2, 4), (3, 9)]),
-        ([(1, 4), (0, 0)], [(1, 4), (2, 0)]),
+        ([(2, 4), (None, 0), (None, 9)], [(1, 0), (2, 4), (3, 9)]),
+        ([(1, 4), (None, 0)], [(1, 4), (2, 0)]),
         ([(1, 0), (1, 1), (1, 2)], [(1, 0), (2, 1), (3, 2)]),
+        ([(0, 0)], [(1, 0)]),
+        ([(0, 0), (1, 5), (2, 9)], [(1, 0), (2, 5), (3, 9)]),
+        ([(0, 5), (1, 0)], [(1, 5), (2, 0)]),
+        ([(0, 0), (0, 5), (1, 9)], [(1, 0), (2, 9), (3, 5)]),
+        ([(0, 0), (None, 5)], [(1, 0), (2, 5)]),
     ],
 )
-def test_numbers(claims: list[tuple[int, int]], expected: list[tuple[int, int]]) -> None:
-    """Claimed numbers hold; of two that claim one, the later start gets the next free one."""
+def test_numbers(claims: list[tuple[int | None, int]], expected: list[tuple[int, int]]) -> None:
+    """Numbers that are said hold; of two tries that say one, the later gets the next free one.
+
+    Numbers that begin at 0 are shifted together.
+    """
     for order in itertools.permutations(claims):
         run = run_of(*(span(at_s, number=number) for number, at_s in order))
         assert numbers(run) == expected
@@ -168,7 +178,108 @@ def test_retry_of_as_said(said: str) -> None:
     assert run.attempts[-1].retry_of == 1
 
 
+@pytest.mark.parametrize("name", ["span", "SPAN", "short", "attempt", "number"])
+def test_retry_of_orders_tries_though_clocks_disagree(name: str) -> None:
+    """Numbers that nobody said follow what is said of them, in every spelling, not the clocks."""
+    said = {
+        "span": "000000000000a31f",
+        "SPAN": "000000000000A31F",
+        "short": "a31f",
+        "attempt": words.attempt_id(*IDENTITY, 1).upper(),
+        "number": "1",
+    }[name]
+    first = failed(100, ids=0xA31F)
+    retry = span(0, ids=2, more=More(retry_of=said))
+    for order in ((first, retry), (retry, first)):
+        run = run_of(*order)
+        assert numbers(run) == [(1, 100), (2, 0)]
+        assert [a.retry_of for a in run.attempts] == [None, 1]
+        assert run.recovered
+
+
+def test_a_chain_of_retries_is_followed_against_the_clocks() -> None:
+    """Each try comes right after the one that it repeats; others stay where their clocks say."""
+    chain = [
+        failed(50, ids=1),
+        failed(40, ids=2, more=More(retry_of=span_id(1).hex())),
+        failed(30, ids=3, more=More(retry_of=span_id(2).hex())),
+        span(60, ids=4),
+    ]
+    for order in itertools.permutations(chain):
+        assert numbers(run_of(*order)) == [(1, 50), (2, 40), (3, 30), (4, 60)]
+
+
+@pytest.mark.parametrize("said", ["ffff", "9", "x", "", "-", "1" * 400])
+def test_an_unknown_target_orders_nothing(said: str) -> None:
+    """The clocks decide, and the attempt before is taken for the one that was repeated."""
+    run = run_of(failed(0, number=1), span(5, more=More(retry_of=said)))
+    assert (numbers(run), run.attempts[1].retry_of) == ([(1, 0), (2, 5)], 1)
+
+
+def test_tries_that_repeat_each_other_in_a_circle_follow_their_clocks() -> None:
+    """Nothing is lost, and the order is the same whatever comes first."""
+    circle = [span(at, ids=at, more=More(retry_of=span_id(at % 3 + 1).hex())) for at in (1, 2, 3)]
+    own = span(9, ids=9, more=More(retry_of=span_id(9).hex()))
+    for order in itertools.permutations([*circle, own]):
+        assert [n for n, _ in numbers(run_of(*order))] == [1, 2, 3, 4]
+        assert numbers(run_of(*order)) == [(1, 1), (2, 3), (3, 2), (4, 9)]
+
+
+def test_retry_of_counts_from_where_the_numbers_begin() -> None:
+    """A sender that counts from 0 means its own number 0."""
+    run = run_of(failed(0, number=0), failed(5, number=1), span(9, more=More(retry_of="0")))
+    assert [a.retry_of for a in run.attempts] == [None, 1, 1]
+
+
 # Details
+
+
+def test_spans_with_copied_attributes_are_details_at_any_depth() -> None:
+    """Baggage copies the attempt's number to everything below it."""
+    run = run_of(
+        span(0, ids=1, number=1, end_ns=BASE_NS + 60 * SECOND_NS),
+        failed(1, ids=2, parent=1, number=1),
+        span(2, ids=3, parent=2),
+        span(3, ids=4, parent=3, number=1),
+        span(4, ids=5, parent=4, number=2),
+        span(5, ids=6, parent=5, number=1),
+    )
+    assert numbers(run) == [(1, 0), (2, 4)]
+
+
+def test_a_copy_below_a_running_attempt_is_a_detail() -> None:
+    """Its parent is known from log records only, which say the number."""
+    facts = (log(LogKind.STARTED, ids=1, number=1), span(1, ids=2, parent=1, number=1))
+    assert only(run_of(*facts)).status == words.RUNNING
+
+
+def test_a_copy_below_spans_that_say_nothing_is_a_detail() -> None:
+    """Spans between them name no task: the times in the trace tell."""
+    outer = span(0, ids=1, number=1, end_ns=BASE_NS + 60 * SECOND_NS)
+    assert only(run_of(outer, span(5, parent=99, number=1))).span_id == span_id(1)
+    assert len(run_of(outer, span(5, parent=99, number=1, trace_id=trace_id(2))).attempts) == 2
+    assert len(run_of(outer, span(5, parent=99, number=2)).attempts) == 2
+    assert len(run_of(outer, span(5, number=1)).attempts) == 2
+    beside = span(0, parent=99, number=1, end_ns=BASE_NS + 60 * SECOND_NS)
+    assert len(run_of(beside, span(5, parent=99, number=1)).attempts) == 2
+
+
+def test_a_try_below_the_queueing_of_a_retry_is_an_attempt() -> None:
+    """Though it says the number of the try that queued it, as some senders do."""
+    run = run_of(
+        span(0, ids=1, number=1, end_ns=BASE_NS + 60 * SECOND_NS),
+        span(1, ids=2, parent=1, queues=True),
+        span(5, ids=3, parent=2, number=1),
+    )
+    assert numbers(run) == [(1, 0), (2, 5)]
+
+
+def test_one_span_by_two_routes_is_one_attempt() -> None:
+    """A Collector may have added to the resource: two facts of one span, by its ids and times."""
+    for order in itertools.permutations([failed(0, ids=1, number=1), failed(0, ids=1), span(9)]):
+        run = run_of(*order)
+        assert numbers(run) == [(1, 0), (2, 9)]
+        assert not run.attempts[0].flags & words.FLAGS_INFERRED
 
 
 def test_a_child_of_the_same_run_is_a_detail() -> None:
@@ -270,6 +381,22 @@ def test_a_later_heartbeat_revives_an_abandoned_attempt() -> None:
     assert run_of(log(LogKind.STARTED, 0), lost(0), log(LogKind.HEARTBEAT, 60)).status == (
         words.RUNNING
     )
+
+
+@pytest.mark.parametrize("by", ["sign", "number"])
+def test_attempts_known_by_number_only_are_abandoned_one_by_one(by: str) -> None:
+    """They have no span; the last sign of life, or the number, says which one fell silent."""
+    beat = log(LogKind.HEARTBEAT, 10, ids=None, trace_id=b"", number=1)
+    facts = [
+        log(LogKind.STARTED, 0, ids=None, trace_id=b"", number=1),
+        beat,
+        log(LogKind.STARTED, 100, ids=None, trace_id=b"", number=2),
+        log(LogKind.HEARTBEAT, 200, ids=None, trace_id=b"", number=2),
+    ]
+    told = {"last_heartbeat_id": beat.event_id} if by == "sign" else {"number": 1}
+    run = run_of(*facts, lost(10, trace_id=b"", span_id=b"", **told))
+    assert [a.status for a in run.attempts] == [words.ABANDONED, words.RUNNING]
+    assert run.attempts[0].ended_ns == BASE_NS + 10 * SECOND_NS
 
 
 def test_a_logged_exception_is_the_error_of_its_span() -> None:

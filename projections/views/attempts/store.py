@@ -36,6 +36,7 @@ class AttemptStore(Store):
     """Writes attempts."""
 
     name = "attempts"
+    version = 2
     tables = ("attempt",)
 
     def __init__(self, sources: Sources) -> None:

@@ -64,6 +64,7 @@ class ErrorStore(Store):
     """Writes error patterns."""
 
     name = "error_patterns"
+    version = 2
     tables = ("error_pattern", "error_occurrence", "error_task", "error_component")
 
     def __init__(self, sources: Sources) -> None:

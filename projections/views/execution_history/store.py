@@ -17,6 +17,7 @@ class HistoryStore(Store):
     """Writes state transitions."""
 
     name = "execution_history"
+    version = 2
     tables = ("transition",)
 
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:

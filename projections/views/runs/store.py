@@ -19,6 +19,7 @@ class RunStore(Store):
     """Writes runs."""
 
     name = "runs"
+    version = 2
     tables = ("run",)
 
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:

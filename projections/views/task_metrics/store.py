@@ -58,6 +58,7 @@ class MetricStore(Store):
     """Writes task metrics."""
 
     name = "task_metrics"
+    version = 2
     tables = ("metric",)
 
     def __init__(self, sources: Sources) -> None:

@@ -64,6 +64,7 @@ class TaskStore(Store):
     """Writes tasks."""
 
     name = "tasks"
+    version = 2
     tables = ("task",)
     stands_alone = False  # it asks the stage for runs
 

@@ -1,0 +1,150 @@
+"""Which facts of a run make up each of its attempts."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable
+
+import msgspec
+
+from projections.runs.details import SpanKey, key_of, without_copies, without_details
+from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
+from projections.runs.numbering import place_of
+
+
+class Candidate(msgspec.Struct):
+    """An attempt before it has its number."""
+
+    start_ns: int
+    event_id: bytes
+    claim: int
+    span: SpanFact | None
+    logs: list[LogFact]
+    number: int = 0
+    moved: bool = False
+
+    @property
+    def said(self) -> SpanFact | LogFact:
+        """The fact that speaks for the attempt: the span, else the start record."""
+        return self.span if self.span is not None else main_log(self.logs)
+
+    @property
+    def span_id(self) -> bytes:
+        return self.said.span_id
+
+    @property
+    def repeats(self) -> str | None:
+        more = self.said.more
+        return None if more is None else more.retry_of
+
+
+def begins_at_zero(facts: RunFacts) -> bool:
+    """Does the run's sender count its tries from 0?"""
+    spans, logs = facts.spans, facts.logs
+    return any(s.number == 0 for s in spans) or any(log.number == 0 for log in logs)
+
+
+def candidates_of(facts: RunFacts, shift: int) -> tuple[list[Candidate], int | None]:
+    """Which spans and log records are attempts, and when the run was last queued."""
+    spans = without_copies(span for span in facts.spans if not span.queues)
+    queueing = {key_of(span): span.start_ns for span in facts.spans if span.queues}
+    beating: dict[SpanKey, set[int | None]] = {}
+    for log in facts.logs:
+        if says_running(log) and log.span_id:
+            beating.setdefault(key_of(log), set()).add(log.number)
+    spans, details = without_details(spans, set(queueing), beating)
+    claims = (_claim(span, shift) for span in spans)
+    candidates = [
+        Candidate(span.start_ns, span.event_id, claim, span, [])
+        for span, claim in zip(spans, claims, strict=True)
+    ]
+    candidates += _attach(candidates, facts.logs, details, shift)
+    return candidates, max((s.start_ns for s in facts.spans if s.queues), default=None)
+
+
+def _claim(fact: SpanFact | LogFact, shift: int) -> int:
+    return 0 if fact.number is None else fact.number + shift
+
+
+def _attach(
+    candidates: list[Candidate], logs: Iterable[LogFact], details: set[SpanKey], shift: int
+) -> list[Candidate]:
+    """Give each log record to its attempt; returns the attempts known from log records only."""
+    by_key: dict[SpanKey, list[Candidate]] = {}
+    by_number: dict[int, Candidate] = {}
+    for candidate in sorted(candidates, key=place_of):
+        assert candidate.span is not None
+        by_key.setdefault(key_of(candidate.span), []).append(candidate)
+        by_number.setdefault(candidate.claim, candidate)
+    running: dict[SpanKey | int, list[LogFact]] = {}
+    for log in logs:
+        key, claim = key_of(log), _claim(log, shift)
+        if log.span_id and key in by_key:
+            _at_time(by_key[key], log.time_ns).logs.append(log)
+        elif key in details:
+            continue
+        elif log.span_id:
+            running.setdefault(key, []).append(log)
+        elif claim in by_number and claim:
+            by_number[claim].logs.append(log)
+        elif claim:
+            running.setdefault(claim, []).append(log)
+    groups = (group for group in running.values() if any(map(says_running, group)))
+    return [_from_logs(group, shift) for group in groups]
+
+
+def says_running(log: LogFact) -> bool:
+    return not log.loose and log.kind != LogKind.EXCEPTION
+
+
+def _at_time(candidates: list[Candidate], time_ns: int) -> Candidate:
+    """The last attempt that started before a time: one span id may serve several tries."""
+    at = bisect_right(candidates, time_ns, key=lambda c: c.start_ns)
+    return candidates[max(at - 1, 0)]
+
+
+def _from_logs(logs: list[LogFact], shift: int) -> Candidate:
+    own = sorted((log for log in logs if says_running(log)), key=log_order)
+    starts = [log for log in own if log.kind == LogKind.STARTED] or own
+    claim = next((_claim(log, shift) for log in own if log.number is not None), 0)
+    return Candidate(starts[0].time_ns, starts[0].event_id, claim, None, logs)
+
+
+def log_order(log: LogFact) -> tuple[int, bytes]:
+    return log.time_ns, log.event_id
+
+
+def main_log(logs: list[LogFact]) -> LogFact:
+    """The log record that speaks for an attempt without a span: the first, best a start."""
+    own = [log for log in logs if says_running(log)]
+    return min(own, key=lambda log: (log.kind != LogKind.STARTED, *log_order(log)))
+
+
+class Abandoned:
+    """What was said of attempts that fell silent, found by their last sign of life.
+
+    An attempt known by number only has no span; facts from before signs were told name the span.
+    """
+
+    def __init__(self, facts: Iterable[AbandonFact]) -> None:
+        self._by_sign: dict[bytes, list[AbandonFact]] = defaultdict(list)
+        self._by_span: dict[SpanKey, list[AbandonFact]] = defaultdict(list)
+        self._by_number: dict[int, list[AbandonFact]] = defaultdict(list)
+        for fact in facts:
+            self._by_sign[fact.last_heartbeat_id].append(fact)
+            if fact.span_id:
+                self._by_span[fact.trace_id, fact.span_id].append(fact)
+            elif fact.number:
+                self._by_number[fact.number].append(fact)
+        self._by_sign.pop(b"", None)
+
+    def last_of(self, candidate: Candidate, logs: Iterable[LogFact]) -> AbandonFact | None:
+        """The last one that is about an attempt with these log records."""
+        found: list[AbandonFact] = []
+        if self._by_sign:
+            for log in logs:
+                found += self._by_sign.get(log.event_id, ())
+        if not found:
+            said = candidate.said
+            found = self._by_span.get(key_of(said), []) if said.span_id else []
+            found = found or self._by_number.get(candidate.number, [])
+        return max(found, key=lambda a: (a.last_heartbeat_ns, a.event_id), default=None)
