@@ -15,6 +15,7 @@ from projections.runs import words
 from projections.runs.extraction import Extractor
 from projections.runs.registry.numbers import Registry
 from projections.runs.registry.runs import RunStage
+from projections.storage.spanindex import SpanIndex
 from projections.storage.statements import run_script
 from projections.storage.store import Store
 from projections.views.attempts.store import AttemptStore
@@ -34,12 +35,13 @@ class FactsProjection:
     version = 2
     tables: Sequence[str] = (
         "status_word", "tenant", "task_key", "task_hash", "run_key", "run_hash", "executor",
-        "source", "fingerprint", "loose_log", "span_run", "span_chunk",
+        "source", "fingerprint", "loose_log", *SpanIndex().tables,
     )  # fmt: skip
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Create the tables, the status words, and the SQL views over all projections' tables."""
         run_script(connection, "projections.runs.registry", "schema.sql")
+        SpanIndex().create(connection)
         run_script(connection, "projections.views", "sqlviews.sql")
         connection.executemany(
             "INSERT INTO status_word VALUES (?, ?)", enumerate(words.STATUS_WORDS)

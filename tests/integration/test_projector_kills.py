@@ -5,7 +5,6 @@ import random
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,8 @@ from events.log.door import GroupDoor
 from events.log.reader import open_reader
 from projections.assembly import make_folds
 from projections.engine.projector import Projector
-from projections.storage.generation import connect_reader
 from tests.events import make_batch, make_exception, make_log, make_span
-
-CUT_BY_PAGES = {"trace_run", "trace_block", "span_run", "span_chunk", "generation", "checkpoint"}
+from tests.views import tables_of
 
 _CHILD = """
 import sys, threading, time
@@ -38,16 +35,6 @@ while True:
             print(type(exc).__name__, exc, file=sys.stderr)
             time.sleep(0.05)
 """
-
-
-def _tables(path: Path) -> dict[str, list[str]]:
-    with closing(connect_reader(path)) as views:
-        listed = views.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        return {
-            table: sorted(repr(row) for row in views.execute(f'SELECT * FROM "{table}"'))
-            for (table,) in listed
-            if table not in CUT_BY_PAGES
-        }
 
 
 @pytest.mark.slow
@@ -85,6 +72,6 @@ def test_kills_at_random_moments_leave_a_clean_fold(tmp_path: Path) -> None:
         pass
     fresh.close()
     door.close()
-    assert _tables(data / "views.db") == _tables(clean / "views.db")
+    assert tables_of(data / "views.db") == tables_of(clean / "views.db")
     kept = sorted(path.name for path in data.glob("views-*.db"))
     assert len(kept) <= 4, kept

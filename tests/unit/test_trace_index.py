@@ -1,16 +1,9 @@
-"""The trace index: sorted runs in SQLite answer as a dictionary would."""
+"""The trace index: which events of a page are indexed, under what."""
 
 import sqlite3
-from collections import defaultdict
-
-import numpy as np
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from events.log.memory import MemoryLog
 from events.schema import AttemptAbandoned, Block
-from projections.storage import sorted_runs
 from projections.views.traces.fold import Traces, positions
 from tests.events import batch_of, make_batch, make_context, make_log, make_span, trace_id
 
@@ -20,51 +13,6 @@ def _tables() -> sqlite3.Connection:
     Traces().create(connection)
     Traces().index(connection)
     return connection
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    pages=st.lists(
-        st.lists(st.integers(0, 12).map(lambda n: n * 0x0A0F0F0F0F0F0F0F), max_size=60),
-        max_size=60,
-    ),
-    fan=st.integers(2, 4),
-    block=st.integers(1, 8),
-)
-def test_it_equals_a_dictionary(pages: list[list[int]], fan: int, block: int) -> None:
-    """Whatever is added, in whatever pages, is found, and nothing else."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sorted_runs, "FAN", fan)
-        patch.setattr(sorted_runs, "BLOCK_ENTRIES", block)
-        connection = _tables()
-        expected: dict[int, list[int]] = defaultdict(list)
-        position = 0
-        for page in pages:
-            start = position
-            for digest in page:
-                position += 1
-                expected[digest].append(position)
-            sorted_runs.add(
-                connection,
-                0,
-                np.array(page, np.uint64),
-                np.arange(start + 1, position + 1, dtype=np.int64),
-            )
-            for digest in {*page, 1, *list(expected)[:3]}:
-                assert sorted_runs.find(connection, 0, digest) == expected.get(digest, [])
-
-
-def test_few_runs_stay() -> None:
-    """Merging keeps the number of searched runs small, and loses nothing."""
-    connection = _tables()
-    digests = np.random.default_rng(1).integers(0, 1 << 63, 30_000, np.uint64)
-    for at in range(0, 30_000, 30):
-        places = np.arange(at + 1, at + 31, dtype=np.int64)
-        sorted_runs.add(connection, 0, digests[at : at + 30], places)
-    runs = connection.execute("SELECT count(*) FROM trace_run").fetchone()[0]
-    assert runs <= 80
-    for at in (0, 14_999, 29_999):
-        assert sorted_runs.find(connection, 0, int(digests[at])) == [at + 1]
 
 
 def test_a_page_of_the_log_is_indexed_by_tenant_and_trace() -> None:

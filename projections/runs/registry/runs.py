@@ -25,8 +25,8 @@ from projections.runs.facts import (
 from projections.runs.registry.numbers import Registry
 from projections.runs.registry.tasks import TaskNumbers
 from projections.runs.words import key_hashes
-from projections.storage import spanindex
 from projections.storage.columns import ABSENT, insert_into
+from projections.storage.spanindex import Int64s, SpanIndex, span_hashes
 
 _CHUNK: Final = 400  # rows of a VALUES list; SQLite allows 32,766 parameters
 
@@ -54,13 +54,15 @@ class RunStage:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._task_numbers = TaskNumbers(registry)
-        self._spans: list[tuple[spanindex.Int64s, spanindex.Int64s]] = []  # not written yet
+        self._span_index = SpanIndex()
+        self._spans: list[tuple[Int64s, Int64s]] = []  # not written yet
         self._last_run_no: int | None = None
         self._has_loose: bool | None = None
 
     def forget(self) -> None:
         """Drop what is kept in memory."""
         self._task_numbers.forget()
+        self._span_index.forget()
         self._spans.clear()
         self._last_run_no = self._has_loose = None
 
@@ -215,7 +217,7 @@ class RunStage:
                 traces.append(trace_id)
                 spans.append(span_id)
                 numbers.append(number)
-        hashes = spanindex.span_hashes([key[0] for key in keys], traces, spans)
+        hashes = span_hashes([key[0] for key in keys], traces, spans)
         self._spans.append((hashes, np.array(numbers, dtype=np.int64)))
         if self._has_loose is None:
             row = connection.execute("SELECT EXISTS (SELECT 1 FROM loose_log)").fetchone()
@@ -234,7 +236,7 @@ class RunStage:
         if self._spans:
             hashes, run_nos = zip(*self._spans, strict=True)
             self._spans.clear()
-            spanindex.append(connection, np.concatenate(hashes), np.concatenate(run_nos))
+            self._span_index.add(connection, np.concatenate(hashes), np.concatenate(run_nos))
 
     def _join_loose(
         self,
@@ -257,7 +259,8 @@ class RunStage:
         self._write_spans(connection)
         hashes = np.array(sorted(arrived), dtype=np.int64)
         fresh_nos = set(fresh.values())
-        for hash_, run_nos in zip(hashes.tolist(), spanindex.find(connection, hashes), strict=True):
+        holders = self._span_index.find(connection, hashes)
+        for hash_, run_nos in zip(hashes.tolist(), holders, strict=True):
             for run_no in run_nos:
                 if run_no not in fresh_nos:
                     facts = added.setdefault(run_no, RunFacts([], [], []))
@@ -268,7 +271,7 @@ class RunStage:
         self, connection: sqlite3.Connection, found: Extracted
     ) -> dict[int, list[LogFact]]:
         logs = [log for _, log in found.loose]
-        hashes = spanindex.span_hashes(
+        hashes = span_hashes(
             [tenant_no for tenant_no, _ in found.loose],
             [log.trace_id for log in logs],
             [log.span_id for log in logs],

@@ -87,19 +87,3 @@ CREATE TABLE loose_log (
     fact BLOB NOT NULL,
     PRIMARY KEY (hash, event_id)
 ) STRICT, WITHOUT ROWID;
-
--- Sorted runs of (span hash -> run_no), merged as they grow (projections/storage/spanindex.py).
-CREATE TABLE span_run (
-    sorted_run INTEGER PRIMARY KEY,
-    level INTEGER NOT NULL,
-    entries INTEGER NOT NULL
-) STRICT;
-
-CREATE TABLE span_chunk (
-    sorted_run INTEGER NOT NULL,
-    first_hash INTEGER NOT NULL,
-    chunk INTEGER NOT NULL,
-    hashes BLOB NOT NULL,
-    run_nos BLOB NOT NULL,
-    PRIMARY KEY (sorted_run, first_hash, chunk)
-) STRICT, WITHOUT ROWID;

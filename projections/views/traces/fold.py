@@ -11,42 +11,41 @@ from typing import Final
 
 from events.log.port import Page
 from projections.engine.port import Projection
-from projections.storage import sorted_runs
-from projections.storage.statements import run_script
+from projections.storage.sorted_runs import SortedRuns
 from projections.views.traces.trace_ids import page_hashes, trace_hash
 
 NAME: Final = "traces"
-_PACKAGE: Final = "projections.views.traces"
+_INDEX: Final = SortedRuns("trace")
 
 
 class Traces:
     """Projection and fold in one."""
 
     name = NAME
-    version = 1
-    tables: Sequence[str] = ("trace_run", "trace_block")
+    version = 2
+    tables: Sequence[str] = _INDEX.tables
 
     def __init__(self) -> None:
         self.projections: Sequence[Projection] = (self,)
 
     def create(self, connection: sqlite3.Connection) -> None:
         """See `Projection.create`."""
-        run_script(connection, _PACKAGE, "schema.sql")
+        _INDEX.create(connection)
 
     def index(self, connection: sqlite3.Connection) -> None:
-        """See `Projection.index`."""
-        run_script(connection, _PACKAGE, "index.sql")
+        """The tables are an index."""
 
     def apply(self, connection: sqlite3.Connection, page: Page) -> None:
         """See `Fold.apply`."""
-        sorted_runs.add(connection, page.partition, *page_hashes(page))
+        _INDEX.add(connection, *page_hashes(page), page.partition)
 
     def forget(self) -> None:
-        """Nothing is cached."""
+        """Nothing is looked up, so nothing is cached."""
 
 
 def positions(
     connection: sqlite3.Connection, tenant: str, trace_id: bytes, partition: int = 0
 ) -> list[int]:
     """Positions of the events that may belong to a trace, ascending."""
-    return sorted_runs.find(connection, partition, trace_hash(tenant, trace_id))
+    digest = trace_hash(tenant, trace_id)
+    return _INDEX.between(connection, digest, digest, partition)

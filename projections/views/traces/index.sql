@@ -1,1 +1,0 @@
-CREATE INDEX trace_block_first ON trace_block (run_no, first_hash);
