@@ -19,7 +19,7 @@ from typing import Any, get_type_hints
 import typer
 
 from events.errors import SpanledgerError
-from service.cli.output import exits
+from service.cli.output import exits, streams
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -68,7 +68,7 @@ def with_exit_code(function: Callable[..., None], given: dict[str, Any]) -> None
         function(**given)
         sys.stdout.flush()
     except SpanledgerError as exc:
-        typer.echo(f"spanledger: {exc}", err=True)
+        streams.complain(str(exc))
         raise typer.Exit(exits.exit_code(exc)) from exc
     except BrokenPipeError as exc:
         # Python flushes standard output once more at exit; there is nobody to read it.

@@ -18,7 +18,7 @@ import typer.main  # noqa: E402
 
 from events.errors import SpanledgerError  # noqa: E402
 from events.private import make_files_private  # noqa: E402
-from service.cli.output import exits  # noqa: E402
+from service.cli.output import exits, streams  # noqa: E402
 
 _SERVICE: Final = "The service"
 _QUESTIONS: Final = "Questions"
@@ -123,9 +123,10 @@ def spanledger(
 
 def main() -> None:
     """Run the command line of this process."""
+    streams.prepare()
     make_files_private()
     try:
-        app(prog_name="spanledger")
+        app(streams.readable_arguments(sys.argv[1:]), prog_name="spanledger")
     except SpanledgerError as exc:
         _end(str(exc), exits.exit_code(exc))
     except OSError as exc:
@@ -138,7 +139,7 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    typer.echo(f"spanledger: {message}", err=True)
+    streams.complain(message)
     sys.exit(code)
 
 

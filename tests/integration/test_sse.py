@@ -169,7 +169,10 @@ def test_a_client_that_does_not_read_costs_nothing_and_gets_a_gap(
             door.append(make_batch([make_span(attributes={"text": big}) for _ in range(50)]))
         time.sleep(0.5)
         seen = 0
-        for message in until_silence(stream):
+        while seen < 1000:  # a slow machine may be silent for a heartbeat in between
+            message = next(stream)
+            if "comment" in message:
+                continue
             if message["event"] == "gap":
                 assert message["data"]["from"] == str(seen + 1)
                 seen = int(message["data"]["to"])

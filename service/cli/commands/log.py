@@ -1,7 +1,6 @@
 """`spanledger log`: the event log itself, with or without a running service."""
 
 import itertools
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from service.cli.options import FILTERS, Data, Json
 from service.cli.output.answers import write_json
 from service.cli.output.event_lines import EventFilter, EventKind, event_document, event_line
 from service.cli.output.render import console, pairs, writing_on
+from service.cli.output.streams import json_text, write_data
 from service.cli.output.times import human_bytes, parse_moment
 from service.cli.source.folder import data_folder
 from service.cli.source.following import Follower, pages
@@ -249,4 +249,4 @@ def _print(events: Iterator[Recorded], as_json: bool) -> None:
             out.print(event_line(event), no_wrap=True, overflow="ellipsis")
         return
     for event in events:
-        sys.stdout.write(json.dumps(event_document(event), ensure_ascii=False) + "\n")
+        write_data(json_text(event_document(event)) + "\n")

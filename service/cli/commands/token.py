@@ -1,5 +1,6 @@
 """`spanledger token`: who may send, read and administer."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -60,7 +61,8 @@ def add(
         return
     typer.echo(secret)
     if not quiet:
-        typer.echo(f"Send it as `authorization: Bearer …`; {name} is not shown again.", err=True)
+        hint = f"Send it as `authorization: Bearer …`; {name} is not shown again."
+        print(hint, file=sys.stderr)
 
 
 @app.command("list")

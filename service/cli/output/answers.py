@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import typer
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
@@ -16,6 +15,7 @@ from rich.text import Text
 from events.errors import BadInput, Unavailable
 from service.cli.options import Form
 from service.cli.output.render import Column, console, grid
+from service.cli.output.streams import complain, json_text, write_data
 
 _INCOMPLETE: Final = "the time budget ended before the search did; its `next` goes on"
 Document = Mapping[str, Any]
@@ -40,7 +40,7 @@ def write(ask: Callable[[], Document], form: Form, draw: Drawing) -> None:
 def write_json(document: Any) -> None:
     """One JSON document: indented for a person, on one line in a pipe."""
     indent = 2 if sys.stdout.isatty() else None
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=indent))
+    write_data(json_text(document, indent=indent) + "\n")
 
 
 def write_csv(records: Sequence[Mapping[str, Any]]) -> None:
@@ -56,7 +56,7 @@ def write_csv(records: Sequence[Mapping[str, Any]]) -> None:
     if fields:
         writer.writeheader()
     writer.writerows(rows)
-    typer.echo(text.getvalue(), nl=False)
+    write_data(text.getvalue())
 
 
 def drawing_of_list(columns: Sequence[Column], nothing: str, *, more: str = "--cursor") -> Drawing:
@@ -94,7 +94,7 @@ def _write_once(document: Document, form: Form, draw: Drawing) -> None:
     else:
         console().print(draw(document))
     if not document.get("complete", True) and not console().is_terminal:
-        typer.echo(f"spanledger: {_INCOMPLETE}", err=True)
+        complain(_INCOMPLETE)
 
 
 def _watch(ask: Callable[[], Document], form: Form, draw: Drawing) -> None:
@@ -121,7 +121,7 @@ def _watch_lines(
                 document = ask()
                 break
             except Unavailable as exc:
-                typer.echo(f"spanledger: {exc}", err=True)
+                complain(str(exc))
 
 
 def _watch_screen(

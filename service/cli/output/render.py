@@ -84,9 +84,17 @@ class Writing:
     symbols: bool = True
 
 
+class _Output(Console):
+    """A console whose reader may leave: the command ends as any other program would."""
+
+    def on_broken_pipe(self) -> None:
+        """See rich; `service.cli.command` knows what to do."""
+        raise BrokenPipeError
+
+
 def console(*, error: bool = False) -> Console:
     """The console on standard output, or on standard error for progress and messages."""
-    target = Console(file=sys.stderr if error else sys.stdout, highlight=False)
+    target = _Output(file=sys.stderr if error else sys.stdout, highlight=False)
     target.soft_wrap = not target.is_terminal
     return target
 
