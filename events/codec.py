@@ -13,7 +13,7 @@ import msgspec
 import zstandard
 
 from events.errors import LogDamaged
-from events.schema import Block, Context, Event, RawBlock
+from events.schema import TAGS, Block, Context, Event, RawBlock, Unknown
 
 CODEC_PLAIN: Final = 0
 CODEC_ZSTD: Final = 1
@@ -32,15 +32,45 @@ _context = msgspec.msgpack.Decoder(Context)
 _local = threading.local()  # zstandard's objects must not be shared between threads
 
 
+class _Start(msgspec.Struct, array_like=True):
+    tag: str
+
+
+_start = msgspec.msgpack.Decoder(_Start)
+
+
 def encode_event(event: Event) -> bytes:
     """The row of `event`."""
-    return _encoder.encode(event)
+    return event.row if isinstance(event, Unknown) else _encoder.encode(event)
 
 
 def decode_event(row: bytes | msgspec.Raw) -> Event:
-    """The event of `row`."""
-    event: Event = _event.decode(row)
+    """The event of `row`; `Unknown` if its tag is one that this release does not read."""
+    try:
+        event: Event = _event.decode(row)
+    except msgspec.ValidationError:
+        if not has_unknown_tag(row):
+            raise
+        return Unknown(_start.decode(row).tag, bytes(row))
     return event
+
+
+def has_unknown_tag(row: bytes | msgspec.Raw) -> bool:
+    """Whether `row` begins as an event does, with a tag that this release does not read."""
+    try:
+        return _start.decode(row).tag not in TAGS
+    except msgspec.MsgspecError:
+        return False
+
+
+def tag_mark(tag: str) -> bytes:
+    """The bytes of a tag as a row holds them."""
+    return _encoder.encode(tag)
+
+
+def is_tagged(row: bytes, mark: bytes) -> bool:
+    """Whether `row` has the tag that `tag_mark` made `mark` of, without decoding it."""
+    return row.startswith(mark, 3) or row.startswith(mark, 1)  # after an array's header
 
 
 def encode_scrubbed(kinds: Sequence[str]) -> bytes:
@@ -70,7 +100,18 @@ def encode_blocks(blocks: Sequence[EncodedBlock]) -> bytes:
 
 def decode_blocks(content: bytes) -> list[Block]:
     """Every block of a content, decoded whole."""
-    return _blocks.decode(content)
+    try:
+        return _blocks.decode(content)
+    except msgspec.ValidationError:  # a tag of another release is somewhere in it
+        return [
+            Block(
+                block.tenant,
+                block.received_ns,
+                decode_context(block.context),
+                [decode_event(row) for row in block.events],
+            )
+            for block in decode_raw_blocks(content)
+        ]
 
 
 def decode_raw_blocks(content: bytes) -> list[RawBlock]:

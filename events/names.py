@@ -9,6 +9,11 @@ from typing import Final
 SPAN: Final = "span.v1"
 LOG_RECORD: Final = "log.v1"
 ATTEMPT_ABANDONED: Final = "attempt_abandoned.v1"
+FACT: Final = "fact.v1"
+
+# Kinds of the facts of our own: `namespace.name`. Nobody else writes in our namespace.
+OWN_NAMESPACE: Final = "spanledger"
+FACT_ABANDONED: Final = "spanledger.attempt_abandoned"
 
 # Tenants and positions on the wire.
 TENANT_HEADER: Final = "x-scope-orgid"

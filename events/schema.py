@@ -8,7 +8,7 @@ Attribute values map onto msgpack one to one: nil (no value set), bool, int (64 
 float (64 bit), str, bin, array, map. Times are nanoseconds since 1970, UTC; 0 means absent.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -113,7 +113,7 @@ class LogRecord(msgspec.Struct, frozen=True, array_like=True, tag=names.LOG_RECO
 
 
 class AttemptAbandoned(msgspec.Struct, frozen=True, array_like=True, tag=names.ATTEMPT_ABANDONED):
-    """Our own fact: an attempt's heartbeats stopped, so its worker is taken for gone."""
+    """An attempt's heartbeats stopped, as releases before the envelope `Fact` said it."""
 
     attempt_id: str
     task_id: str
@@ -125,7 +125,63 @@ class AttemptAbandoned(msgspec.Struct, frozen=True, array_like=True, tag=names.A
     last_heartbeat_event_id: bytes
 
 
-Event = Span | LogRecord | AttemptAbandoned
+class Fact(msgspec.Struct, frozen=True, array_like=True, tag=names.FACT):
+    """A fact that no sender's telemetry told: the envelope of whatever is decided or reported.
+
+    `kind` is `namespace.name` and `version` that of its payload: whoever does not know both skips
+    the fact. `subject` is what it is about: a `type` and what identifies one of it (`task_id`,
+    `run_id`, `attempt`, `trace_id` and `span_id` in hex, …). `actor` said it. `time_ns` is when it
+    was so, 0 where nobody said: then its arrival counts. The `idempotency_key` makes it one fact
+    however often it is sent. `scrubbed` is as in a span.
+    """
+
+    kind: str
+    version: int
+    time_ns: int
+    subject: dict[str, str | int]
+    actor: str
+    idempotency_key: str
+    payload: Attributes
+    scrubbed: tuple[str, ...] = ()
+
+    @property
+    def trace_id(self) -> bytes:
+        """The trace that the subject names; empty if it names none."""
+        return _id_of(self.subject.get("trace_id"))
+
+    @property
+    def span_id(self) -> bytes:
+        """The span that the subject names; empty if it names none."""
+        return _id_of(self.subject.get("span_id"))
+
+
+def _id_of(value: str | int | None) -> bytes:
+    try:
+        return bytes.fromhex(value) if isinstance(value, str) else b""
+    except ValueError:
+        return b""
+
+
+class Unknown(msgspec.Struct, frozen=True, array_like=True, tag="unknown"):
+    """An event with a tag that this release does not know: carried as it is, never decoded."""
+
+    tag: str
+    row: bytes
+
+    @property
+    def trace_id(self) -> bytes:
+        """Empty: nobody here knows where it would stand."""
+        return b""
+
+    @property
+    def span_id(self) -> bytes:
+        """Empty, too."""
+        return b""
+
+
+Event = Span | LogRecord | AttemptAbandoned | Fact | Unknown
+TAGS: Final = frozenset({names.SPAN, names.LOG_RECORD, names.ATTEMPT_ABANDONED, names.FACT})
+"""The tags that this release reads."""
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):

@@ -10,10 +10,12 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from events import codec, names
 from events.identity import Identity
 from events.log.port import Batch
-from events.schema import Block, Context, Event, LogRecord, Span, SpanEvent
+from events.schema import Block, Context, Event, Fact, LogRecord, Span, SpanEvent, Unknown
 
 SECOND_NS = 1_000_000_000
 BASE_NS = 1_780_000_000 * SECOND_NS
@@ -134,6 +136,26 @@ def make_log(
     return LogRecord(**values | changes)
 
 
+def make_fact(**changes: Any) -> Fact:
+    """A fact about a run, unique unless a key is given."""
+    values: dict[str, Any] = {
+        "kind": "acme.deployed",
+        "version": 1,
+        "time_ns": BASE_NS,
+        "subject": {"type": "run", "task_id": "task-1", "run_id": "r1"},
+        "actor": "ci",
+        "idempotency_key": f"key-{next(_serial)}",
+        "payload": {"build": 17, "notes": ["a", {"b": None}]},
+    }
+    return Fact(**values | changes)
+
+
+def make_unknown(tag: str = "span.v9", *fields: Any) -> Unknown:
+    """An event of a tag that a newer release wrote; it names a task, as a span would."""
+    body = fields or (b"\x07" * 16, {names.TASK_ID: "task-1"}, "exception.", "task.attempt.")
+    return Unknown(tag, msgspec.msgpack.encode([tag, *body]))
+
+
 def make_batch(
     events: Iterable[Event],
     *,
@@ -171,4 +193,6 @@ def batch_of(blocks: Sequence[Block], *, identity: Identity = IDENTITY) -> Batch
 
 
 def _time_of(event: Event) -> int:
-    return event.start_ns if isinstance(event, Span) else event.time_ns
+    if isinstance(event, Unknown):
+        return BASE_NS
+    return event.start_ns if isinstance(event, Span) else event.time_ns or BASE_NS

@@ -6,10 +6,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from events import names
 from events.log.port import Recorded
 from events.schema import (
-    AttemptAbandoned,
     Attributes,
     Context,
     LogRecord,
@@ -19,7 +17,6 @@ from events.schema import (
 )
 from events.times import rfc3339
 from projections.query.records import Hex, Ns, PositionText, Rfc3339
-from projections.runs.values import text_of
 
 _KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
 
@@ -119,13 +116,6 @@ class LogOut(msgspec.Struct, frozen=True, kw_only=True):
     cut: list[str]
 
 
-def task_of(event: Span | LogRecord | AttemptAbandoned) -> str | None:
-    """The id of the task that an event names, as the views have it: a number as text."""
-    if isinstance(event, AttemptAbandoned):
-        return event.task_id
-    return text_of(event.attributes.get(names.TASK_ID))
-
-
 def span_out(recorded: Recorded, span: Span) -> SpanOut:
     """The record of a span."""
     resource, scope = _context(recorded.context)
@@ -147,7 +137,7 @@ def span_out(recorded: Recorded, span: Span) -> SpanOut:
         duration_ns=span.end_ns - span.start_ns if span.end_ns else None,
         status_code=span.status_code,
         status_message=span.status_message,
-        attributes=_readable(span.attributes),
+        attributes=readable(span.attributes),
         dropped_attributes_count=span.dropped_attributes_count,
         events=[_event(event) for event in span.events],
         dropped_events_count=span.dropped_events_count,
@@ -177,7 +167,7 @@ def log_out(recorded: Recorded, record: LogRecord) -> LogOut:
         severity_number=record.severity_number,
         severity_text=record.severity_text,
         body=_plain(record.body),
-        attributes=_readable(record.attributes),
+        attributes=readable(record.attributes),
         resource=resource,
         scope=scope,
         received_at=rfc3339(recorded.received_ns),
@@ -191,7 +181,7 @@ def _event(event: SpanEvent) -> SpanEventOut:
         rfc3339(event.time_ns),
         event.time_ns,
         event.name,
-        _readable(event.attributes),
+        readable(event.attributes),
         event.dropped_attributes_count,
     )
 
@@ -201,7 +191,7 @@ def _link(link: SpanLink) -> SpanLinkOut:
         link.trace_id.hex(),
         link.span_id.hex(),
         link.trace_state,
-        _readable(link.attributes),
+        readable(link.attributes),
         link.dropped_attributes_count,
         link.flags,
     )
@@ -209,21 +199,22 @@ def _link(link: SpanLink) -> SpanLinkOut:
 
 def _context(context: Context) -> tuple[ResourceOut, ScopeOut]:
     resource = ResourceOut(
-        _readable(context.resource_attributes),
+        readable(context.resource_attributes),
         context.resource_dropped_attributes_count,
         context.resource_schema_url,
     )
     scope = ScopeOut(
         context.scope_name,
         context.scope_version,
-        _readable(context.scope_attributes),
+        readable(context.scope_attributes),
         context.scope_dropped_attributes_count,
         context.scope_schema_url,
     )
     return resource, scope
 
 
-def _readable(attributes: Attributes) -> Attributes:
+def readable(attributes: Attributes) -> Attributes:
+    """Attributes as JSON can say them."""
     return {key: _plain(value) for key, value in attributes.items()}
 
 
@@ -232,7 +223,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):
-        return _readable(value)
+        return readable(value)
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, msgspec.msgpack.Ext):
+        return bytes(value.data)
     return value

@@ -9,23 +9,23 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from events import names
+from events import codec, names
+from events.abandonment import Abandonment, abandonment_of
+from events.codec import is_tagged
 from events.identity import ID_BYTES
 from events.log.port import Page, Segment
-from events.schema import AttemptAbandoned, RawBlock
+from events.schema import RawBlock
 from projections.engine.port import Poison
 from projections.runs import words
 from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.fingerprint import fingerprint
 from projections.runs.registry.numbers import Registry
 from projections.runs.rows import (
-    LOG_TAG,
-    SPAN_TAG,
-    TAG_END,
+    LOG_MARK,
+    SPAN_MARK,
     LogRow,
     SpanRow,
     TaskAttributes,
-    decode_abandoned,
     decode_context,
     decode_event,
     decode_log,
@@ -101,18 +101,17 @@ class Extractor:
             if at is None:
                 tenant_no = self._registry.tenant_no(block.tenant)
                 place = self._place(tenant_no, bytes(block.context))
-                at = _At(tenant_no, place, page.partition)
+                at = _At(block.tenant, tenant_no, place, page.partition)
             offset = (position - first) * ID_BYTES
             at.event_id = ids[offset : offset + ID_BYTES]
             at.position = position
             try:
-                tag = row[:TAG_END]
-                if SPAN_TAG in tag:
+                if is_tagged(row, SPAN_MARK):
                     self._span(decode_span(row), at, found)
-                elif LOG_TAG in tag:
+                elif is_tagged(row, LOG_MARK):
                     self._log(decode_log(row), at, found)
-                else:
-                    self._abandoned(decode_abandoned(row), at, found)
+                elif lost := abandonment_of(codec.decode_event(row)):
+                    self._abandoned(lost, at, found)  # any other event is not for here
             except (msgspec.DecodeError, ValueError, TypeError, ArithmeticError) as error:
                 raise Poison(position, "facts", error) from error
 
@@ -289,25 +288,31 @@ class Extractor:
         )
         return number, message or None
 
-    def _abandoned(self, row: AttemptAbandoned, at: "_At", found: Extracted) -> None:
+    def _abandoned(self, lost: Abandonment, at: "_At", found: Extracted) -> None:
+        number = lost.number
+        if not number and not lost.span_id:  # an older release said it, and nothing else tells
+            number = words.number_behind(lost.attempt_id, at.tenant, lost.task_id, lost.run_id)
         fact = AbandonFact(
             at.event_id,
-            row.trace_id,
-            row.span_id,
-            row.time_ns,
-            row.last_heartbeat_ns,
+            lost.trace_id,
+            lost.span_id,
+            lost.time_ns,
+            lost.last_heartbeat_ns,
             self._fingerprint_no(at.tenant_no, words.ABANDONED, None, "", ""),
-            row.last_heartbeat_event_id,
+            lost.last_heartbeat_id,
+            number,
+            lost.signs,
         )
-        _run_facts(found, (at.tenant_no, row.task_id, row.run_id)).abandoned.append(fact)
+        _run_facts(found, (at.tenant_no, lost.task_id, lost.run_id)).abandoned.append(fact)
 
 
 class _At:
     """Where the event being read stands and where it comes from."""
 
-    __slots__ = ("event_id", "partition", "place", "position", "tenant_no")
+    __slots__ = ("event_id", "partition", "place", "position", "tenant", "tenant_no")
 
-    def __init__(self, tenant_no: int, place: Place, partition: int) -> None:
+    def __init__(self, tenant: str, tenant_no: int, place: Place, partition: int) -> None:
+        self.tenant = tenant
         self.tenant_no = tenant_no
         self.place = place
         self.partition = partition

@@ -91,7 +91,8 @@ class AbandonFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Our own fact: an attempt stopped sending heartbeats.
 
     It is the attempt of `last_heartbeat_id`, its last sign of life; of the span, if there is one;
-    else the attempt with this number (0: not told).
+    else the attempt with this number (0: not told). `signs` is how many signs of life were known
+    of it (0: not told): one more, and it is not abandoned.
     """
 
     event_id: bytes
@@ -102,6 +103,7 @@ class AbandonFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     fingerprint_no: int
     last_heartbeat_id: bytes = b""
     number: int = 0
+    signs: int = 0
 
 
 class RunFacts(msgspec.Struct, array_like=True, gc=False):

@@ -7,24 +7,23 @@ from typing import Any, Final
 
 import msgspec
 
-from events import names
-from events.schema import AttemptAbandoned, Context
+from events import codec, names
+from events.schema import Context
 
 TASK_ID_BYTES: Final = b"\xa7" + names.TASK_ID.encode()  # a msgpack string of 7 bytes
-SPAN_TAG: Final = names.SPAN.encode()
-LOG_TAG: Final = names.LOG_RECORD.encode()
-ABANDONED_TAG: Final = names.ATTEMPT_ABANDONED.encode()
-TAG_END: Final = 32  # a row begins with its array header and its tag
+SPAN_MARK: Final = codec.tag_mark(names.SPAN)
+LOG_MARK: Final = codec.tag_mark(names.LOG_RECORD)
+_ABANDONED: Final = b"attempt_abandoned"
+_KIND_END: Final = 48  # a row begins with its array header, its tag, and a fact's kind
 
 
 def matters(row: bytes) -> bool:
     """Whether a row may tell something of a task; wrong only in being too generous."""
     if TASK_ID_BYTES in row:
         return True
-    tag = row[:TAG_END]
-    if LOG_TAG in tag:
+    if codec.is_tagged(row, LOG_MARK):
         return b"exception." in row or b"task.attempt." in row
-    return ABANDONED_TAG in tag
+    return _ABANDONED in row[:_KIND_END]
 
 
 class TaskAttributes(
@@ -140,5 +139,4 @@ class LogRow(msgspec.Struct, array_like=True, tag=names.LOG_RECORD, gc=False):
 decode_span = msgspec.msgpack.Decoder(SpanRow).decode
 decode_event = msgspec.msgpack.Decoder(EventRow).decode
 decode_log = msgspec.msgpack.Decoder(LogRow).decode
-decode_abandoned = msgspec.msgpack.Decoder(AttemptAbandoned).decode
 decode_context = msgspec.msgpack.Decoder(Context).decode

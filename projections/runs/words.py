@@ -70,6 +70,12 @@ def attempt_id(tenant: str, task_id: str, run_id: str, number: int) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
+def number_behind(wanted: str, tenant: str, task_id: str, run_id: str) -> int:
+    """The number of the attempt whose public id is `wanted`; 0 if it is none of the first 1,000."""
+    numbers = range(1, 1_001)
+    return next((n for n in numbers if attempt_id(tenant, task_id, run_id, n) == wanted), 0)
+
+
 _hasher = hashlib.blake2b(digest_size=8)
 
 

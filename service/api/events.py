@@ -8,7 +8,7 @@ so a client that connects again with `Last-Event-ID` misses nothing within its b
 
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import anyio
 import msgspec
@@ -18,13 +18,13 @@ from litestar.response import Stream
 from msgspec import Meta
 
 from events.errors import Rejected
+from events.kinds import FILTER, is_of_kind, kind_of
 from events.log.port import Recorded
-from events.schema import AttemptAbandoned, LogRecord, Span
 from projections.query import ids
+from projections.query.events import event_out, task_of
 from projections.query.log import Log
 from projections.query.parameters import Position, Text, parse
 from projections.query.refusals import BadQuestion, BeyondHead
-from projections.query.spans import log_out, span_out, task_of
 from service.access.tokens import TokenStore
 from service.api.answers import PREFIX
 from service.api.asking import AnyRequest, parameters, tenant_of
@@ -41,13 +41,6 @@ _READ_S: Final = 0.1
 _RECHECK_S: Final = 1.0
 """A stream ends at most so long after its token was revoked."""
 
-Kind = Literal["span", "log", "attempt_abandoned"]
-_KINDS: Final[dict[type, Kind]] = {
-    Span: "span",
-    LogRecord: "log",
-    AttemptAbandoned: "attempt_abandoned",
-}
-
 
 class EventsQuestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Parameters of the live tail."""
@@ -60,7 +53,17 @@ class EventsQuestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         ]
         | None
     ) = None  # fmt: skip
-    kind: Annotated[Kind, Meta(description="Only events of this kind.")] | None = None
+    kind: (
+        Annotated[
+            str,
+            Meta(
+                pattern=FILTER, max_length=300,
+                description="Only events of this kind: `span`, `log`, `attempt_abandoned`, `fact`, "
+                "`unknown`, or a fact's own kind.",
+            ),
+        ]
+        | None
+    ) = None  # fmt: skip
     task: Annotated[Text, Meta(description="Only events that name this task.")] | None = None
     trace: Annotated[Text, Meta(description="Only of this trace.")] | None = None
     backlog: Annotated[
@@ -172,7 +175,7 @@ class Tail:
         for recorded in self._events():
             self.position = recorded.position
             if self._passes(recorded):
-                frame = _frame(_KINDS[type(recorded.event)], self.position, _out(recorded))
+                frame = _frame(kind_of(recorded.event), self.position, event_out(recorded))
                 frames.append(frame)
                 size += len(frame)
             if len(frames) >= _EVENTS_AT_ONCE or size >= _BYTES_AT_ONCE or time.monotonic() >= ends:
@@ -188,30 +191,10 @@ class Tail:
         event, asked = recorded.event, self._question
         return (
             recorded.tenant == self._tenant
-            and (asked.kind is None or _KINDS[type(event)] == asked.kind)
+            and (asked.kind is None or is_of_kind(event, asked.kind))
             and (not self._traces or event.trace_id in self._traces)
             and (asked.task is None or task_of(event) == asked.task)
         )
-
-
-def _out(recorded: Recorded) -> Any:
-    event = recorded.event
-    if isinstance(event, Span):
-        return span_out(recorded, event)
-    if isinstance(event, LogRecord):
-        return log_out(recorded, event)
-    return {
-        "position": str(recorded.position),
-        "partition": recorded.partition,
-        "event_id": recorded.event_id.hex(),
-        "attempt_id": event.attempt_id,
-        "task_id": event.task_id,
-        "run_id": event.run_id,
-        "trace_id": event.trace_id.hex(),
-        "span_id": event.span_id.hex(),
-        "time_ns": event.time_ns,
-        "last_heartbeat_ns": event.last_heartbeat_ns,
-    }
 
 
 def _frame(event: str, position: int, data: Any) -> bytes:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from events import names
+from events.abandonment import Abandonment, fact_of
 from events.log.door import GroupDoor
 from events.schema import AttemptAbandoned
 from service.access.tokens import TokenStore
@@ -19,7 +20,7 @@ from service.api.feed import MOST_STREAMS
 from service.api.server import ApiServer
 from service.configuration.settings import Settings
 from tests.api_service import everyone_answers
-from tests.events import make_batch, make_log, make_span, trace_id
+from tests.events import make_batch, make_fact, make_log, make_span, make_unknown, trace_id
 
 QUICK = "heartbeat_s=0.2"
 Message = dict[str, Any]
@@ -224,6 +225,23 @@ def test_streams_are_bounded_in_number(door: GroupDoor, server: tuple[ApiServer,
                 return
             time.sleep(0.05)
     raise AssertionError("no place became free")
+
+
+def test_facts_and_strangers_are_told(door: GroupDoor, server: tuple[ApiServer, str]) -> None:
+    """A fact comes with its envelope, an abandonment under its old name, a stranger by its tag."""
+    lost = Abandonment("a1", "task-1", "r1", 3, b"\x01" * 16, b"", 10, 9, b"", 5)
+    events = [make_unknown("span.v9"), make_fact(time_ns=0), fact_of(lost, "watcher")]
+    door.append(make_batch(events, received_ns=1_800_000_000_000_000_000))
+    with listening(server[1], f"after=0&{QUICK}") as stream:
+        stranger, fact, abandoned = until_silence(stream)
+    assert (stranger["event"], stranger["data"]["tag"]) == ("unknown", "span.v9")
+    assert fact["event"] == "fact"
+    assert fact["data"]["kind"] == "acme.deployed"
+    assert fact["data"]["time"] == "2027-01-15T08:00:00Z"  # nobody said it: it is the arrival's
+    assert fact["data"]["payload"] == {"build": 17, "notes": ["a", {"b": None}]}
+    assert (abandoned["event"], abandoned["data"]["number"]) == ("attempt_abandoned", 3)
+    with listening(server[1], f"after=0&{QUICK}&kind=acme.deployed&task=task-1") as stream:
+        assert [m["id"] for m in until_silence(stream)] == ["2"]
 
 
 def test_tenants_do_not_hear_each_other(door: GroupDoor, server: tuple[ApiServer, str]) -> None:

@@ -42,11 +42,8 @@ class _LogStart(msgspec.Struct, array_like=True, tag=names.LOG_RECORD, gc=False)
     trace_id: bytes
 
 
-class _OtherStart(msgspec.Struct, array_like=True, tag=names.ATTEMPT_ABANDONED, gc=False):
-    attempt_id: str
-
-
-_start = msgspec.msgpack.Decoder(_SpanStart | _LogStart | _OtherStart)
+_start = msgspec.msgpack.Decoder(_SpanStart | _LogStart)
+_TRACED: Final = (codec.tag_mark(names.SPAN), codec.tag_mark(names.LOG_RECORD))
 
 
 def _span_prefix() -> bytes:
@@ -101,12 +98,15 @@ def _trace_ids(block: RawBlock, start: int, end: int) -> Sequence[bytes]:
 
 
 def _decoded(row: msgspec.Raw) -> bytes:
+    """The trace id of a span or log record; none of an event of any other tag."""
+    data = bytes(row)
+    if not any(codec.is_tagged(data, mark) for mark in _TRACED):
+        return b""
     try:
-        start = _start.decode(row)
+        return _start.decode(row).trace_id
     except msgspec.DecodeError:
         codec.decode_event(row)  # says what is wrong with it
         raise
-    return b"" if isinstance(start, _OtherStart) else start.trace_id
 
 
 def trace_hash(tenant: str, trace_id: bytes) -> int:

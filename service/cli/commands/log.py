@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from events.errors import BadInput
+from events.kinds import KINDS, is_filter
 from events.log.port import Recorded
 from events.log.reader import SqliteReader, open_reader
 from events.times import rfc3339
@@ -19,7 +21,7 @@ from service.cli.command import command
 from service.cli.commands import verification
 from service.cli.options import FILTERS, Data, Json
 from service.cli.output.answers import write_json
-from service.cli.output.event_lines import EventFilter, EventKind, event_document, event_line
+from service.cli.output.event_lines import EventFilter, event_document, event_line
 from service.cli.output.render import console, pairs, writing_on
 from service.cli.output.streams import json_text, write_data
 from service.cli.output.times import human_bytes, parse_moment
@@ -36,8 +38,13 @@ class Wanted:
     """Which events."""
 
     kind: Annotated[
-        EventKind | None,
-        typer.Option("--kind", help="Only this kind.", rich_help_panel=FILTERS),
+        str | None,
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help="Only span, log, attempt_abandoned, fact, unknown, or a fact's own kind.",
+            rich_help_panel=FILTERS,
+        ),
     ] = None
     trace: Annotated[
         str | None,
@@ -54,6 +61,11 @@ class Wanted:
 
     def filter(self) -> EventFilter:
         """The filter these options name."""
+        if self.kind is not None and not is_filter(self.kind):
+            raise BadInput(
+                f"--kind {self.kind}: no kind of event; there are {', '.join(KINDS)}, and the "
+                "kinds of facts, such as acme.deployed"
+            )
         traces = () if self.trace is None else ids.trace_ids(self.trace, "--trace")
         return EventFilter(self.kind, traces, self.task, self.tenant)
 

@@ -4,33 +4,20 @@ import base64
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 from rich.text import Text
 
+from events.abandonment import abandonment_of
+from events.kinds import is_of_kind, kind_of
 from events.log.port import Recorded
-from events.schema import AttemptAbandoned, LogRecord, Span
+from events.schema import AttemptAbandoned, Event, Fact, LogRecord, Span, Unknown
 from events.times import rfc3339
-from projections.query.spans import task_of
+from projections.query.events import task_of
 from service.cli.output.render import plain
 from service.cli.output.times import human_duration
 
-
-class EventKind(StrEnum):
-    """What an event is."""
-
-    SPAN = "span"
-    LOG = "log"
-    ATTEMPT_ABANDONED = "attempt_abandoned"
-
-
-KINDS: Final = {
-    Span: EventKind.SPAN,
-    LogRecord: EventKind.LOG,
-    AttemptAbandoned: EventKind.ATTEMPT_ABANDONED,
-}
 _ERROR: Final = 2  # OTLP's STATUS_CODE_ERROR
 
 
@@ -38,7 +25,7 @@ _ERROR: Final = 2  # OTLP's STATUS_CODE_ERROR
 class EventFilter:
     """Which events are wanted; None, or no trace id, takes all."""
 
-    kind: EventKind | None = None
+    kind: str | None = None
     trace_ids: tuple[bytes, ...] = ()
     task_id: str | None = None
     tenant: str | None = None
@@ -48,7 +35,7 @@ class EventFilter:
         event = recorded.event
         return (
             (self.tenant is None or recorded.tenant == self.tenant)
-            and (self.kind is None or KINDS[type(event)] is self.kind)
+            and (self.kind is None or is_of_kind(event, self.kind))
             and (not self.trace_ids or event.trace_id in self.trace_ids)
             and (self.task_id is None or task_of(event) == self.task_id)
         )
@@ -61,7 +48,7 @@ def event_document(recorded: Recorded) -> dict[str, Any]:
         "position": str(recorded.position),
         "partition": recorded.partition,
         "event_id": recorded.event_id.hex(),
-        "kind": KINDS[type(event)],
+        "kind": kind_of(event),
         "tenant": recorded.tenant,
         "trace_id": event.trace_id.hex(),
         "span_id": event.span_id.hex(),
@@ -70,7 +57,7 @@ def event_document(recorded: Recorded) -> dict[str, Any]:
         "committed_at": rfc3339(recorded.committed_ns),
         "committed_ns": recorded.committed_ns,
         "context": _json_value(recorded.context),
-        "event": _json_value(event),
+        "event": _event_value(event),
     }
 
 
@@ -89,11 +76,30 @@ def event_line(recorded: Recorded) -> Text:
         said = event.event_name or event.body
         line.append(f"log   {event.severity_text or '':>9}  {plain(str(said))}", style="cyan")
     else:
-        line.append(f"abandoned        {plain(event.attempt_id)}", style="magenta")
+        line.append(_fact_text(event), style="magenta")
     if task is not None:
         line.append(f"  task {plain(task)}", style="bold")
     line.append(f"  {event.trace_id.hex()}", style="dim")
     return line
+
+
+def _fact_text(event: AttemptAbandoned | Fact | Unknown) -> str:
+    if isinstance(event, Unknown):
+        return f"unknown          {plain(event.tag)}, {len(event.row)} bytes"
+    if kind_of(event) == "attempt_abandoned" and (lost := abandonment_of(event)):
+        return f"abandoned        {plain(lost.attempt_id)}"
+    assert isinstance(event, Fact)
+    return f"fact  {plain(event.actor):>9}  {plain(event.kind)}"
+
+
+def _event_value(event: Event) -> Any:
+    """An event as a document; of a tag that is not known here, its fields in their order."""
+    if not isinstance(event, Unknown):
+        return _json_value(event)
+    _, *fields = msgspec.msgpack.decode(
+        event.row, ext_hook=lambda code, data: f"Ext({code}, {bytes(data)!r})"
+    )
+    return {"tag": event.tag, "fields": _json_value(msgspec.to_builtins(fields))}
 
 
 def _json_value(value: Any, field: str = "") -> Any:
