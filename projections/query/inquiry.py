@@ -1,7 +1,7 @@
 """One question being answered: who asks, in which view, and the steps that every list shares."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,9 +9,11 @@ import msgspec
 
 from events.log.sqlite import load_queries
 from projections.query import cursor, lookup
-from projections.query.listing import Budget, Found, Key, Order, Rows, Strand, find
+from projections.query.listing import Budget, Order, Strand, find
 from projections.query.log import Log
 from projections.query.parameters import ListQuestion, moment_ns
+from projections.query.records import Page, T
+from projections.query.rows import Key, R, Rows
 from projections.runs.words import STATUS_NUMBERS
 
 SQL = load_queries("projections.query", "inquiry.sql")
@@ -38,29 +40,34 @@ class Inquiry:
         self,
         question: ListQuestion,
         strands: Sequence[Strand],
-        rows: Rows,
+        rows: Rows[R],
+        record: Callable[[R], T],
         *,
         newest_first: bool,
         filtered: bool,
         bounded: bool = True,
-    ) -> tuple[Found, str | None]:
-        """The next rows of a list and the cursor behind them.
+    ) -> Page[T]:
+        """The next items of a list.
 
         Args:
+            rows: gives the rows of keys.
+            record: makes an item of a row.
+            filtered: see `find`.
             bounded: whether `since` and `until` are about the time that the keys begin with.
         """
         if not strands:
-            return Found([], None, True), None
+            return Page([], None, str(self.position))
         bound = self.binding(question)
         since_ns, until_ns = window(question) if bounded else (None, None)
         order = Order(
             newest_first, since_ns, until_ns, self.after(question, bound, len(strands[0].key))
         )
-        found = find(
+        part = find(
             self.connection, strands, order, rows, question.limit, Budget(self.budget_s),
             filtered=filtered,
         )  # fmt: skip
-        return found, cursor.write(bound, found.after) if found.after else None
+        next_ = cursor.write(bound, part.after) if part.after else None
+        return Page([record(row) for row in part.rows], next_, str(self.position), part.complete)
 
     def binding(self, question: ListQuestion) -> bytes:
         """What cursors of this question are bound to; the endpoint holds the path's arguments."""

@@ -9,14 +9,14 @@ from there.
 
 import heapq
 import itertools
-import json
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple
 
 from events.errors import Unavailable
+from projections.query.rows import Key, R, Rows
 
 HIGHEST: Final = (1 << 63) - 1
 LOWEST: Final = -(1 << 63)
@@ -24,9 +24,6 @@ _FIRST_SCAN = 128
 _WIDEST_SCAN = 8192
 _GRACE_S: Final = 1.0
 _STEPS_PER_CHECK = 20_000  # of SQLite's virtual machine: about a millisecond
-
-Key = tuple[int, ...]
-Rows = Callable[[Sequence[Key]], Mapping[Key, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +66,11 @@ class Strand:
         return sql, (*self.values, *start, bound)
 
 
-class Found(NamedTuple):
-    """Rows in order, the key to go on after (None at the end), whether the time sufficed."""
+class Part(NamedTuple, Generic[R]):
+    """Part of a list: rows in order, the key to go on after (None at the end), and whether the
+    time sufficed."""
 
-    rows: list[Any]
+    rows: list[R]
     after: Key | None
     complete: bool
 
@@ -101,12 +99,12 @@ def find(
     connection: sqlite3.Connection,
     strands: Sequence[Strand],
     order: Order,
-    rows: Rows,
+    rows: Rows[R],
     limit: int,
     budget: Budget,
     *,
     filtered: bool,
-) -> Found:
+) -> Part[R]:
     """The next `limit` rows of the merged strands.
 
     Args:
@@ -114,7 +112,7 @@ def find(
         filtered: whether `rows` leaves keys out, so that more of them are looked up at once.
     """
     budget.guard(connection)
-    found: list[tuple[Key, Any]] = []
+    kept: list[tuple[Key, R]] = []
     after: Key | None = None
     scan = max(2 * limit, _FIRST_SCAN) if filtered else limit + 1
     cursors = [connection.execute(*strand.statement(order)) for strand in strands]
@@ -123,16 +121,16 @@ def find(
         while True:
             chunk = list(itertools.islice(keys, scan))
             passed = rows(chunk)
-            found += ((key, passed[key]) for key in chunk if key in passed)
-            if len(found) > limit:
-                return Found([row for _, row in found[:limit]], found[limit - 1][0], True)
+            kept += ((key, passed[key]) for key in chunk if key in passed)
+            if len(kept) > limit:
+                return Part([row for _, row in kept[:limit]], kept[limit - 1][0], True)
             if len(chunk) < scan:
-                return Found([row for _, row in found], None, True)
+                return Part([row for _, row in kept], None, True)
             after = chunk[-1]
             if budget.is_over():
                 break
             mostly = 2 * len(passed) > len(chunk)  # few are left out: look up few in vain
-            scan = 2 * (limit + 1 - len(found)) if mostly else min(scan * 2, _WIDEST_SCAN)
+            scan = 2 * (limit + 1 - len(kept)) if mostly else min(scan * 2, _WIDEST_SCAN)
     except sqlite3.OperationalError as exc:
         if after is None:
             raise Unavailable(f"the question took more than {budget.seconds:g} s: {exc}") from exc
@@ -140,16 +138,4 @@ def find(
         keys.close()
         for cursor in cursors:
             cursor.close()
-    return Found([row for _, row in found], after, False)
-
-
-def lookup(
-    connection: sqlite3.Connection, sql: str, values: Mapping[str, Any], width: int = 2
-) -> Rows:
-    """`Rows` of a statement that reads `:keys` (JSON) and whose first columns are the key."""
-
-    def rows(keys: Sequence[Key]) -> dict[Key, Any]:
-        found = connection.execute(sql, {**values, "keys": json.dumps(keys)})
-        return {row[:width]: row for row in found}
-
-    return rows
+    return Part([row for _, row in kept], after, False)

@@ -58,3 +58,12 @@ class Failure(msgspec.Struct, frozen=True):
     fingerprint: Annotated[Hex, Meta(description="Its pattern, see `errors/{fingerprint}`")] | (
         None
     ) = None
+
+
+def failure(
+    type_: str | None, message: str | None, stack_hash: str | None, fingerprint: str | None
+) -> Failure | None:
+    """The error, if anything is known of one."""
+    if type_ is None and message is None and fingerprint is None:
+        return None
+    return Failure(type_, message, stack_hash, fingerprint)

@@ -1,16 +1,18 @@
 """Attempts: lists, and the rows of any attempt made into records."""
 
-from typing import Annotated, Any, Final
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from events.log.sqlite import load_queries
 from events.times import rfc3339, seconds
-from projections.query import lookup as numbers
+from projections.query import lookup
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, is_filtered
-from projections.query.listing import Strand, lookup
+from projections.query.listing import Strand
 from projections.query.parameters import (
     AttemptStatus,
     Backfilled,
@@ -25,8 +27,9 @@ from projections.query.parameters import (
     Text,
     Until,
 )
-from projections.query.records import Failure, Hex, Ns, Page, RanBy, Rfc3339
+from projections.query.records import Failure, Hex, Ns, Page, RanBy, Rfc3339, failure
 from projections.query.refusals import BadQuestion
+from projections.query.rows import Rows, by_keys
 from projections.runs import words
 
 SQL = load_queries("projections.views.attempts", "question.sql")
@@ -88,20 +91,63 @@ class AttemptsQuestion(ListQuestion, frozen=True, kw_only=True):
     sort: ByStart = "-started"
 
 
+class AttemptRow(NamedTuple):
+    """A row of the statement `attempts`."""
+
+    started_ns: int
+    attempt_key: int
+    task_id: str
+    task_name: str | None
+    run_id: str
+    group_id: str | None
+    status: int
+    flags: int
+    ended_ns: int | None
+    queued_ns: int | None
+    retry_of: int | None
+    max_attempts: int | None
+    executor: str | None
+    queue: str | None
+    tool: str | None
+    model: str | None
+    planner: str | None
+    host: str | None
+    component: str | None
+    system: str | None
+    error_type: str | None
+    stack_hash: str | None
+    fingerprint: str | None
+    error_message: str | None
+    trace_id: bytes
+    span_id: bytes
+    extra: str | None
+    progress: float | None
+
+
+class MemberRow(NamedTuple):
+    """A row of the statement `of_run_in_trace`."""
+
+    started_ns: int
+    attempt_key: int
+    position: int
+
+
 def attempts(inquiry: Inquiry, question: AttemptsQuestion) -> Page[Attempt]:
     """Attempts by start."""
     if question.run is not None and question.task is None:
         raise BadQuestion([("run", "a run is known by its task and its id: give `task` too")])
     values = inquiry.numbers(question)
     strands, served = _strands(inquiry, question, values)
-    rows = lookup(inquiry.connection, SQL["attempts"], values or {})
-    found, next_ = inquiry.page(
-        question, strands, rows,
+    return inquiry.page(
+        question, strands, rows_of(inquiry, values or {}), partial(attempt, inquiry.tenant),
         newest_first=question.sort == "-started",
         filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
-    items = [attempt(inquiry.tenant, row) for row in found.rows]
-    return Page(items, next_, str(inquiry.position), found.complete)
+
+
+def rows_of(inquiry: Inquiry, values: Mapping[str, Any]) -> Rows[AttemptRow]:
+    """The attempts with keys (started_ns, attempt_key) that pass the filters in `values`."""
+    return by_keys(inquiry.connection, SQL["attempts"], values, AttemptRow)
 
 
 def _strands(
@@ -111,7 +157,7 @@ def _strands(
     if values is None:
         return [], None
     if question.run is not None:
-        run_no = numbers.find_run(
+        run_no = lookup.find_run(
             inquiry.connection, inquiry.tenant, question.task or "", question.run
         )
         if run_no is None:
@@ -126,56 +172,46 @@ def _strands(
     return inquiry.by_status("attempt", KEY, question.status), "status"
 
 
-def attempt(tenant: str, row: tuple[Any, ...]) -> Attempt:
-    """The record of a row of the statement `attempts`."""
-    return Attempt(**fields(tenant, row))
-
-
-def fields(tenant: str, row: tuple[Any, ...]) -> dict[str, Any]:
-    """The fields of an attempt from a row of the statement `attempts`."""
-    (
-        started_ns, key, task_id, task_name, run_id, group_id, status, flags, ended_ns, queued_ns,
-        retry_of, max_attempts, executor, queue, tool, model, planner, host, component, system,
-        error_type, stack_hash, fingerprint, error_message, trace_id, span_id, extra, progress,
-    ) = row  # fmt: skip
-    number = key & words.NUMBER_LIMIT
-    duration_ns = None if ended_ns is None else ended_ns - started_ns
-    return {
-        "attempt_id": words.attempt_id(tenant, task_id, run_id, number),
-        "task_id": task_id,
-        "task_name": task_name,
-        "run_id": run_id,
-        "group_id": group_id,
-        "attempt": number,
-        "status": words.STATUS_WORDS[status],
-        "inferred": inferred(flags),
-        "queued_at": rfc3339(queued_ns),
-        "started_at": rfc3339(started_ns),
-        "ended_at": rfc3339(ended_ns),
-        "queued_ns": queued_ns,
-        "started_ns": started_ns,
-        "ended_ns": ended_ns,
-        "duration_ns": duration_ns,
-        "duration_s": seconds(duration_ns),
-        "progress": progress,
-        "queue": queue,
-        "executor": executor,
-        "tool": tool,
-        "model": model,
-        "planner": planner,
-        "host": host,
-        "component": component,
-        "error": failure(error_type, error_message, stack_hash, fingerprint),
-        "trace_id": trace_id.hex() or None,
-        "span_id": span_id.hex() or None,
-        "retry_of": None
-        if retry_of is None
-        else words.attempt_id(tenant, task_id, run_id, retry_of),
-        "backfilled": bool(flags & words.FLAG_BACKFILLED),
-        "system": system,
-        "max_attempts": max_attempts,
-        **(msgspec.json.decode(extra) if extra else {}),
-    }
+def attempt(tenant: str, row: AttemptRow) -> Attempt:
+    """The record of a row."""
+    number = row.attempt_key & words.NUMBER_LIMIT
+    duration_ns = None if row.ended_ns is None else row.ended_ns - row.started_ns
+    return Attempt(
+        attempt_id=words.attempt_id(tenant, row.task_id, row.run_id, number),
+        task_id=row.task_id,
+        task_name=row.task_name,
+        run_id=row.run_id,
+        group_id=row.group_id,
+        attempt=number,
+        status=words.STATUS_WORDS[row.status],
+        inferred=inferred(row.flags),
+        queued_at=rfc3339(row.queued_ns),
+        started_at=rfc3339(row.started_ns),
+        ended_at=rfc3339(row.ended_ns),
+        queued_ns=row.queued_ns,
+        started_ns=row.started_ns,
+        ended_ns=row.ended_ns,
+        duration_ns=duration_ns,
+        duration_s=seconds(duration_ns),
+        progress=row.progress,
+        queue=row.queue,
+        executor=row.executor,
+        tool=row.tool,
+        model=row.model,
+        planner=row.planner,
+        host=row.host,
+        component=row.component,
+        error=failure(row.error_type, row.error_message, row.stack_hash, row.fingerprint),
+        trace_id=row.trace_id.hex() or None,
+        span_id=row.span_id.hex() or None,
+        retry_of=None
+        if row.retry_of is None
+        else words.attempt_id(tenant, row.task_id, row.run_id, row.retry_of),
+        backfilled=bool(row.flags & words.FLAG_BACKFILLED),
+        system=row.system,
+        max_attempts=row.max_attempts,
+        **(msgspec.json.decode(row.extra) if row.extra else {}),
+    )
 
 
 def inferred(flags: int) -> list[str]:
@@ -186,15 +222,6 @@ def inferred(flags: int) -> list[str]:
     if flags & words.FLAG_STATUS_INFERRED:
         names.append("status")
     return names
-
-
-def failure(
-    type_: str | None, message: str | None, stack_hash: str | None, fingerprint: str | None
-) -> Failure | None:
-    """The error, if anything is known of one."""
-    if type_ is None and message is None and fingerprint is None:
-        return None
-    return Failure(type_, message, stack_hash, fingerprint)
 
 
 ENDPOINTS: Final = (

@@ -1,9 +1,9 @@
--- Rows of attempts and of occurrences, looked up by the keys that an index range gave.
+-- Rows of attempts, looked up by the keys that an index range gave.
 
 -- name: attempts
 -- The attempts with these (started_ns, attempt_key) that pass the filters.
 SELECT
-    a.started_ns, a.attempt_key, k.task_id, t.name, rk.run_id, r.group_id, a.status, a.flags,
+    a.started_ns, a.attempt_key, k.task_id, t.name AS task_name, rk.run_id, r.group_id, a.status, a.flags,
     a.ended_ns, a.queued_ns, a.retry_of, a.max_attempts, e.executor, s.queue, s.tool, s.model,
     s.planner, s.host, s.component, s.system, f.error_type, f.stack_hash, f.fingerprint,
     a.error_message, a.trace_id, a.span_id, a.extra, a.progress
@@ -25,31 +25,6 @@ WHERE (:task IS NULL OR a.task_no = :task)
     AND (
         :q IS NULL OR substr(k.task_id, 1, length(:q)) = :q OR substr(t.name, 1, length(:q)) = :q
     );
-
--- name: occurrences
--- The failures with these (seen_ns, attempt_key) of one fingerprint that pass the filters.
-SELECT
-    o.seen_ns, o.attempt_key, a.started_ns, a.attempt_key, k.task_id, t.name, rk.run_id,
-    r.group_id, a.status, a.flags, a.ended_ns, a.queued_ns, a.retry_of, a.max_attempts,
-    e.executor, s.queue, s.tool, s.model, s.planner, s.host, s.component, s.system, f.error_type,
-    f.stack_hash, f.fingerprint, a.error_message, a.trace_id, a.span_id, a.extra, a.progress,
-    o.recovered
-FROM json_each(:keys) AS wanted
-CROSS JOIN error_occurrence AS o ON o.fingerprint_no = :fingerprint
-    AND o.seen_ns = wanted.value ->> 0 AND o.attempt_key = wanted.value ->> 1
-CROSS JOIN attempt AS a ON a.attempt_key = o.attempt_key
-CROSS JOIN task_key AS k ON k.task_no = a.task_no
-CROSS JOIN source AS s ON s.source_no = a.source_no
-CROSS JOIN run_key AS rk ON rk.run_no = a.attempt_key >> 20
-LEFT JOIN task AS t ON t.task_no = a.task_no
-LEFT JOIN run AS r ON r.run_no = rk.run_no
-LEFT JOIN executor AS e ON e.executor_no = a.executor_no
-LEFT JOIN fingerprint AS f ON f.fingerprint_no = o.fingerprint_no
-WHERE (:task IS NULL OR a.task_no = :task)
-    AND (:executor IS NULL OR a.executor_no = :executor)
-    AND (:model IS NULL OR s.model = :model)
-    AND (:component IS NULL OR s.component = :component)
-    AND (:backfilled IS NULL OR a.flags >> 3 & 1 = :backfilled);
 
 -- name: of_run_in_trace
 -- Keys of the attempts of one run that lie in one trace, and where the event is that says most.

@@ -2,7 +2,8 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from functools import partial
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -10,10 +11,10 @@ from msgspec import Meta
 from events.errors import NotFound
 from events.log.sqlite import load_queries
 from events.times import rfc3339
-from projections.query import lookup as numbers
+from projections.query import lookup
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, is_filtered, window
-from projections.query.listing import Key, Rows, Strand, lookup
+from projections.query.listing import Strand
 from projections.query.parameters import (
     Backfilled,
     Component,
@@ -27,9 +28,9 @@ from projections.query.parameters import (
     Until,
 )
 from projections.query.records import Hex, Ns, Page, Rfc3339
+from projections.query.rows import Key, Rows, by_keys
 from projections.runs import words
-from projections.views.attempts.question import READS, Attempt, fields
-from projections.views.attempts.question import SQL as ATTEMPT_SQL
+from projections.views.attempts.question import READS, Attempt, AttemptRow, attempt, rows_of
 
 SQL = load_queries("projections.views.error_patterns", "question.sql")
 OCCURRENCE_KEY = ("seen_ns", "attempt_key")
@@ -112,6 +113,34 @@ class OccurrencesQuestion(ListQuestion, frozen=True, kw_only=True):
     ] = "-seen"
 
 
+class _PatternRow(NamedTuple):
+    """A row of the statement `patterns`."""
+
+    fingerprint_no: int
+    fingerprint: str
+    error_type: str | None
+    stack_hash: str | None
+    normal_message: str
+    sample_stack: str | None
+    occurrences: int
+    recovered: int
+    unrecovered: int
+    tasks: int
+    components: int
+    first_seen_ns: int
+    last_seen_ns: int
+    message: str | None
+
+
+class _OccurrenceRow(NamedTuple):
+    """A row of the statement `occurrences`."""
+
+    seen_ns: int
+    attempt_key: int
+    started_ns: int
+    recovered: int
+
+
 def errors(inquiry: Inquiry, question: ErrorsQuestion) -> Page[ErrorPattern]:
     """Error patterns; an index serves the order by last occurrence, the others sort them all."""
     values = inquiry.numbers(question)
@@ -121,24 +150,22 @@ def errors(inquiry: Inquiry, question: ErrorsQuestion) -> Page[ErrorPattern]:
         key = (_SORTS[by], "fingerprint_no")
         strands = [Strand("error_pattern", key, "tenant_no = ?", (inquiry.tenant_no,))]
         values["since"], values["until"] = window(question)
-    found, next_ = inquiry.page(
-        question, strands, _rows(inquiry.connection, values or {}),
+    return inquiry.page(
+        question, strands, _patterns(inquiry.connection, values or {}), partial(_pattern, inquiry),
         newest_first=question.sort.startswith("-"),
         filtered=values is not None and is_filtered(values, None),
         bounded=by == "last_seen",
     )  # fmt: skip
-    items = [_pattern(inquiry, row) for row in found.rows]
-    return Page(items, next_, str(inquiry.position), found.complete)
 
 
 def error(inquiry: Inquiry, question: Question, fingerprint: str) -> ErrorPattern:
     """One error pattern."""
-    number = _find(inquiry, fingerprint)
+    key = (0, _find(inquiry, fingerprint))
     values = {**(inquiry.numbers(question) or {}), "since": None, "until": None}
-    found = _rows(inquiry.connection, values)([(0, number)])
-    if not found:
+    rows = _patterns(inquiry.connection, values)([key])
+    if not rows:
         raise NotFound(f"no error pattern {fingerprint[:200]!r}")
-    return _pattern(inquiry, found[0, number])
+    return _pattern(inquiry, rows[key])
 
 
 def occurrences(
@@ -150,74 +177,88 @@ def occurrences(
     strands = []
     if values is not None:
         strands = [Strand("error_occurrence", OCCURRENCE_KEY, "fingerprint_no = ?", (number,))]
-    rows = lookup(
-        inquiry.connection, ATTEMPT_SQL["occurrences"], {**(values or {}), "fingerprint": number}
-    )
-    found, next_ = inquiry.page(
-        question, strands, rows,
+    return inquiry.page(
+        question, strands, _occurrences(inquiry, number, values or {}),
+        partial(_occurrence, inquiry.tenant),
         newest_first=question.sort == "-seen",
         filtered=values is not None and is_filtered(values, None),
     )  # fmt: skip
-    items = [_occurrence(inquiry.tenant, row) for row in found.rows]
-    return Page(items, next_, str(inquiry.position), found.complete)
 
 
 def _find(inquiry: Inquiry, fingerprint: str) -> int:
-    number = numbers.find_fingerprint(inquiry.connection, inquiry.tenant, fingerprint.lower())
+    number = lookup.find_fingerprint(inquiry.connection, inquiry.tenant, fingerprint.lower())
     if number is None:
         raise NotFound(f"no error pattern {fingerprint[:200]!r}")
     return number
 
 
-def _rows(connection: sqlite3.Connection, values: Mapping[str, Any]) -> Rows:
-    by_number = lookup(connection, SQL["patterns"], values, width=1)
+def _patterns(connection: sqlite3.Connection, values: Mapping[str, Any]) -> Rows[_PatternRow]:
+    """Patterns by keys of which only the number counts: lists go by several columns."""
+    by_number = by_keys(connection, SQL["patterns"], values, _PatternRow, width=1)
 
-    def rows(keys: Sequence[Key]) -> dict[Key, Any]:
-        found = by_number(keys)
-        return {key: found[key[1:]] for key in keys if key[1:] in found}
+    def rows(keys: Sequence[Key]) -> dict[Key, _PatternRow]:
+        patterns = by_number(keys)
+        return {key: patterns[key[1:]] for key in keys if key[1:] in patterns}
 
     return rows
 
 
-def _occurrence(tenant: str, row: tuple[Any, ...]) -> Occurrence:
+def _occurrences(
+    inquiry: Inquiry, number: int, values: Mapping[str, Any]
+) -> Rows[tuple[_OccurrenceRow, AttemptRow]]:
+    """Occurrences of a pattern with their attempts, which the filters are about."""
+    of_pattern = by_keys(
+        inquiry.connection, SQL["occurrences"], {"fingerprint": number}, _OccurrenceRow
+    )
+    attempts = rows_of(inquiry, values)
+
+    def rows(keys: Sequence[Key]) -> dict[Key, tuple[_OccurrenceRow, AttemptRow]]:
+        seen: dict[Key, _OccurrenceRow] = {
+            (row.started_ns, row.attempt_key): row for row in of_pattern(keys).values()
+        }
+        return {
+            (seen[key].seen_ns, row.attempt_key): (seen[key], row)
+            for key, row in attempts(list(seen)).items()
+        }
+
+    return rows
+
+
+def _occurrence(tenant: str, row: tuple[_OccurrenceRow, AttemptRow]) -> Occurrence:
+    seen, tried = row
     return Occurrence(
-        **fields(tenant, row[2:-1]),
-        seen_at=rfc3339(row[0]),
-        seen_ns=row[0],
-        recovered=bool(row[-1]),
+        **msgspec.structs.asdict(attempt(tenant, tried)),
+        seen_at=rfc3339(seen.seen_ns),
+        seen_ns=seen.seen_ns,
+        recovered=bool(seen.recovered),
     )
 
 
-def _pattern(inquiry: Inquiry, row: tuple[Any, ...]) -> ErrorPattern:
-    (
-        number, fingerprint, type_, stack_hash, normal_message, sample_stack, count, recovered,
-        unrecovered, tasks, components, first_seen_ns, last_seen_ns, message,
-    ) = row  # fmt: skip
-
-    def asking(name: str) -> list[tuple[Any, ...]]:
-        return inquiry.connection.execute(SQL[name], {"fingerprint": number}).fetchall()
+def _pattern(inquiry: Inquiry, row: _PatternRow) -> ErrorPattern:
+    def touched(name: str) -> list[tuple[Any, ...]]:
+        return inquiry.connection.execute(SQL[name], {"fingerprint": row.fingerprint_no}).fetchall()
 
     return ErrorPattern(
-        fingerprint=fingerprint,
-        type=type_,
-        message=message,
-        normal_message=normal_message or None,
-        stack_hash=stack_hash,
-        stack=sample_stack,
-        count=count,
-        recovered=recovered,
-        unrecovered=unrecovered,
-        tasks=tasks,
-        component_count=components,
-        first_seen=rfc3339(first_seen_ns),
-        first_seen_ns=first_seen_ns,
-        last_seen=rfc3339(last_seen_ns),
-        last_seen_ns=last_seen_ns,
-        components=[row[0] for row in asking("components")],
-        task_ids=[row[0] for row in asking("tasks")],
+        fingerprint=row.fingerprint,
+        type=row.error_type,
+        message=row.message,
+        normal_message=row.normal_message or None,
+        stack_hash=row.stack_hash,
+        stack=row.sample_stack,
+        count=row.occurrences,
+        recovered=row.recovered,
+        unrecovered=row.unrecovered,
+        tasks=row.tasks,
+        component_count=row.components,
+        first_seen=rfc3339(row.first_seen_ns),
+        first_seen_ns=row.first_seen_ns,
+        last_seen=rfc3339(row.last_seen_ns),
+        last_seen_ns=row.last_seen_ns,
+        components=[component for (component,) in touched("components")],
+        task_ids=[task_id for (task_id,) in touched("tasks")],
         examples=[
             words.attempt_id(inquiry.tenant, task_id, run_id, key & words.NUMBER_LIMIT)
-            for task_id, run_id, key in asking("examples")
+            for task_id, run_id, key in touched("examples")
         ],
     )
 

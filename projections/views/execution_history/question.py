@@ -1,6 +1,6 @@
 """State transitions: what changed when."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -9,9 +9,10 @@ from events.log.sqlite import load_queries
 from events.times import rfc3339
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, is_filtered
-from projections.query.listing import Strand, lookup
+from projections.query.listing import Strand
 from projections.query.parameters import ListQuestion, Since, TaskId, TaskStatus, Until
 from projections.query.records import Ns, Page, Rfc3339
+from projections.query.rows import by_keys
 from projections.runs import words
 
 SQL = load_queries("projections.views.execution_history", "question.sql")
@@ -45,6 +46,20 @@ class HistoryQuestion(ListQuestion, frozen=True, kw_only=True):
     ] = "-time"
 
 
+class _TransitionRow(NamedTuple):
+    """A row of the statement `transitions`."""
+
+    at_ns: int
+    task_no: int
+    attempt_key: int
+    step: int
+    task_id: str
+    run_id: str
+    status: int
+    queued_ns: int | None
+    error_message: str | None
+
+
 def history(inquiry: Inquiry, question: HistoryQuestion) -> Page[Transition]:
     """Transitions by time."""
     values = inquiry.numbers(question)
@@ -54,29 +69,29 @@ def history(inquiry: Inquiry, question: HistoryQuestion) -> Page[Transition]:
         served = "task"
     elif values is not None:
         strands = inquiry.by_status("transition", KEY, question.status)
-    found, next_ = inquiry.page(
-        question, strands, lookup(inquiry.connection, SQL["transitions"], values or {}, width=4),
+    return inquiry.page(
+        question, strands,
+        by_keys(inquiry.connection, SQL["transitions"], values or {}, _TransitionRow, width=4),
+        _transition,
         newest_first=question.sort == "-time",
         filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
-    items = [_transition(row) for row in found.rows]
-    return Page(items, next_, str(inquiry.position), found.complete)
 
 
-def _transition(row: tuple[Any, ...]) -> Transition:
-    at_ns, _, key, step, task_id, run_id, status, queued_ns, message = row
-    number = key & words.NUMBER_LIMIT
+def _transition(row: _TransitionRow) -> Transition:
+    ended, before = row.step == 2, None
     # A start follows the queue if the attempt was seen there; an end always follows a start.
-    before = words.RUNNING if step == 2 else words.QUEUED if step and queued_ns else None
+    if row.step and (ended or row.queued_ns):
+        before = words.STATUS_WORDS[words.RUNNING if ended else words.QUEUED]
     return Transition(
-        time=rfc3339(at_ns),
-        time_ns=at_ns,
-        task_id=task_id,
-        run_id=run_id,
-        attempt=number or None,
-        old_status=None if before is None else words.STATUS_WORDS[before],
-        new_status=words.STATUS_WORDS[status],
-        reason=message if step == 2 else None,
+        time=rfc3339(row.at_ns),
+        time_ns=row.at_ns,
+        task_id=row.task_id,
+        run_id=row.run_id,
+        attempt=row.attempt_key & words.NUMBER_LIMIT or None,
+        old_status=before,
+        new_status=words.STATUS_WORDS[row.status],
+        reason=row.error_message if ended else None,
     )
 
 

@@ -1,7 +1,7 @@
 """Runs: all of them, or those of one task."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -9,10 +9,10 @@ from msgspec import Meta
 from events.errors import NotFound
 from events.log.sqlite import load_queries
 from events.times import rfc3339, seconds
-from projections.query import lookup as numbers
+from projections.query import lookup
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, is_filtered
-from projections.query.listing import Key, Rows, Strand, lookup
+from projections.query.listing import Strand
 from projections.query.parameters import (
     Backfilled,
     ByStart,
@@ -27,10 +27,11 @@ from projections.query.parameters import (
     TaskId,
     Until,
 )
-from projections.query.records import Failure, Hex, Ns, Page, RanBy, Rfc3339
+from projections.query.records import Failure, Hex, Ns, Page, RanBy, Rfc3339, failure
+from projections.query.rows import Key, Rows, by_keys
 from projections.runs import words
 from projections.views.attempts.question import KEY as ATTEMPT_KEY
-from projections.views.attempts.question import READS, failure
+from projections.views.attempts.question import READS
 from projections.views.tasks.question import TASK_ID
 
 SQL = load_queries("projections.views.runs", "question.sql")
@@ -102,10 +103,54 @@ class TaskRunsQuestion(ListQuestion, frozen=True, kw_only=True):
     sort: ByStart = "-started"
 
 
+class RunRow(NamedTuple):
+    """A row of the statement `runs`."""
+
+    last_started_ns: int
+    run_no: int
+    task_id: str
+    task_name: str | None
+    run_id: str
+    group_id: str | None
+    status: int
+    attempts: int
+    recovered: int
+    backfilled: int
+    first_started_ns: int | None
+    last_ended_ns: int | None
+    total_execution_ns: int
+    wall_clock_ns: int | None
+    idle_ns: int | None
+    overlap_ns: int
+    queued_ns: int | None
+    progress: float | None
+    trace_ids: bytes
+    parents: str | None
+    causes: str | None
+    executor: str | None
+    tool: str | None
+    model: str | None
+    planner: str | None
+    host: str | None
+    component: str | None
+    error_type: str | None
+    stack_hash: str | None
+    fingerprint: str | None
+    error_message: str | None
+
+
+class _NewestRow(NamedTuple):
+    """A row of the statement `runs_by_attempt`."""
+
+    started_ns: int
+    attempt_key: int
+    run_no: int
+
+
 def runs(inquiry: Inquiry, question: RunsQuestion) -> Page[Run]:
     """Runs by the start of their newest attempt."""
     values = inquiry.numbers(question)
-    rows = lookup(inquiry.connection, SQL["runs"], values or {})
+    rows = by_keys(inquiry.connection, SQL["runs"], values or {}, RunRow)
     strands: Sequence[Strand] = ()
     served = "status"
     if values is not None and values["task"] is not None:
@@ -116,78 +161,71 @@ def runs(inquiry: Inquiry, question: RunsQuestion) -> Page[Run]:
         served = "executor"  # but attempts that are not the newest of their run are left out
     elif values is not None:
         strands = inquiry.by_status("run", RUN_KEY, question.status)
-    found, next_ = inquiry.page(
-        question, strands, rows,
+    return inquiry.page(
+        question, strands, rows, run,
         newest_first=question.sort == "-started",
         filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
-    return Page([run(row) for row in found.rows], next_, str(inquiry.position), found.complete)
 
 
-def _through_attempts(inquiry: Inquiry, rows: Rows) -> Rows:
+def _through_attempts(inquiry: Inquiry, rows: Rows[RunRow]) -> Rows[RunRow]:
     """Rows of runs by the keys of their newest attempts, which come in the same order."""
-    newest = lookup(inquiry.connection, SQL["runs_by_attempt"], {})
+    newest = by_keys(inquiry.connection, SQL["runs_by_attempt"], {}, _NewestRow)
 
-    def through(keys: Sequence[Key]) -> dict[Key, Any]:
-        run_keys = {key: (key[0], row[2]) for key, row in newest(keys).items()}
-        found = rows(list(run_keys.values()))
-        return {key: found[run_key] for key, run_key in run_keys.items() if run_key in found}
+    def through(keys: Sequence[Key]) -> dict[Key, RunRow]:
+        run_keys = {key: (row.started_ns, row.run_no) for key, row in newest(keys).items()}
+        runs_ = rows(list(run_keys.values()))
+        return {key: runs_[run_key] for key, run_key in run_keys.items() if run_key in runs_}
 
     return through
 
 
 def runs_of_task(inquiry: Inquiry, question: TaskRunsQuestion, task_id: str) -> Page[Run]:
     """Runs of one task by the start of their newest attempt."""
-    if numbers.find_task(inquiry.connection, inquiry.tenant, task_id) is None:
+    if lookup.find_task(inquiry.connection, inquiry.tenant, task_id) is None:
         raise NotFound(f"no task {task_id[:200]!r}")
     fields = msgspec.structs.asdict(question)
     return runs(inquiry, RunsQuestion(**fields, task=task_id))
 
 
-def run(row: tuple[Any, ...]) -> Run:
-    """The record of a row of the statement `runs`."""
-    (
-        last_started_ns, _, task_id, task_name, run_id, group_id, status, attempts, recovered,
-        backfilled, first_started_ns, last_ended_ns, total_execution_ns, wall_clock_ns, idle_ns,
-        overlap_ns, queued_ns, progress, trace_ids, parents, causes, executor, tool, model,
-        planner, host, component, error_type, stack_hash, fingerprint, error_message,
-    ) = row  # fmt: skip
+def run(row: RunRow) -> Run:
+    """The record of a row."""
     return Run(
-        run_id=run_id,
-        task_id=task_id,
-        task_name=task_name,
-        group_id=group_id,
-        status=words.STATUS_WORDS[status],
-        attempts=attempts,
-        retries=max(attempts - 1, 0),
-        recovered=bool(recovered),
-        queued_at=rfc3339(queued_ns),
-        queued_ns=queued_ns,
-        first_started_at=rfc3339(first_started_ns),
-        first_started_ns=first_started_ns,
-        last_started_at=rfc3339(last_started_ns),
-        last_started_ns=last_started_ns,
-        last_ended_at=rfc3339(last_ended_ns),
-        last_ended_ns=last_ended_ns,
-        total_execution_ns=total_execution_ns,
-        total_execution_s=total_execution_ns / 1e9,
-        wall_clock_ns=wall_clock_ns,
-        wall_clock_s=seconds(wall_clock_ns),
-        idle_ns=idle_ns,
-        idle_s=seconds(idle_ns),
-        overlap_ns=overlap_ns,
-        progress=progress,
-        executor=executor,
-        tool=tool,
-        model=model,
-        planner=planner,
-        host=host,
-        component=component,
-        error=failure(error_type, error_message, stack_hash, fingerprint),
-        backfilled=bool(backfilled),
-        trace_ids=[trace_ids[at : at + 16].hex() for at in range(0, len(trace_ids), 16)],
-        parents=msgspec.json.decode(parents) if parents else [],
-        causes=msgspec.json.decode(causes) if causes else [],
+        run_id=row.run_id,
+        task_id=row.task_id,
+        task_name=row.task_name,
+        group_id=row.group_id,
+        status=words.STATUS_WORDS[row.status],
+        attempts=row.attempts,
+        retries=max(row.attempts - 1, 0),
+        recovered=bool(row.recovered),
+        queued_at=rfc3339(row.queued_ns),
+        queued_ns=row.queued_ns,
+        first_started_at=rfc3339(row.first_started_ns),
+        first_started_ns=row.first_started_ns,
+        last_started_at=rfc3339(row.last_started_ns),
+        last_started_ns=row.last_started_ns,
+        last_ended_at=rfc3339(row.last_ended_ns),
+        last_ended_ns=row.last_ended_ns,
+        total_execution_ns=row.total_execution_ns,
+        total_execution_s=row.total_execution_ns / 1e9,
+        wall_clock_ns=row.wall_clock_ns,
+        wall_clock_s=seconds(row.wall_clock_ns),
+        idle_ns=row.idle_ns,
+        idle_s=seconds(row.idle_ns),
+        overlap_ns=row.overlap_ns,
+        progress=row.progress,
+        executor=row.executor,
+        tool=row.tool,
+        model=row.model,
+        planner=row.planner,
+        host=row.host,
+        component=row.component,
+        error=failure(row.error_type, row.error_message, row.stack_hash, row.fingerprint),
+        backfilled=bool(row.backfilled),
+        trace_ids=[row.trace_ids[at : at + 16].hex() for at in range(0, len(row.trace_ids), 16)],
+        parents=msgspec.json.decode(row.parents) if row.parents else [],
+        causes=msgspec.json.decode(row.causes) if row.causes else [],
     )
 
 

@@ -6,7 +6,7 @@ newest first. A page may end inside a task.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -16,11 +16,12 @@ from events.times import SECOND_NS, rfc3339, seconds
 from projections.query import cursor
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, window
-from projections.query.listing import HIGHEST, LOWEST, Budget, Key, Order, Strand, find, lookup
+from projections.query.listing import HIGHEST, LOWEST, Budget, Order, Strand, find
 from projections.query.lookup import find_executor
 from projections.query.parameters import ListQuestion, Moment, Prefix, TaskId, Text
 from projections.query.records import Ns, Page, Rfc3339
 from projections.query.refusals import BadQuestion
+from projections.query.rows import Key, by_keys, select
 from projections.storage import buckets
 from projections.views.tasks.question import TASK_KEY
 
@@ -99,6 +100,36 @@ class MetricsQuestion(ListQuestion, frozen=True, kw_only=True):
     q: Prefix | None = None
 
 
+class _TaskRow(NamedTuple):
+    """A row of the statement `names`; `place` is what its list goes by."""
+
+    place: int
+    task_no: int
+    task_id: str
+
+
+class _FiguresRow(NamedTuple):
+    """A row of the statement `figures`."""
+
+    key: int
+    executions: int
+    completed: int
+    failed: int
+    timed_out: int
+    abandoned: int
+    cancelled: int
+    skipped: int
+    retries: int
+    runs: int
+    completed_runs: int
+    failed_runs: int
+    recovered_runs: int
+    duration_count: int
+    duration_sum_ns: int
+    buckets: bytes
+    executor: str | None
+
+
 def task_metrics(inquiry: Inquiry, question: MetricsQuestion) -> Page[TaskMetric]:
     """Figures of tasks, or the trend of one."""
     _check(question)
@@ -116,21 +147,22 @@ def task_metrics(inquiry: Inquiry, question: MetricsQuestion) -> Page[TaskMetric
     strands = _strands(inquiry, values)
     if not strands:
         return Page([], None, str(inquiry.position))
-    budget = Budget(inquiry.budget_s)
-    names = lookup(inquiry.connection, SQL["names"], values)
-    found = find(
-        inquiry.connection, strands, order, names, question.limit, budget,
-        filtered=values["q"] is not None,
+    tasks = find(
+        inquiry.connection, strands, order,
+        by_keys(inquiry.connection, SQL["names"], values, _TaskRow),
+        question.limit, Budget(inquiry.budget_s), filtered=values["q"] is not None,
     )  # fmt: skip
     lines: list[tuple[Key, TaskMetric]] = []
-    for row in found.rows:
-        seen = after[2] if after is not None and after[:2] == row[:2] else LOWEST
+    for task in tasks.rows:
+        place = (task.place, task.task_no)
+        told = after[2] if after is not None and after[:2] == place else LOWEST
         for scope, only in scopes:
-            for line in _figures(inquiry, row[1], scope, only, seen):
-                lines.append(((*row[:2], line[0]), _metric(row[2], line, None, None)))
+            above, below = (told, HIGHEST) if only is None else (max(only - 1, told), only + 1)
+            for row in _figures(inquiry, task.task_no, scope, above, below):
+                lines.append(((*place, row.key), _metric(task.task_id, row, None, None)))
         if len(lines) > question.limit:
             break
-    return _page(inquiry, bound, question.limit, lines, found.after, found.complete)
+    return _page(inquiry, bound, question.limit, lines, tasks.after, tasks.complete)
 
 
 def _strands(inquiry: Inquiry, values: dict[str, Any]) -> list[Strand]:
@@ -191,13 +223,11 @@ def _numbers(inquiry: Inquiry, question: MetricsQuestion) -> dict[str, Any] | No
 
 
 def _figures(
-    inquiry: Inquiry, task_no: int, scope: int, only: int | None, after: int
-) -> Iterator[tuple[Any, ...]]:
-    """Rows of the statement `figures` with a key beyond `after`."""
-    above, below = (after, HIGHEST) if only is None else (max(only - 1, after), only + 1)
-    return inquiry.connection.execute(
-        SQL["figures"], {"task": task_no, "scope": scope, "above": above, "below": below}
-    )
+    inquiry: Inquiry, task_no: int, scope: int, above: int, below: int
+) -> Iterator[_FiguresRow]:
+    """The figures of a task in one scope with keys between two, ascending."""
+    values = {"task": task_no, "scope": scope, "above": above, "below": below}
+    return select(inquiry.connection, SQL["figures"], values, _FiguresRow)
 
 
 def _trend(
@@ -212,47 +242,39 @@ def _trend(
     below = HIGHEST if until_ns is None else -(-until_ns // width_ns)
     if after is not None:
         below = min(below, after[0])
-    rows = inquiry.connection.execute(
-        SQL["figures"], {"task": task_no, "scope": scope, "above": above, "below": below}
-    ).fetchall()
+    rows = list(_figures(inquiry, task_no, scope, above, below))
     rows.reverse()
     page = rows[: question.limit]
-    next_ = cursor.write(bound, (page[-1][0],)) if len(rows) > len(page) else None
+    next_ = cursor.write(bound, (page[-1].key,)) if len(rows) > len(page) else None
     assert question.task is not None
-    items = [_metric(question.task, row, question.bucket, row[0] * width_ns) for row in page]
+    items = [_metric(question.task, row, question.bucket, row.key * width_ns) for row in page]
     return Page(items, next_, str(inquiry.position))
 
 
-def _metric(
-    task_id: str, row: tuple[Any, ...], bucket: str | None, start_ns: int | None
-) -> TaskMetric:
-    (
-        _, executions, completed, failed, timed_out, abandoned, cancelled, skipped, retries, runs,
-        completed_runs, failed_runs, recovered_runs, count, sum_ns, packed, executor,
-    ) = row  # fmt: skip
-    failures = failed + timed_out + abandoned
+def _metric(task_id: str, row: _FiguresRow, bucket: str | None, start_ns: int | None) -> TaskMetric:
+    failures = row.failed + row.timed_out + row.abandoned
     return TaskMetric(
         task_id=task_id,
-        executor=executor,
+        executor=row.executor,
         bucket=bucket,
         bucket_start=rfc3339(start_ns),
         bucket_start_ns=start_ns,
-        executions=executions,
-        successes=completed,
+        executions=row.executions,
+        successes=row.completed,
         failures=failures,
-        failed=failed,
-        timed_out=timed_out,
-        abandoned=abandoned,
-        cancelled=cancelled,
-        skipped=skipped,
-        success_rate=_share(completed, failures),
-        runs=runs,
-        completed_runs=completed_runs,
-        failed_runs=failed_runs,
-        run_success_rate=_share(completed_runs, failed_runs),
-        recovered_runs=recovered_runs,
-        retries=retries,
-        duration_s=_durations(count, sum_ns, packed),
+        failed=row.failed,
+        timed_out=row.timed_out,
+        abandoned=row.abandoned,
+        cancelled=row.cancelled,
+        skipped=row.skipped,
+        success_rate=_share(row.completed, failures),
+        runs=row.runs,
+        completed_runs=row.completed_runs,
+        failed_runs=row.failed_runs,
+        run_success_rate=_share(row.completed_runs, row.failed_runs),
+        recovered_runs=row.recovered_runs,
+        retries=row.retries,
+        duration_s=_durations(row.duration_count, row.duration_sum_ns, row.buckets),
     )
 
 

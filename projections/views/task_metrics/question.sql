@@ -13,7 +13,7 @@ ORDER BY m.key;
 
 -- name: names
 -- The tasks with these (…, task_no) that pass the filters.
-SELECT wanted.value ->> 0, t.task_no, k.task_id, t.name
+SELECT wanted.value ->> 0 AS place, t.task_no, k.task_id
 FROM json_each(:keys) AS wanted
 CROSS JOIN task AS t ON t.task_no = wanted.value ->> 1
 CROSS JOIN task_key AS k ON k.task_no = t.task_no

@@ -1,17 +1,17 @@
 """Tasks: lists, and one by its id."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, NamedTuple
 
 from msgspec import Meta
 
 from events.errors import NotFound
 from events.log.sqlite import load_queries
 from events.times import rfc3339, seconds
-from projections.query import lookup as numbers
+from projections.query import lookup
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, is_filtered
-from projections.query.listing import Strand, lookup
+from projections.query.listing import Strand
 from projections.query.parameters import (
     Backfilled,
     ByStart,
@@ -27,9 +27,10 @@ from projections.query.parameters import (
     TaskStatus,
     Until,
 )
-from projections.query.records import Failure, Ns, Page, RanBy, Rfc3339
+from projections.query.records import Failure, Ns, Page, RanBy, Rfc3339, failure
+from projections.query.rows import by_keys
 from projections.runs import words
-from projections.views.attempts.question import READS, failure
+from projections.views.attempts.question import READS
 
 SQL = load_queries("projections.views.tasks", "question.sql")
 TASK_KEY = ("last_started_ns", "task_no")
@@ -79,6 +80,37 @@ class TasksQuestion(ListQuestion, frozen=True, kw_only=True):
     sort: ByStart = "-started"
 
 
+class _TaskRow(NamedTuple):
+    """A row of the statement `tasks`."""
+
+    last_started_ns: int
+    task_no: int
+    task_id: str
+    name: str | None
+    status: int
+    runs: int
+    attempts: int
+    retries: int
+    recovered_runs: int
+    backfilled_runs: int
+    first_started_ns: int
+    updated_ns: int
+    run_id: str
+    last_ended_ns: int | None
+    total_execution_ns: int | None
+    run_status: int | None
+    executor: str | None
+    tool: str | None
+    model: str | None
+    planner: str | None
+    host: str | None
+    component: str | None
+    error_type: str | None
+    stack_hash: str | None
+    fingerprint: str | None
+    error_message: str | None
+
+
 def tasks(inquiry: Inquiry, question: TasksQuestion) -> Page[Task]:
     """Tasks by the start of their newest attempt."""
     values = inquiry.numbers(question)
@@ -91,60 +123,53 @@ def tasks(inquiry: Inquiry, question: TasksQuestion) -> Page[Task]:
         served = "executor"
     elif values is not None:
         strands = inquiry.by_status("task", TASK_KEY, question.status)
-    found, next_ = inquiry.page(
-        question, strands, lookup(inquiry.connection, SQL["tasks"], values or {}),
+    return inquiry.page(
+        question, strands, by_keys(inquiry.connection, SQL["tasks"], values or {}, _TaskRow), _task,
         newest_first=question.sort == "-started",
         filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
-    return Page([_task(row) for row in found.rows], next_, str(inquiry.position), found.complete)
 
 
 def task(inquiry: Inquiry, question: Question, task_id: str) -> Task:
     """One task."""
-    task_no = numbers.find_task(inquiry.connection, inquiry.tenant, task_id)
+    task_no = lookup.find_task(inquiry.connection, inquiry.tenant, task_id)
     keys = inquiry.connection.execute(SQL["task_key"], {"task": task_no}).fetchall()
     values = inquiry.numbers(question)
-    found = lookup(inquiry.connection, SQL["tasks"], values or {})(keys)
-    if not found:
+    rows = by_keys(inquiry.connection, SQL["tasks"], values or {}, _TaskRow)(keys)
+    if not rows:
         raise NotFound(f"no task {task_id[:200]!r}")
-    return _task(next(iter(found.values())))
+    return _task(next(iter(rows.values())))
 
 
-def _task(row: tuple[Any, ...]) -> Task:
-    (
-        last_started_ns, _, task_id, name, status, runs_, attempts, retries, recovered_runs,
-        backfilled_runs, first_started_ns, updated_ns, run_id, last_ended_ns, total_execution_ns,
-        run_status, executor, tool, model, planner, host, component, error_type, stack_hash,
-        fingerprint, error_message,
-    ) = row  # fmt: skip
+def _task(row: _TaskRow) -> Task:
     return Task(
-        task_id=task_id,
-        name=name,
-        status=words.STATUS_WORDS[status],
-        runs=runs_,
-        attempts=attempts,
-        retries=retries,
-        recovered_runs=recovered_runs,
-        backfilled=backfilled_runs > 0,
-        total_execution_ns=total_execution_ns,
-        total_execution_s=seconds(total_execution_ns),
-        first_started_at=rfc3339(first_started_ns),
-        first_started_ns=first_started_ns,
-        last_started_at=rfc3339(last_started_ns),
-        last_started_ns=last_started_ns,
-        last_ended_at=rfc3339(last_ended_ns),
-        last_ended_ns=last_ended_ns,
-        updated_at=rfc3339(updated_ns),
-        updated_ns=updated_ns,
-        last_run_id=run_id,
-        last_run_status=None if run_status is None else words.STATUS_WORDS[run_status],
-        executor=executor,
-        tool=tool,
-        model=model,
-        planner=planner,
-        host=host,
-        component=component,
-        error=failure(error_type, error_message, stack_hash, fingerprint),
+        task_id=row.task_id,
+        name=row.name,
+        status=words.STATUS_WORDS[row.status],
+        runs=row.runs,
+        attempts=row.attempts,
+        retries=row.retries,
+        recovered_runs=row.recovered_runs,
+        backfilled=row.backfilled_runs > 0,
+        total_execution_ns=row.total_execution_ns,
+        total_execution_s=seconds(row.total_execution_ns),
+        first_started_at=rfc3339(row.first_started_ns),
+        first_started_ns=row.first_started_ns,
+        last_started_at=rfc3339(row.last_started_ns),
+        last_started_ns=row.last_started_ns,
+        last_ended_at=rfc3339(row.last_ended_ns),
+        last_ended_ns=row.last_ended_ns,
+        updated_at=rfc3339(row.updated_ns),
+        updated_ns=row.updated_ns,
+        last_run_id=row.run_id,
+        last_run_status=None if row.run_status is None else words.STATUS_WORDS[row.run_status],
+        executor=row.executor,
+        tool=row.tool,
+        model=row.model,
+        planner=row.planner,
+        host=row.host,
+        component=row.component,
+        error=failure(row.error_type, row.error_message, row.stack_hash, row.fingerprint),
     )
 
 

@@ -5,7 +5,7 @@
 SELECT
     t.last_started_ns, t.task_no, k.task_id, t.name, t.status, t.runs, t.attempts, t.retries,
     t.recovered_runs, t.backfilled_runs, t.first_started_ns, t.updated_ns, rk.run_id,
-    r.last_ended_ns, r.total_execution_ns, r.status, e.executor, s.tool, s.model, s.planner,
+    r.last_ended_ns, r.total_execution_ns, r.status AS run_status, e.executor, s.tool, s.model, s.planner,
     s.host, s.component, f.error_type, f.stack_hash, f.fingerprint, r.error_message
 FROM json_each(:keys) AS wanted
 CROSS JOIN task AS t ON t.task_no = wanted.value ->> 1

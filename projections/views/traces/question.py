@@ -15,15 +15,22 @@ from events import codec
 from events.errors import NotFound
 from events.log.port import LogReader, Recorded
 from events.schema import Context, LogRecord, Span
-from projections.query import cursor, ids
-from projections.query import lookup as numbers
+from projections.query import cursor, ids, lookup
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry
-from projections.query.listing import Budget, lookup
+from projections.query.listing import Budget
 from projections.query.parameters import ListQuestion
 from projections.query.records import Hex, PositionText
+from projections.query.rows import select
 from projections.query.spans import LogOut, SpanOut, log_out, span_out
-from projections.views.attempts.question import READS, SQL, Attempt, attempt
+from projections.views.attempts.question import (
+    READS,
+    SQL,
+    Attempt,
+    MemberRow,
+    attempt,
+    rows_of,
+)
 from projections.views.traces.fold import positions
 
 MOST_EVENTS: Final = 10_000
@@ -83,11 +90,11 @@ def trace(inquiry: Inquiry, question: TraceQuestion, trace_id: str) -> Trace:
         tried, own = _attempts(inquiry, raw)
         stored = sorted({*positions(inquiry.connection, inquiry.tenant, raw), *own})
         if tried or stored:
-            return _answer(inquiry, question, _Found(raw, tried, own, stored))
+            return _answer(inquiry, question, _Known(raw, tried, own, stored))
     raise NotFound(f"no trace {trace_id[:64]}")
 
 
-class _Found(NamedTuple):
+class _Known(NamedTuple):
     """What the views know of a trace: `own` are the positions of its attempts' events."""
 
     trace_id: bytes
@@ -96,16 +103,16 @@ class _Found(NamedTuple):
     positions: list[int]
 
 
-def _answer(inquiry: Inquiry, question: TraceQuestion, found: _Found) -> Trace:
-    name = found.trace_id.hex()
+def _answer(inquiry: Inquiry, question: TraceQuestion, known: _Known) -> Trace:
+    name = known.trace_id.hex()
     bound = cursor.binding(inquiry.tenant, f"traces/{name}", ())
     start = _Place(0, 0, inquiry.position)
     if question.cursor is not None:
         start = _Place(*cursor.read(bound, question.cursor, len(start)))
     with inquiry.log.read() as reader:
-        part = _part(inquiry, question.limit, reader, found, start)
+        part = _part(inquiry, question.limit, reader, known, start)
     spans = [span_out(e, e.event) for e in part.events if isinstance(e.event, Span)]
-    tried = found.attempts
+    tried = known.attempts
     return Trace(
         trace_id=name,
         attempts=tried,
@@ -113,7 +120,7 @@ def _answer(inquiry: Inquiry, question: TraceQuestion, found: _Found) -> Trace:
         final_status=tried[-1].status if tried else None,
         spans=sorted(spans, key=lambda span: (span.start_ns, int(span.position))),
         logs=[log_out(e, e.event) for e in part.events if isinstance(e.event, LogRecord)],
-        total=len(found.positions),
+        total=len(known.positions),
         position=str(inquiry.position),
         next=cursor.write(bound, part.next) if part.next else None,
         complete=part.next is None,
@@ -122,21 +129,19 @@ def _answer(inquiry: Inquiry, question: TraceQuestion, found: _Found) -> Trace:
 
 def _attempts(inquiry: Inquiry, trace_id: bytes) -> tuple[list[Attempt], set[int]]:
     """The trace's attempts in order of start, and the positions of the events they come from."""
-    found: list[tuple[int, int, int]] = []
-    for run_no in numbers.runs_of_trace(inquiry.connection, inquiry.tenant, trace_id):
-        found += inquiry.connection.execute(
-            SQL["of_run_in_trace"],
-            {"run": run_no, "trace": trace_id, "tenant": inquiry.tenant_no},
-        ).fetchall()
-    values = inquiry.numbers(None) or {}
-    keys = sorted((started_ns, key) for started_ns, key, _ in found)
-    rows = lookup(inquiry.connection, SQL["attempts"], values)(keys)
-    return [attempt(inquiry.tenant, rows[key]) for key in sorted(rows)], {row[2] for row in found}
+    members: list[MemberRow] = []
+    for run_no in lookup.runs_of_trace(inquiry.connection, inquiry.tenant, trace_id):
+        values = {"run": run_no, "trace": trace_id, "tenant": inquiry.tenant_no}
+        members += select(inquiry.connection, SQL["of_run_in_trace"], values, MemberRow)
+    keys = sorted((member.started_ns, member.attempt_key) for member in members)
+    rows = rows_of(inquiry, inquiry.numbers(None) or {})(keys)
+    tried = [attempt(inquiry.tenant, rows[key]) for key in sorted(rows)]
+    return tried, {member.position for member in members}
 
 
-def _part(inquiry: Inquiry, limit: int, reader: LogReader, found: _Found, start: _Place) -> _Part:
+def _part(inquiry: Inquiry, limit: int, reader: LogReader, known: _Known, start: _Place) -> _Part:
     """The events behind `start`; digests may collide, so tenant and trace id are compared."""
-    wanted = list(_places(found, start))
+    wanted = list(_places(known, start))
     budget, sizes = Budget(inquiry.budget_s), _Sizes()
     events: list[Recorded] = []
     at, step = 0, min(_FIRST_FETCH, limit)
@@ -145,7 +150,7 @@ def _part(inquiry: Inquiry, limit: int, reader: LogReader, found: _Found, start:
         at += len(places)
         for recorded in reader.fetch(0, [place.position for place in places]):
             if recorded.tenant == inquiry.tenant and (
-                getattr(recorded.event, "trace_id", None) == found.trace_id
+                getattr(recorded.event, "trace_id", None) == known.trace_id
             ):
                 events.append(recorded)
                 sizes.add(recorded)
@@ -156,17 +161,17 @@ def _part(inquiry: Inquiry, limit: int, reader: LogReader, found: _Found, start:
     return _Part(events, None)
 
 
-def _places(found: _Found, start: _Place) -> Iterator[_Place]:
+def _places(known: _Known, start: _Place) -> Iterator[_Place]:
     """All places behind `start`, in order."""
     if not start.others:
-        for position in sorted(found.own):
+        for position in sorted(known.own):
             if position > start.position:
                 yield _Place(0, position, start.seen)
     first = start.position if start.others else 0
-    for position in found.positions:
+    for position in known.positions:
         # What became an attempt's own while pages were turned was not on the first ones.
-        told = position in found.own and position <= start.seen
-        if position > first and not told and (start.others or position not in found.own):
+        told = position in known.own and position <= start.seen
+        if position > first and not told and (start.others or position not in known.own):
             yield _Place(1, position, start.seen)
 
 
