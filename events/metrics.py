@@ -1,56 +1,68 @@
-"""Every Prometheus metric of the product; one registry shared by all processes of a service.
+"""Every Prometheus metric of the product: what this process counts, in a registry of its own.
 
-Processes of one service share their samples through `PROMETHEUS_MULTIPROC_DIR`, which the
-supervisor sets before any of them starts; alone, the ordinary registry is used. One that finds
-the disk full when it starts keeps its samples to itself.
+`service.telemetry` asks each process of a service for its registry and tells all of them as one:
+counters and histograms are summed, gauges by their rule.
 """
 
-import os
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Final, Literal
 
-from prometheus_client import Counter, Gauge, Histogram, values
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from events.metric_files import FOLDER_VARIABLE, reserve
+Rule = Literal["sum", "max", "recent"]
+"""How the gauges of several processes are one: of those that run, the sum; of all there were, the
+largest, or that of the process which told it last."""
 
-if FOLDER_VARIABLE in os.environ and not reserve(Path(os.environ[FOLDER_VARIABLE])):
-    values.ValueClass = values.MutexValue
+REGISTRY: Final = CollectorRegistry()
+GAUGE_RULES: Final[dict[str, Rule]] = {}
 
-EVENTS = Counter("spanledger_events_total", "Events stored in the log", ["signal"])
-DUPLICATES = Counter("spanledger_duplicates_total", "Events that were in the log already")
-CONFLICTS = Counter("spanledger_conflicts_total", "Keyed duplicates with other content")
-REFUSED = Counter("spanledger_refused_total", "Events or requests refused", ["signal", "reason"])
-DROPPED = Counter("spanledger_dropped_total", "Accepted and dropped, such as metrics", ["signal"])
-CUT = Counter("spanledger_cut_total", "Strings and attributes cut by a limit", ["what"])
-SCRUBBED = Counter("spanledger_scrubbed_total", "Events in which a kind was scrubbed", ["kind"])
-REQUESTS = Counter(
+
+def _counter(name: str, sentence: str, labels: Sequence[str] = ()) -> Counter:
+    return Counter(name, sentence, labels, registry=REGISTRY)
+
+
+def _gauge(name: str, sentence: str, labels: Sequence[str] = (), *, rule: Rule) -> Gauge:
+    GAUGE_RULES[name] = rule
+    return Gauge(name, sentence, labels, registry=REGISTRY)
+
+
+EVENTS = _counter("spanledger_events_total", "Events stored in the log", ["signal"])
+DUPLICATES = _counter("spanledger_duplicates_total", "Events that were in the log already")
+CONFLICTS = _counter("spanledger_conflicts_total", "Keyed duplicates with other content")
+REFUSED = _counter("spanledger_refused_total", "Events or requests refused", ["signal", "reason"])
+DROPPED = _counter("spanledger_dropped_total", "Accepted and dropped, such as metrics", ["signal"])
+CUT = _counter("spanledger_cut_total", "Strings and attributes cut by a limit", ["what"])
+SCRUBBED = _counter("spanledger_scrubbed_total", "Events in which a kind was scrubbed", ["kind"])
+REQUESTS = _counter(
     "spanledger_requests_total", "Requests answered", ["signal", "transport", "code"]
 )
-QUEUE_BYTES = Gauge(
-    "spanledger_queue_bytes", "Bytes waiting for a commit", multiprocess_mode="livesum"
-)
+QUEUE_BYTES = _gauge("spanledger_queue_bytes", "Bytes waiting for a commit", rule="sum")
 COMMIT_SECONDS = Histogram(
     "spanledger_commit_seconds",
     "Time of one group commit",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
+    registry=REGISTRY,
 )
-LOG_BYTES = Counter("spanledger_log_bytes_total", "Payload bytes appended to the log")
-LOG_HEAD = Gauge("spanledger_log_head_position", "Last committed position", multiprocess_mode="max")
-PROJECTED = Counter("spanledger_projected_events_total", "Events applied to the views")
-PROJECTION_LAG_EVENTS = Gauge(
+LOG_BYTES = _counter("spanledger_log_bytes_total", "Payload bytes appended to the log")
+LOG_HEAD = _gauge("spanledger_log_head_position", "Last committed position", rule="max")
+PROJECTED = _counter("spanledger_projected_events_total", "Events applied to the views")
+PROJECTION_LAG_EVENTS = _gauge(
     "spanledger_projection_lag_events", "Events behind the head", ["projection"],
-    multiprocess_mode="mostrecent",
+    rule="recent",
 )  # fmt: skip
-PROJECTION_LAG_SECONDS = Gauge(
+PROJECTION_LAG_SECONDS = _gauge(
     "spanledger_projection_lag_seconds", "Age of the oldest event not applied", ["projection"],
-    multiprocess_mode="mostrecent",
+    rule="recent",
 )  # fmt: skip
-DEAD_LETTERS = Gauge(
-    "spanledger_dead_letters", "Parked events", ["projection"], multiprocess_mode="mostrecent"
-)
-FORWARDED = Counter("spanledger_forwarded_events_total", "Events sent on", ["target", "signal"])
-FORWARD_PARKED = Counter("spanledger_forward_parked_total", "Events a target refused", ["target"])
-FORWARD_LAG_EVENTS = Gauge(
+DEAD_LETTERS = _gauge("spanledger_dead_letters", "Parked events", ["projection"], rule="recent")
+FORWARDED = _counter("spanledger_forwarded_events_total", "Events sent on", ["target", "signal"])
+FORWARD_PARKED = _counter("spanledger_forward_parked_total", "Events a target refused", ["target"])
+FORWARD_LAG_EVENTS = _gauge(
     "spanledger_forward_lag_events", "Events a target is behind", ["target"],
-    multiprocess_mode="mostrecent",
+    rule="recent",
 )  # fmt: skip
-CHILD_RESTARTS = Counter("spanledger_child_restarts_total", "Children restarted", ["role"])
+CHILD_RESTARTS = _counter("spanledger_child_restarts_total", "Children restarted", ["role"])
+PROCESS_UP = _gauge(
+    "spanledger_process_up", "Whether a process told its metrics just now", ["process"],
+    rule="recent",
+)  # fmt: skip

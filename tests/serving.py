@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from service.control.socket import call
 
 READY_S: Final = 40.0
@@ -117,6 +119,15 @@ def text_of(service: Service, path: str) -> str:
     with _direct.open(f"http://{service.api}{path}", timeout=10) as answer:
         text: str = answer.read().decode()
         return text
+
+
+def metric_of(service: Service, name: str, **labels: str) -> float:
+    """A metric, summed over the samples with these labels."""
+    families = text_string_to_metric_families(text_of(service, "/metrics"))
+    return sum(
+        sample.value for family in families for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )  # fmt: skip
 
 
 def open_stream(service: Service, path: str) -> Any:

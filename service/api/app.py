@@ -15,7 +15,7 @@ from service.api.answers import Answers
 from service.api.events import Events
 from service.api.feed import Feed
 from service.api.problems import HANDLERS
-from service.api.system import Probe, System
+from service.api.system import Metrics, Probe, System, own_metrics
 from service.configuration.settings import Settings
 
 
@@ -42,11 +42,13 @@ class Application(Litestar):
         await super().__call__(scope, receive, counted)
 
 
-def create_app(settings: Settings, tokens: TokenStore, *, probe: Probe) -> Application:
+def create_app(
+    settings: Settings, tokens: TokenStore, *, probe: Probe, metrics: Metrics = own_metrics
+) -> Application:
     """The application on a data folder.
 
     Args:
-        probe: see `System`.
+        probe, metrics: see `System`.
     """
     queries = Queries(settings.data, budget_s=settings.query_budget_s)
     feed = Feed(queries.log)
@@ -65,7 +67,7 @@ def create_app(settings: Settings, tokens: TokenStore, *, probe: Probe) -> Appli
     app = Application(
         route_handlers=[
             *Answers(queries, tokens).routes(),
-            *System(queries, tokens, probe).routes(),
+            *System(queries, tokens, probe, metrics).routes(),
             Events(queries.log, feed, tokens).route(),
         ],
         exception_handlers=HANDLERS,

@@ -2,7 +2,7 @@
 
 from service.access.tokens import TokenStore
 from service.api.app import Application, create_app
-from service.api.system import Probe
+from service.api.system import Metrics, Probe, own_metrics
 from service.configuration.settings import Settings
 from service.network.web import WebServer
 
@@ -10,8 +10,15 @@ from service.network.web import WebServer
 class ApiServer(WebServer):
     """Serves the API from `start` to `close`."""
 
-    def __init__(self, settings: Settings, tokens: TokenStore, *, probe: Probe) -> None:
-        self._app: Application = create_app(settings, tokens, probe=probe)
+    def __init__(
+        self,
+        settings: Settings,
+        tokens: TokenStore,
+        *,
+        probe: Probe,
+        metrics: Metrics = own_metrics,
+    ) -> None:
+        self._app: Application = create_app(settings, tokens, probe=probe, metrics=metrics)
         super().__init__(self._app, settings, settings.api_port, "API", lifespan="on")
 
     def drain(self, deadline_s: float) -> None:

@@ -1,6 +1,5 @@
 """The service about itself: health, the log's head, metrics, documentation, welcome."""
 
-import os
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -10,8 +9,7 @@ import msgspec
 from litestar import MediaType, Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from markupsafe import Markup, escape
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from events.errors import SpanledgerError, Unavailable
 from projections.queries import Queries
@@ -21,6 +19,7 @@ from service.api import openapi
 from service.api.answers import PREFIX
 from service.api.asking import parameters, tenant_of
 from service.api.problems import NotReady
+from service.telemetry.samples import scrape, text_of
 
 ROLES: Final = ("receiver", "writer", "projector")
 """What readiness needs. Without the forwarder spans are taken and questions answered, and it
@@ -32,6 +31,12 @@ _PAGE_HEADERS: Final = {
 }
 
 Probe = Callable[[str], None]
+Metrics = Callable[[], str]
+
+
+def own_metrics() -> str:
+    """The metrics of this process alone, in Prometheus's text format."""
+    return text_of(scrape("api").families)
 
 
 class System:
@@ -39,12 +44,16 @@ class System:
 
     Args:
         probe: raises a SpanledgerError if the role that it is given does not answer.
+        metrics: tells those of the service in Prometheus's text format.
     """
 
-    def __init__(self, queries: Queries, tokens: TokenStore, probe: Probe) -> None:
+    def __init__(
+        self, queries: Queries, tokens: TokenStore, probe: Probe, metrics: Metrics
+    ) -> None:
         self._queries = queries
         self._tokens = tokens
         self._probe = probe
+        self._tell_metrics = metrics
         self._document = openapi.document()
         pages = jinja2.Environment(
             loader=jinja2.PackageLoader("service.api"), autoescape=True, trim_blocks=True,
@@ -109,7 +118,7 @@ class System:
 
     async def _metrics(self, request: Request[Any, Any, Any]) -> Response[Any]:
         await tenant_of(request, self._tokens)
-        content = await anyio.to_thread.run_sync(_metrics_text)
+        content = await anyio.to_thread.run_sync(self._tell_metrics)
         return Response(content, media_type=CONTENT_TYPE_LATEST.rpartition(";")[0])
 
     async def _openapi(self, request: Request[Any, Any, Any]) -> Response[Any]:
@@ -154,12 +163,3 @@ def _json(value: Any) -> Response[bytes]:
     return Response(
         msgspec.json.encode(value), media_type=MediaType.JSON, headers={"cache-control": "no-store"}
     )
-
-
-def _metrics_text() -> bytes:
-    """All processes of the service in one text, if it has several."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY)
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)

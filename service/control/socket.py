@@ -64,8 +64,8 @@ def socket_path(data: Path, name: str) -> Path:
     return Path(tempfile.gettempdir(), f"spanledger-{os.getuid()}-{digest}", f"{name}.sock")
 
 
-def instances(data: Path, role: str) -> list[str]:
-    """The names under which a role listens or did: one, or one for each of several."""
+def instances(data: Path, role: str = "") -> list[str]:
+    """The names under which a role listens or did: one, or one for each of several; or all."""
     path = socket_path(data, role)
     return sorted(p.stem for p in path.parent.glob(f"{role}*.sock"))
 

@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
+import msgspec
+
+from service.telemetry.samples import Scrape
+
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 10.0
 STEADY_S: Final = 30.0
@@ -31,6 +35,8 @@ class Child:
     instance: str
     ports: dict[str, str] = field(default_factory=dict)
     failure: Failure | None = None
+    metrics: Scrape | None = None
+    """What the last process counted, if it could tell when it ended."""
     ready: bool = False
     restarts: int = 0
     due_s: float | None = None
@@ -50,7 +56,8 @@ class Child:
 
     def start(self, settings: bytes, environment: Mapping[str, str]) -> IO[bytes]:
         """Start the process; returns the stream of its reports, to be watched for reading."""
-        self.ready, self.failure, self.due_s, self._heard = False, None, None, b""
+        self.ready, self.failure, self.metrics, self.due_s = False, None, None, None
+        self._heard = b""
         self._started_s = time.monotonic()
         # -P: no folder of the working directory may stand in for one of our packages.
         self._process = subprocess.Popen(
@@ -85,6 +92,8 @@ class Child:
             self.ports = message["ready"]
         elif "failed" in message:
             self.failure = Failure(**message["failed"])
+        elif "metrics" in message:
+            self.metrics = msgspec.convert(message["metrics"], Scrape)
 
     def ask_stop(self, within_s: float) -> None:
         """Tell the process to finish within `within_s` seconds."""

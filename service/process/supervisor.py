@@ -9,7 +9,6 @@ after a longer pause; one that cannot start at all ends the service with its mes
 import logging
 import os
 import selectors
-import shutil
 import signal
 import socket
 import time
@@ -19,11 +18,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from prometheus_client import multiprocess
 
 from events import errors, metrics
 from events.errors import SpanledgerError, Unavailable
-from events.metric_files import FOLDER_VARIABLE, trim
 from service.configuration.reading import to_json
 from service.configuration.settings import Settings
 from service.control.socket import ControlServer, socket_path
@@ -33,7 +30,7 @@ from service.network.ports import Ports
 from service.process.child import Child
 from service.process.locks import AlreadyRunning, RoleLock, is_held
 from service.roles import role_of
-from service.telemetry.metrics_folder import metrics_root
+from service.telemetry.gathering import Gatherer
 
 _DRAIN_ORDER: Final = ("api", "receiver", "projector", "forwarder", "writer")
 _SHARE_OF_DRAIN: Final = {"api": 0.25, "projector": 0.5}
@@ -66,7 +63,11 @@ class Supervisor:
         self._announced = False
         self._started_s = time.monotonic()
         # Views and index use numpy for short arrays: its thread pools would only cost memory.
-        self._environment = {"OPENBLAS_NUM_THREADS": "1"} | os.environ
+        # Metrics are gathered over sockets: no file of prometheus_client's is made for them.
+        self._environment = {"OPENBLAS_NUM_THREADS": "1"} | {
+            name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"
+        }
+        self._metrics = Gatherer(settings.data, SUPERVISOR, lambda: [*self._children])
 
     def run(self) -> None:
         """Serve until told to stop.
@@ -80,11 +81,11 @@ class Supervisor:
         with ExitStack() as held:
             held.enter_context(_only_one(data))
             _await_orphans(self._settings)
-            _remove_old_metrics(data)
             remove_endpoints(data)
             ports = held.enter_context(Ports(self._settings.host, _wanted(self._settings)))
             self._settings = msgspec.structs.replace(self._settings, **ports.numbers)
             held.enter_context(self._waking_signals())
+            held.enter_context(self._metrics.gathering())
             control = ControlServer(socket_path(data, SUPERVISOR), self._handlers())
             held.callback(control.close)
             control.start()
@@ -157,8 +158,8 @@ class Supervisor:
         for key in [k for k in self._selector.get_map().values() if k.data is child]:
             self._selector.unregister(key.fileobj)
         code = child.bury()
-        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
-        trim(Path(os.environ[FOLDER_VARIABLE]), pid)
+        if child.metrics is not None:
+            self._metrics.take(child.metrics)
         if self._signals:
             return
         if not self._announced and code >= 0:
@@ -243,7 +244,7 @@ class Supervisor:
         def ping() -> dict[str, Any]:
             return {"instance": SUPERVISOR, "pid": os.getpid(), "version": VERSION}
 
-        return {"status": status, "ping": ping}
+        return {"status": status, "ping": ping, "metrics": self._metrics.text}
 
     @contextmanager
     def _waking_signals(self) -> Iterator[None]:
@@ -298,14 +299,6 @@ def _await_orphans(settings: Settings) -> None:
         if time.monotonic() > deadline_s:
             return  # they are no orphans; whoever needs their lock or port says so
         time.sleep(0.02)
-
-
-def _remove_old_metrics(data: Path) -> None:
-    """Metrics begin with a service; those of earlier ones are in folders beside ours."""
-    ours = Path(os.environ.get(FOLDER_VARIABLE, ""))
-    for folder in metrics_root(data).glob("serve-*"):
-        if folder != ours:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wanted(settings: Settings) -> dict[str, int]:

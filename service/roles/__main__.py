@@ -1,11 +1,11 @@
 """A child process of the supervisor: `python -P -m service.roles INSTANCE`.
 
 Standard input brings the settings as its first line, then `stop SECONDS`; its end means that the
-parent is gone. Standard output takes one JSON line: `{"ready": ports}` or `{"failed": …}`;
-whatever else is printed in this process goes to standard error.
+parent is gone. Standard output takes JSON lines: `{"ready": ports}` or `{"failed": …}`, and
+`{"metrics": …}` with the last breath; whatever else is printed in this process goes to standard
+error.
 """
 
-import json
 import logging
 import os
 import signal
@@ -14,10 +14,13 @@ import sys
 import threading
 from typing import Any, Final, TextIO
 
+import msgspec
+
 from events.errors import SpanledgerError
 from service.configuration.reading import from_json
 from service.roles.runner import Stop, kind_of, run
 from service.telemetry.logs import start_logging
+from service.telemetry.samples import scrape
 
 _log = logging.getLogger(__name__)
 _ORPHANED_S: Final = 0.3
@@ -44,6 +47,8 @@ def main() -> int:
         _log.critical("role failed", extra={"action": "role"}, exc_info=exc)
         _tell(reports, failed={"kind": kind_of(exc), "message": repr(exc)})
         return 1
+    finally:
+        _tell(reports, metrics=scrape(instance))
     return 0
 
 
@@ -57,7 +62,7 @@ def _listen(words: TextIO, stop: Stop) -> None:
 
 def _tell(reports: TextIO, **message: Any) -> None:
     try:
-        reports.write(json.dumps(message) + "\n")
+        reports.write(msgspec.json.encode(message).decode() + "\n")
         reports.flush()
     except OSError:
         pass  # the parent is gone, which the life-line tells as well

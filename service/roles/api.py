@@ -1,5 +1,6 @@
 """The API: queries over HTTP, the live tail, health and metrics. It only reads."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,9 +11,16 @@ from service.api.server import ApiServer
 from service.configuration.reading import is_loopback
 from service.configuration.settings import Settings
 from service.control.socket import call, instances
+from service.network.endpoints import SUPERVISOR
+from service.process.locks import is_held
 from service.roles import Place
+from service.telemetry.gathering import Gatherer
 
 _PING_S: Final = 2.0
+_METRICS_S: Final = 5.0
+"""Longer than the supervisor waits for processes that hang."""
+_NO_ROLES: Final = frozenset({"door", SUPERVISOR})
+"""Names that are listened on, and not by a role's control socket."""
 
 
 class ApiRole:
@@ -23,6 +31,7 @@ class ApiRole:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._server: ApiServer | None = None
+        self._closing = contextlib.ExitStack()
 
     def start(self) -> dict[str, str]:
         data = self._settings.data
@@ -30,9 +39,20 @@ class ApiRole:
             data / "tokens.json", open_without_tokens=is_loopback(self._settings.host)
         )
         self._server = ApiServer(
-            self._settings, tokens, probe=lambda role: require_role(data, role)
+            self._settings,
+            tokens,
+            probe=lambda role: require_role(data, role),
+            metrics=self._metrics_of(data),
         )
         return {"api": self._server.start()}
+
+    def _metrics_of(self, data: Path) -> Callable[[], str]:
+        """Who tells the metrics of the service: its supervisor, or this process without one."""
+        if is_held(data, SUPERVISOR):
+            return lambda: str(call(data, SUPERVISOR, "metrics", timeout_s=_METRICS_S))
+        gatherer = Gatherer(data, "api", lambda: {*instances(data)} - _NO_ROLES)
+        self._closing.enter_context(gatherer.gathering())
+        return gatherer.text
 
     def handlers(self) -> Mapping[str, Callable[..., Any]]:
         return {}
@@ -42,6 +62,7 @@ class ApiRole:
             self._server.drain(deadline_s)
 
     def close(self) -> None:
+        self._closing.close()
         if self._server is not None:
             self._server.close()
 

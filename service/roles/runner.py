@@ -20,6 +20,7 @@ from service.installation.version import VERSION
 from service.process.locks import RoleLock
 from service.roles import Place, build
 from service.telemetry import spans as telemetry
+from service.telemetry.samples import scrape
 
 Handlers = Mapping[str, Callable[..., Any]]
 Report = Callable[[dict[str, str]], None]
@@ -102,7 +103,8 @@ def _control(
     def ping() -> dict[str, Any]:
         return {"instance": instance, "pid": os.getpid(), "version": VERSION, "ports": ports}
 
-    server = ControlServer(socket_path(settings.data, name), {**handlers, "ping": ping})
+    own = {"ping": ping, "metrics": lambda: scrape(instance)}
+    server = ControlServer(socket_path(settings.data, name), {**handlers, **own})
     server.start()
     try:
         yield

@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import os
-import re
 import signal
 import subprocess
 import threading
@@ -23,7 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from service.control.socket import call
 from tests.acceptance.test_disk_trouble import _fill, _small_disk
-from tests.serving import SERVE, Service, clean_environment, open_stream, serving, text_of, until
+from tests.serving import SERVE, Service, clean_environment, metric_of, open_stream, serving, until
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 START_NS = 1_780_000_000_000_000_000
@@ -124,11 +123,7 @@ def _kill(service: Service, instance: str) -> None:
 
 def _refused(service: Service) -> float:
     """What the metrics tell about requests that could not be committed."""
-    found = re.findall(
-        r'^spanledger_refused_total\{reason="commit_failed",signal="traces"\} (\S+)$',
-        text_of(service, "/metrics"), re.M,
-    )  # fmt: skip
-    return float(found[0]) if found else 0.0
+    return metric_of(service, "spanledger_refused_total", reason="commit_failed", signal="traces")
 
 
 def test_a_full_disk_ends_no_process(tmp_path: Path) -> None:
@@ -146,7 +141,7 @@ def test_a_full_disk_ends_no_process(tmp_path: Path) -> None:
             _kill(service, instance)
         assert _send_wrong(service) <= {200, 400, 404, 415}
         assert [_post(service, _body(seed))[0] for seed in range(2, 6)] == full
-        assert _refused(service) >= 4
+        until(lambda: _refused(service) == 8)
         (disk / "ballast").unlink()
         until(lambda: _post(service, _body(9))[0] == 200)
         until(lambda: _ready(service))

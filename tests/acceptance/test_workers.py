@@ -14,17 +14,18 @@ from typing import Any
 
 import grpc
 import httpx
+import msgspec
 import pytest
-from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.parser import text_string_to_metric_families
 
 from events import names
 from service.control.socket import call, instances
 from service.network.ports import Ports
 from service.process.locks import RoleLock
+from service.telemetry.samples import Scrape
 from tests import serving as running
 from tests.otlp import START_NS, make_span, traces
-from tests.serving import SERVE, Service, clean_environment, serving, until
+from tests.serving import SERVE, Service, clean_environment, metric_of, serving, until
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -62,34 +63,23 @@ def send(service: Service, transport: str, body: bytes) -> int:
     # Channels to one address share a connection otherwise, and so a worker.
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(service.grpc, options=options) as channel:
-        _, call = channel.unary_unary(EXPORT).with_call(body, timeout=10)
-        return int(dict(call.trailing_metadata())[names.POSITION_HEADER])
+        _, answered = channel.unary_unary(EXPORT).with_call(body, timeout=10)
+        return int(dict(answered.trailing_metadata())[names.POSITION_HEADER])
 
 
 def taken(service: Service, instance: str, transport: str) -> float:
-    """The requests that one worker has answered, from its own file of metrics."""
-    pid = service.children()[instance]
-    (path,) = service.data.glob(f"run/metrics/serve-*/counter_{pid}.db")
-    values = MmapedDict.read_all_values_from_file(str(path))
+    """The requests that one worker has answered, as it tells itself."""
+    told = msgspec.convert(call(service.data, instance, "metrics"), Scrape)
     return sum(
-        value for key, value, *_ in values
-        if "spanledger_requests_total" in key and f'"{transport}"' in key
-    )  # fmt: skip
-
-
-def metric(service: Service, name: str, **labels: str) -> float:
-    """A metric, summed over the samples with these labels."""
-    families = text_string_to_metric_families(running.text_of(service, "/metrics"))
-    return sum(
-        sample.value for family in families for sample in family.samples
-        if sample.name == name and labels.items() <= sample.labels.items()
+        value for family in told.families for name, labels, value in family.samples
+        if name == "spanledger_requests_total" and labels["transport"] == transport
     )  # fmt: skip
 
 
 def requests_over(service: Service, transport: str) -> float:
     """The requests of spans that all workers have answered, by the one answer of metrics."""
     labels = {"signal": "traces", "transport": transport}
-    return metric(service, "spanledger_requests_total", **labels)
+    return metric_of(service, "spanledger_requests_total", **labels)
 
 
 @pytest.mark.slow
@@ -114,8 +104,8 @@ def test_two_workers_share_everything(tmp_path: Path) -> None:
             assert found["task_id"] == task
         for transport, count in sent.items():
             assert requests_over(service, transport) == count + 10
-        assert metric(service, "spanledger_events_total") == 13
-        assert metric(service, "spanledger_duplicates_total") == 3 * sum(sent.values()) - 3 + 10
+        assert metric_of(service, "spanledger_events_total") == 13
+        assert metric_of(service, "spanledger_duplicates_total") == 3 * sum(sent.values()) - 3 + 10
         families = [f.name for f in text_string_to_metric_families(
             running.text_of(service, "/metrics"))]  # fmt: skip
         assert len(families) == len(set(families))

@@ -19,9 +19,7 @@ from tests.events import make_batch, make_span
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"])
-METRICS = [
-    value._name for value in vars(metrics).values() if hasattr(value, "_name") and value._name
-]
+METRICS = [metric.name for metric in metrics.REGISTRY.collect()]
 WORDS = [value for name, value in vars(names).items() if name.isupper()]
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import importlib
 import os
 import signal
 import sys
@@ -25,9 +24,10 @@ from service.installation.sqlite_version import require_sqlite
 from service.installation.version import VERSION
 from service.network.ports import Ports, PortTaken
 from service.process.locks import AlreadyRunning, RoleLock, is_held
+from service.process.supervisor import Supervisor
 from service.roles import ROLES
+from service.roles.runner import Stop, run
 from service.telemetry.logs import start_logging
-from service.telemetry.metrics_folder import share_metrics
 
 _PANELS: Final = {
     "Ports and data": ("data", "host", "grpc_port", "http_port", "api_port", "workers",
@@ -122,14 +122,11 @@ def serve(
     if role is not None and role not in ROLES:
         raise BadSetting(f"--role: expected one of {', '.join(ROLES)}, not {role!r}")
     _make_folder(settings.data)
-    share_metrics(settings.data, role=role or "")
     if role is not None:
         _run_role(settings, role)
         return
     start_logging("supervisor", settings.log_level, settings.log_format)
-    # Its metrics look for their folder when they are imported.
-    supervisor = importlib.import_module("service.process.supervisor")
-    supervisor.Supervisor(settings, lambda ports: _print_ports(settings, ports)).run()
+    Supervisor(settings, lambda ports: _print_ports(settings, ports)).run()
 
 
 def _make_folder(data: Path) -> None:
@@ -172,8 +169,7 @@ def _free_receiver(data: Path) -> Iterator[str]:
 
 def _run_instance(settings: Settings, instance: str, *, locked: Collection[str] = ()) -> None:
     start_logging(instance, settings.log_level, settings.log_format)
-    runner = importlib.import_module("service.roles.runner")
-    stop = runner.Stop()
+    stop = Stop()
 
     def end(*_: Any) -> None:
         stop.ask(0.2 if stop.asked.is_set() else settings.drain_s)
@@ -184,7 +180,7 @@ def _run_instance(settings: Settings, instance: str, *, locked: Collection[str] 
     def ready(ports: dict[str, str]) -> None:
         _print_ports(settings, ports, instance)
 
-    runner.run(instance, settings, stop, ready, locked=locked)
+    run(instance, settings, stop, ready, locked=locked)
 
 
 def _require_own_ports(settings: Settings, instance: str) -> None:
