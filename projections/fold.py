@@ -6,6 +6,7 @@ selected projection writes the difference. The fold works inside the caller's tr
 
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
+from typing import Final
 
 from events.log.port import Page
 from projections.engine.port import Fold, Projection, Sources
@@ -15,6 +16,8 @@ from projections.runs import words
 from projections.runs.extraction import Extractor
 from projections.runs.registry.numbers import Registry
 from projections.runs.registry.runs import RunStage
+from projections.runs.registry.tasks import TABLES as TASK_TABLES
+from projections.storage.sorted_runs import SortedRuns
 from projections.storage.spanindex import SpanIndex
 from projections.storage.statements import run_script
 from projections.storage.store import Store
@@ -26,22 +29,25 @@ from projections.views.task_metrics.store import MetricStore
 from projections.views.tasks.store import TaskStore
 
 STAGE_NAME = "facts"
+_SPANS: Final = SpanIndex()
+_TASKS: Final = SortedRuns(TASK_TABLES, filtered=True)
 
 
 class FactsProjection:
     """The shared stage's tables; every fold has them."""
 
     name = STAGE_NAME
-    version = 2
+    version = 3
     tables: Sequence[str] = (
-        "status_word", "tenant", "task_key", "task_hash", "run_key", "run_hash", "executor",
-        "source", "fingerprint", "loose_log", *SpanIndex().tables,
+        "status_word", "tenant", "task_key", "run_key", "run_hash", "executor", "source",
+        "fingerprint", "loose_log", *_SPANS.tables, *_TASKS.tables,
     )  # fmt: skip
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Create the tables, the status words, and the SQL views over all projections' tables."""
         run_script(connection, "projections.runs.registry", "schema.sql")
-        SpanIndex().create(connection)
+        _SPANS.create(connection)
+        _TASKS.create(connection)
         run_script(connection, "projections.views", "sqlviews.sql")
         connection.executemany(
             "INSERT INTO status_word VALUES (?, ?)", enumerate(words.STATUS_WORDS)

@@ -1,9 +1,14 @@
 """From texts to the numbers of the views: the only way readers find a task, a run or a trace."""
 
 import sqlite3
+from typing import Final
 
+from projections.runs.registry.tasks import TABLES as TASK_TABLES
 from projections.runs.words import key_hash
 from projections.storage import spanindex
+from projections.storage.sorted_runs import SortedRuns
+
+_TASKS: Final = SortedRuns(TASK_TABLES)
 
 
 def find_tenant(connection: sqlite3.Connection, tenant: str) -> int | None:
@@ -14,18 +19,15 @@ def find_tenant(connection: sqlite3.Connection, tenant: str) -> int | None:
 
 def find_task(connection: sqlite3.Connection, tenant: str, task_id: str) -> int | None:
     """The number of a task."""
-    hash_ = key_hash(tenant, task_id)
-    while True:
+    digest = key_hash(tenant, task_id)
+    for task_no in _TASKS.between(connection, digest, digest):
         row = connection.execute(
-            "SELECT task_no, name, task_id FROM task_hash JOIN task_key USING (task_no) "
-            "JOIN tenant USING (tenant_no) WHERE hash = ?",
-            (hash_,),
+            "SELECT name, task_id FROM task_key JOIN tenant USING (tenant_no) WHERE task_no = ?",
+            (task_no,),
         ).fetchone()
-        if row is None:
-            return None
-        if row[1:] == (tenant, task_id):
-            return int(row[0])
-        hash_ += 1  # another text has this digest; it was probed upwards when stored
+        if tuple(row) == (tenant, task_id):
+            return task_no
+    return None
 
 
 def find_run(connection: sqlite3.Connection, tenant: str, task_id: str, run_id: str) -> int | None:

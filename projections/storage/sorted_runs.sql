@@ -28,6 +28,9 @@ CREATE TABLE sorted_block (
     offsets BLOB NOT NULL
 ) STRICT
 
+-- name: create_live
+CREATE INDEX sorted_run_live ON sorted_run (partition, state)
+
 -- name: create_fences
 CREATE INDEX sorted_block_first ON sorted_block (run_no, first_key)
 

@@ -66,8 +66,8 @@ class RunTables:
         self.block_entries = block_entries
 
     def create(self, connection: sqlite3.Connection) -> None:
-        """Make the tables, with the index by which blocks are found."""
-        for statement in ("create_runs", "create_blocks", "create_fences"):
+        """Make the tables, with the indexes by which runs and blocks are found."""
+        for statement in ("create_runs", "create_live", "create_blocks", "create_fences"):
             connection.execute(self.sql[statement])
         if self.filtered:
             connection.execute(self.sql["create_filters"])

@@ -1,5 +1,6 @@
 -- The shared stage: numbers for texts, and every run's facts. Look-ups by text go through
--- projections/query/lookup.py, because the text -> number indexes are keyed by digests.
+-- projections/query/lookup.py, because the text -> number indexes are keyed by digests. Those of
+-- tasks and spans are sorted runs (projections/storage/sorted_runs.sql): task_hash, span.
 --
 -- Numbers are given in order of first appearance in the log, so a rebuild gives the same ones.
 
@@ -18,12 +19,6 @@ CREATE TABLE task_key (
     task_no INTEGER PRIMARY KEY,
     tenant_no INTEGER NOT NULL,
     task_id TEXT NOT NULL
-) STRICT;
-
--- hash: 63-bit digest of (tenant, task id); probed upwards on a collision.
-CREATE TABLE task_hash (
-    hash INTEGER PRIMARY KEY,
-    task_no INTEGER NOT NULL
 ) STRICT;
 
 -- One row a run. run_id: `task.run.id`, else the trace id in hex. hash: 63-bit digest of

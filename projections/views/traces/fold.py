@@ -22,7 +22,7 @@ class Traces:
     """Projection and fold in one."""
 
     name = NAME
-    version = 2
+    version = 3
     tables: Sequence[str] = _INDEX.tables
 
     def __init__(self) -> None:
