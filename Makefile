@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+DEMO_DATA ?= data/demo
 
 .PHONY: help install demo test test-all lint bench clean
 
@@ -20,10 +21,8 @@ install:
 	Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@"$(PYTHON)" .ci/install.py "$(VENV)"
 
-# With a terminal the demo gets a process group of its own (set -m): Ctrl-C then ends it, and not
-# `make` with an error.
 demo: install
-	@if [ -t 0 ]; then set -m; fi; "$(BIN)/spanledger" demo --data data/demo
+	@"$(BIN)/python" .ci/foreground.py "$(BIN)/spanledger" demo --data "$(DEMO_DATA)"
 
 test: install
 	"$(BIN)/python" -m pytest -m 'not slow and not peers'

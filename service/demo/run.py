@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -30,6 +31,7 @@ SHOWN_ROUNDS = 9
 LATER_ROUND_S = 5.0
 HEARTBEAT_INTERVAL_S = 3.0
 OUTPUT = "service.log"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_demo(data: Path, *, keep: bool, console: Console) -> None:
@@ -38,13 +40,26 @@ def run_demo(data: Path, *, keep: bool, console: Console) -> None:
     Raises:
         Unavailable: the service did not come up; the message holds what it said.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup asked for
+            signal.signal(number, _stop_once)
+    # In the background of a terminal that stops writers (`stty tostop`) it writes all the same.
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     try:
         with _service(data, console) as endpoints:
             _play(endpoints, data, keep, console)
     except KeyboardInterrupt:
         console.print("Stopped. What was acknowledged stays in the log.")
+
+
+def _stop_once(number: int, frame: FrameType | None) -> None:
+    """End the demo; what follows takes seconds and must be whole, so later signals are in vain.
+
+    `timeout` and `make` both send one, at about the same moment.
+    """
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _play(endpoints: dict[str, Any], data: Path, keep: bool, console: Console) -> None:
@@ -63,8 +78,6 @@ def _play(endpoints: dict[str, Any], data: Path, keep: bool, console: Console) -
         console.print("Stopping …")
         raise
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # the rest takes seconds, and must be whole
         orchestrator.close()
 
 
@@ -108,6 +121,7 @@ def _service(data: Path, console: Console) -> Iterator[dict[str, Any]]:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "service.cli.main", "serve", "--data", str(data),
              "--heartbeat-interval-s", str(HEARTBEAT_INTERVAL_S), *_free_ports(console)],
+            stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={k: v for k, v in os.environ.items() if not k.startswith("SPANLEDGER_")},

@@ -12,9 +12,14 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.processes import alive
+from tests.serving import until
+from tests.terminal import terminal
+
 pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, "-P", "-m", "service.cli.main"]
+ROOT = Path(__file__).parents[2]
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith("SPANLEDGER_")}
 
 
@@ -90,3 +95,31 @@ def test_it_goes_on_until_it_is_told_to_stop_and_runs_again(played: tuple[Path, 
         assert time.monotonic() - asked_s < 15
     assert ask(data, "log", "stats")["events"] > before
     assert not (data / "endpoints.json").exists()
+
+
+def wait_stopped(data: Path, pid: int) -> None:
+    """The service of the demo ends, and takes its file of endpoints along."""
+    until(lambda: not alive(pid), within_s=30)
+    assert not (data / "endpoints.json").exists()
+
+
+@pytest.mark.parametrize("before", ["", "timeout 90"], ids=["in front", "in the background"])
+def test_make_demo_runs_in_any_terminal(before: str, tmp_path: Path) -> None:
+    """In front Ctrl-C ends it, and `make` without an error; `timeout` keeps it behind, and it
+    runs and ends by SIGTERM all the same. Nothing is left of it."""
+    data = tmp_path / "data"
+    words = (
+        f'cd "{ROOT}" && {before} make -o install demo VENV="{sys.prefix}" DEMO_DATA="{data}"'
+        "; echo after $?"
+    )
+    with terminal(words) as it:
+        it.read_until("Ctrl-C", within_s=80)
+        service = json.loads((data / "endpoints.json").read_text())["pid"]
+        if before:
+            (child,) = Path(f"/proc/{it.shell}/task/{it.shell}/children").read_text().split()
+            os.kill(int(child), signal.SIGTERM)
+        else:
+            it.press(b"\x03")
+        it.read_until("Stopped.", within_s=40)
+        wait_stopped(data, service)
+        assert before or "after 0" in it.read_until("after")
