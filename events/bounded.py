@@ -53,7 +53,7 @@ def text_bytes(*parts: str | bytes | None) -> int:
 def remembered(limit_bytes: int) -> Callable[[Callable[..., _V]], Callable[..., _V]]:
     """Remember what a pure function of texts answers, within a bound of the texts' bytes.
 
-    The answer counts for as much as the texts: it must not be larger. None is not remembered.
+    An answer counts for as much as the texts that it was made of; it must not be larger.
     """
 
     def decorate(function: Callable[..., _V]) -> Callable[..., _V]:
@@ -61,12 +61,12 @@ def remembered(limit_bytes: int) -> Callable[[Callable[..., _V]], Callable[..., 
 
         @wraps(function)
         def remembering(*texts: str | bytes | None) -> _V:
-            answer = answers.get(texts)
-            if answer is None:
+            try:
+                return answers[texts]
+            except KeyError:
                 answer = function(*texts)
-                if answer is not None:
-                    answers.keep(texts, answer, 2 * text_bytes(*texts))
-            return answer
+                answers.keep(texts, answer, 2 * text_bytes(*texts))
+                return answer
 
         remembering.answers = answers  # type: ignore[attr-defined]
         return remembering

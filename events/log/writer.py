@@ -11,13 +11,13 @@ import sqlite3
 import time
 from array import array
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from events import codec
+from events.bounded import BoundedDict
 from events.crash import crash_at
 from events.errors import BadInput, CommitFailed, LogDamaged, SpanledgerError, Unavailable
 from events.log import sqlite
@@ -33,6 +33,9 @@ CHECKPOINT_BYTES: Final = 16 << 20
 """WAL bytes after which the writer copies them into the file."""
 RESTART_BYTES: Final = 64 << 20
 """WAL bytes after which it waits, briefly, for readers to let the WAL start anew."""
+IDS_BYTES: Final = 16 << 20
+"""Of the ids of segments that duplicates were looked for in lately."""
+_ID_ENTRY_BYTES: Final = 170  # an id of 49 bytes, its number, and its part of a dictionary
 _CHECKED_AT_START: Final = 64
 _REBUILD_IDS: Final = 1 << 17
 
@@ -71,6 +74,7 @@ class LogWriter:
         self._connection: sqlite3.Connection | None = None
         self._head_file: HeadFile | None = None
         self._index: DuplicateIndex | None = None
+        self._ids: BoundedDict[int, dict[bytes, int]] = BoundedDict(IDS_BYTES)
         self._wal_bytes = 0
         self._failed = False
         self._open()
@@ -132,7 +136,7 @@ class LogWriter:
                 ordinal = self._learn(held, counts, ordinal)
                 held, counts = [], []
         self._learn(held, counts, ordinal)
-        self._ids_of.cache_clear()
+        self._ids.clear()
 
     def _learn(self, held: list[bytes], counts: list[int], ordinal: int) -> int:
         assert self._index is not None
@@ -196,7 +200,8 @@ class LogWriter:
         assert self._index is not None
         wanted = hashes(batch.ids)
         found = self._index.find(wanted)
-        candidates = np.flatnonzero(found >= 0).tolist()
+        hits = np.flatnonzero(found >= 0)
+        candidates = hits[np.argsort(found[hits], kind="stable")].tolist()  # a segment at a time
         if not candidates and not group.repeats:
             return set(), [], 0
         ids, keyed = split_ids(batch.ids), set(batch.keyed)
@@ -223,11 +228,14 @@ class LogWriter:
                 conflicts += ordinal in keyed and _row(*earlier) != _row(batch, ordinal)
         return duplicates, clashes, conflicts
 
-    @lru_cache(maxsize=256)  # noqa: B019 - one writer a process, cleared when it reopens
     def _ids_of(self, segment: int) -> dict[bytes, int]:
-        rows = self._execute(_sql["ids_of"], {"first": self._firsts[segment]})
-        ids: bytes = rows[0][0]
-        return {event_id: at for at, event_id in enumerate(split_ids(ids))}
+        """The ordinals of a segment's ids."""
+        held = self._ids.get(segment)
+        if held is None:
+            rows = self._execute(_sql["ids_of"], {"first": self._firsts[segment]})
+            held = {event_id: at for at, event_id in enumerate(split_ids(rows[0][0]))}
+            self._ids.keep(segment, held, len(held) * _ID_ENTRY_BYTES)
+        return held
 
     def _differs(self, batch: Batch, ordinal: int, segment: int) -> bool:
         """Does a keyed duplicate say something else than the stored event?"""

@@ -11,6 +11,7 @@ import msgspec
 
 from events import codec, names
 from events.abandonment import Abandonment, abandonment_of
+from events.bounded import ENTRY_BYTES, BoundedDict, text_bytes
 from events.codec import is_tagged
 from events.identity import ID_BYTES
 from events.log.port import Page, Segment
@@ -37,8 +38,8 @@ from projections.runs.values import fraction_of, more_of, number_of, status_of, 
 
 PRODUCER: Final = 4
 RUNS_AT_ONCE: Final = 2_048
-PLACES_LIMIT: Final = 1_024
-SOURCES_LIMIT: Final = 65_536  # over all places
+PLACES_BYTES: Final = 8 << 20
+SOURCES_BYTES: Final = 16 << 20  # over all places
 STATUS_ERROR: Final = 2
 LIFECYCLE: Final = {
     names.ATTEMPT_STARTED: LogKind.STARTED,
@@ -73,8 +74,8 @@ class Extractor:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._places: dict[tuple[int, bytes], Place] = {}
-        self._sources = 0  # kept, at most; over all places
+        self._places: BoundedDict[tuple[int, bytes], Place] = BoundedDict(PLACES_BYTES)
+        self._sources_bytes = 0  # kept, at most; over all places
 
     def extract(self, page: Page) -> Iterator[Extracted]:
         """The facts of a page, in parts that the processor's cache holds."""
@@ -125,15 +126,13 @@ class Extractor:
                 text_of(resource.get(names.SERVICE_NAME)),
                 {},
             )
-            if len(self._places) >= PLACES_LIMIT:
-                self._places.clear()
-            self._places[tenant_no, context] = place
+            self._places.keep((tenant_no, context), place, 2 * text_bytes(context))
         return place
 
     def forget(self) -> None:
         """Drop what is kept in memory."""
         self._places.clear()
-        self._sources = 0
+        self._sources_bytes = 0
 
     def _span(self, row: SpanRow, at: "_At", found: Extracted) -> None:
         said = row.attributes
@@ -226,8 +225,8 @@ class Extractor:
         )
         # Only texts: 1, 1.0 and True are one key of a dictionary, but not one text.
         if all(part is None or type(part) is str for part in parts):
-            self._sources += 1
-            if self._sources > SOURCES_LIMIT:
+            self._sources_bytes += text_bytes(*parts) + ENTRY_BYTES
+            if self._sources_bytes > SOURCES_BYTES:
                 self._forget_sources()
             place.sources[parts] = number
         return number
@@ -235,7 +234,7 @@ class Extractor:
     def _forget_sources(self) -> None:
         for place in self._places.values():
             place.sources.clear()
-        self._sources = 1
+        self._sources_bytes = 0
 
     def _log(self, row: LogRow, at: "_At", found: Extracted) -> None:
         said = row.attributes

@@ -7,9 +7,12 @@ by (type, frames part of the stack); the part that holds the message is left out
 
 import hashlib
 import re
-from functools import lru_cache
 from typing import Final, NamedTuple
 
+from events.bounded import remembered
+
+KEPT_BYTES: Final = 16 << 20
+"""Of stacks, and of messages, that were met lately."""
 STACK_LIMIT_CHARS: Final = 64_000
 MESSAGE_LIMIT_CHARS: Final = 1_000
 SAMPLE_LIMIT_CHARS: Final = 4_000
@@ -60,7 +63,7 @@ def _frames_part(stack: str) -> str:
     return stack[stack.find("\n") + 1 :] if "\n" in stack else ""
 
 
-@lru_cache(maxsize=8_192)
+@remembered(KEPT_BYTES)
 def _of_stack(error_type: str | None, part: str) -> Fingerprint | None:
     frames = _frames(part)
     if not frames:
@@ -75,7 +78,7 @@ def _of_stack(error_type: str | None, part: str) -> Fingerprint | None:
     )
 
 
-@lru_cache(maxsize=8_192)
+@remembered(KEPT_BYTES)
 def _of_message(error_type: str | None, message: str) -> Fingerprint:
     normal = normal_message(message)
     return Fingerprint(_digest("message", error_type or "", normal), error_type, None, normal, None)

@@ -13,6 +13,7 @@ import msgspec
 from google.protobuf.message import EncodeError
 
 from events import codec, names
+from events.bounded import BoundedDict, text_bytes
 from events.errors import LogDamaged
 from events.log.port import LogReader, Segment
 from events.schema import LogRecord, Span
@@ -34,7 +35,7 @@ SCAN_LIMIT_EVENTS: Final = 50_000
 
 _PAGE_SEGMENTS: Final = 8
 _PAGE_BYTES: Final = 8 << 20
-_FRAMES_KEPT: Final = 512
+FRAMES_BYTES: Final = 4 << 20
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ class WindowReader:
         self._reader = reader
         self._signals = signals
         self._limit_bytes = limit_bytes
-        self._frames: dict[tuple[Signal, bytes], Frame] = {}
+        self._frames: BoundedDict[tuple[Signal, bytes], Frame] = BoundedDict(FRAMES_BYTES)
 
     def windows(self, place: Place, through: int | None = None) -> Iterator[Window]:
         """Windows from `place` to the head, or to `through`; ends there.
@@ -131,9 +132,7 @@ class WindowReader:
         frame = self._frames.get((signal, context))
         if frame is None:
             frame = encode_frame(signal, codec.decode_context(context))
-            if len(self._frames) >= _FRAMES_KEPT:
-                self._frames.clear()
-            self._frames[signal, context] = frame
+            self._frames.keep((signal, context), frame, 4 * text_bytes(context))
         return frame
 
 

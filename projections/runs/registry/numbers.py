@@ -6,22 +6,24 @@ bounded; `forget` drops it after a rollback.
 
 import hashlib
 import sqlite3
-from collections.abc import Hashable
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
+from events.bounded import BoundedDict, text_bytes
 from projections.runs.fingerprint import Fingerprint
 
-KEPT_LIMIT: Final = 100_000
+KEPT_BYTES: Final = 16 << 20
+"""Of each kind of text; the numbers of all of them are in the tables."""
 
 Where = tuple[
     str | None, str | None, str | None, str | None, str | None, str | None, str | None, str
 ]
 """Executor, queue, tool, model, planner, host, component, system."""
 
-_K = TypeVar("_K", bound=Hashable)
-_V = TypeVar("_V")
+Parts = tuple[int | None, str | None]
+"""The executor's number and the component of a source."""
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -31,12 +33,14 @@ class Registry:
     connection: sqlite3.Connection
 
     def __init__(self) -> None:
-        self._tenants: dict[str, int] = {}
-        self._tenant_names: dict[int, str] = {}
-        self._executors: dict[tuple[int, str], int] = {}
-        self._sources: dict[tuple[int, Where], int] = {}
-        self._source_parts: dict[int, tuple[int | None, str | None]] = {}
-        self._fingerprints: dict[tuple[int, str], int] = {}
+        self._tenants: BoundedDict[str, int] = BoundedDict(KEPT_BYTES)
+        self._tenant_names: BoundedDict[int, str] = BoundedDict(KEPT_BYTES)
+        self._executors: BoundedDict[tuple[int, str], int] = BoundedDict(KEPT_BYTES)
+        self._sources: BoundedDict[tuple[int, Where], int] = BoundedDict(KEPT_BYTES)
+        self._source_parts: BoundedDict[int, tuple[int | None, str | None]] = BoundedDict(
+            KEPT_BYTES
+        )
+        self._fingerprints: BoundedDict[tuple[int, str], int] = BoundedDict(KEPT_BYTES)
 
     def forget(self) -> None:
         """Drop what is kept in memory."""
@@ -59,7 +63,7 @@ class Registry:
                 "INSERT INTO tenant (name) VALUES (?)",
                 (name,),
             )
-            _keep(self._tenants, name, number)
+            self._tenants.keep(name, number, text_bytes(name))
         return number
 
     def tenant_name(self, tenant_no: int) -> str:
@@ -69,7 +73,7 @@ class Registry:
             name = self.connection.execute(
                 "SELECT name FROM tenant WHERE tenant_no = ?", (tenant_no,)
             ).fetchone()[0]
-            _keep(self._tenant_names, tenant_no, name)
+            self._tenant_names.keep(tenant_no, name, text_bytes(name))
         return name
 
     def source_no(self, tenant_no: int, where: Where) -> int:
@@ -86,7 +90,7 @@ class Registry:
                 (hash_,),
                 (tenant_no, executor_no, *where[1:]),
             )
-            _keep(self._sources, (tenant_no, where), number)
+            self._sources.keep((tenant_no, where), number, text_bytes(*where))
         return number
 
     def source_parts(self, source_no: int) -> tuple[int | None, str | None]:
@@ -96,7 +100,7 @@ class Registry:
             parts = self.connection.execute(
                 "SELECT executor_no, component FROM source WHERE source_no = ?", (source_no,)
             ).fetchone()
-            _keep(self._source_parts, source_no, parts)
+            self._source_parts.keep(source_no, parts, text_bytes(parts[1]))
         return parts
 
     def fingerprint_no(self, tenant_no: int, found: Fingerprint) -> int:
@@ -110,7 +114,7 @@ class Registry:
                 (tenant_no, found.digest),
                 found[1:],
             )
-            _keep(self._fingerprints, (tenant_no, found.digest), number)
+            self._fingerprints.keep((tenant_no, found.digest), number, text_bytes(found.digest))
         return number
 
     def _executor_no(self, tenant_no: int, executor: str) -> int:
@@ -121,7 +125,7 @@ class Registry:
                 "INSERT INTO executor (tenant_no, executor) VALUES (?, ?)",
                 (tenant_no, executor),
             )
-            _keep(self._executors, (tenant_no, executor), number)
+            self._executors.keep((tenant_no, executor), number, text_bytes(executor))
         return number
 
     def _number(
@@ -133,9 +137,3 @@ class Registry:
         number = self.connection.execute(insert, key + rest).lastrowid
         assert number is not None
         return number
-
-
-def _keep(kept: dict[_K, _V], key: _K, value: _V) -> None:
-    if len(kept) >= KEPT_LIMIT:
-        kept.clear()  # refilled from the table; simpler than order of use, and as cheap
-    kept[key] = value

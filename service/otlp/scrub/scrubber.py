@@ -12,13 +12,13 @@ correlate are exempt by attribute key, and so are trace state and ids of OTLP it
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import force_setattr
 
 from events import codec, names
+from events.bounded import remembered
 from events.schema import Attributes, LogRecord, Span
 from service.configuration.settings import Settings
 from service.otlp.decode.limits import Cuts
@@ -48,7 +48,7 @@ EXEMPT_KEYS: Final = frozenset({
 })  # fmt: skip
 """Attributes whose values tie facts together."""
 
-_CACHED_CONTEXTS: Final = 4096
+CONTEXTS_BYTES: Final = 8 << 20
 _MARK: Final = MARK.encode()
 _NESTED: Final = frozenset({list, dict})
 _RESERVE: Final = 10 * CANDIDATES
@@ -61,7 +61,7 @@ class Scrubber:
     def __init__(self, *, uuids: bool = False, exempt: Iterable[str] = ()) -> None:
         self._replacer = Replacer(scrub_rules(uuids=uuids))
         self._exempt = EXEMPT_KEYS.union(exempt)
-        self._known_context = lru_cache(_CACHED_CONTEXTS)(self._context)
+        self._known_context = remembered(CONTEXTS_BYTES)(self._context)
 
     @classmethod
     def of(cls, settings: Settings) -> "Scrubber | None":

@@ -16,6 +16,7 @@ from service.otlp.scrub.rules import PASSWORD, TOKEN
 
 MARK: Final = "secret=key"
 _KNOWN_KEYS: Final = 4096
+_KNOWN_CHARS: Final = 256  # of a key that is remembered: with their number, that bounds them
 _NESTED: Final = frozenset({list, dict})
 _find = re.compile(
     r"(?:(password|passwd|passphrase)|secret|token|authorization|credentials?|cookie"
@@ -27,13 +28,19 @@ _harmless: set[str] = set()
 """Keys that were looked at: a span has the keys of the span before it."""
 
 
-@lru_cache(_KNOWN_KEYS)
 def secret_kind(key: str) -> str | None:
     """What the value of `key` is by the key's name: a password, a token, or no secret."""
+    return _known_kind(key) if len(key) <= _KNOWN_CHARS else _kind(key)
+
+
+def _kind(key: str) -> str | None:
     found = _find(key)
     if found is None:
         return None
     return PASSWORD if found[1] else TOKEN
+
+
+_known_kind = lru_cache(_KNOWN_KEYS)(_kind)
 
 
 def names_secret(event: Span | LogRecord) -> bool:
@@ -52,7 +59,7 @@ def _has_secret(attributes: Attributes) -> bool:
         for key in attributes:
             if secret_kind(key) is not None:
                 return True
-            if len(_harmless) < _KNOWN_KEYS:
+            if len(key) <= _KNOWN_CHARS and len(_harmless) < _KNOWN_KEYS:
                 _harmless.add(key)
     return _in_values(attributes.values())
 
