@@ -4,7 +4,6 @@ The HTTP API, its OpenAPI document and the CLI's local mode are all made from th
 cannot differ. A view adds to it by having a `question.py` with `ENDPOINTS`.
 """
 
-import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,13 +13,9 @@ from projections import views
 from projections.query import status
 from projections.query.endpoint import Endpoint
 
-_FIRST: Final = ("tasks", "runs", "attempts", "traces", "error_patterns", "task_metrics")
-"""The views that people ask most, in the order in which documents show them; others follow."""
-
 
 def _collected() -> Iterator[Endpoint]:
-    names = {module.name for module in pkgutil.iter_modules(views.__path__) if module.ispkg}
-    for name in [*_FIRST, *sorted(names.difference(_FIRST))]:
+    for name in views.names():
         if find_spec(f"{views.__name__}.{name}.question") is not None:
             yield from import_module(f"{views.__name__}.{name}.question").ENDPOINTS
     yield status.ENDPOINT

@@ -60,7 +60,14 @@ Prefix = Annotated[
     str,
     Meta(min_length=1, max_length=256, description="Prefix of the task's id or of its name."),
 ]
-Backfilled = Annotated[bool, Meta(description="Only imported (true) or only live (false) ones.")]
+Backfilled = Annotated[
+    bool,
+    Meta(
+        description="Only imported (true) or only live (false) ones.",
+        extra={"negative": "live"},  # the command line's option for false
+    ),
+]
+
 MinAttempts = Annotated[
     int, Meta(ge=1, le=1_000_000, description="Only with at least so many attempts.")
 ]

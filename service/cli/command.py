@@ -2,11 +2,13 @@
 
     @app.command()
     @command
-    def runs(window: Window, asking: Asking, ...) -> None: ...
+    def status(asking: Asking, ...) -> None: ...
 
 Every parameter whose type is a dataclass is replaced by that class's fields, each an annotated
-typer option with a default; the function gets the record. What the command raises is told in
-one line on standard error and ends in the exit codes of `service.cli.output.exits`.
+typer option with a default; the function gets the record. A record that is made at run time
+(`service.cli.filters`) is named beside: `@partial(command, options=options_of(…))`. What the
+command raises is told in one line on standard error and ends in the exit codes of
+`service.cli.output.exits`.
 """
 
 import dataclasses
@@ -22,9 +24,13 @@ from events.errors import SpanledgerError
 from service.cli.output import exits, streams
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
-    """`function` as typer takes it: with the fields of its records as options."""
-    hints = get_type_hints(function, include_extras=True)
+def command(function: Callable[..., None], **made: type[Any]) -> Callable[..., None]:
+    """`function` as typer takes it: with the fields of its records as options.
+
+    Args:
+        made: records in place of the types of the parameters of these names.
+    """
+    hints = get_type_hints(function, include_extras=True) | made
     records: dict[str, type[Any]] = {}
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(function).parameters.values():

@@ -1,40 +1,32 @@
-"""What all commands that list records share: from options to a question, from answer to table."""
+"""Commands that list records, made of the table and the question that a view declares."""
 
-import dataclasses
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from events.times import rfc3339
-from service.cli.options import Asking, Form, Paging, Sorting, Traits, Window
+from projections.endpoints import ENDPOINTS
+from projections.query.table import Column, Table
+from service.cli.command import command
+from service.cli.filters import Filters, filters_of, options_of
+from service.cli.options import Asking, Form
 from service.cli.output.answers import drawing_of_list, write
-from service.cli.output.render import Column
-from service.cli.output.times import parse_moment
 from service.cli.source.source import open_source
 
-Filters = dict[str, Any]
 
+def list_command(table: Table) -> Callable[..., None]:
+    """The command of a table."""
+    (endpoint,) = (one for one in ENDPOINTS if one.path == table.path)
+    options = options_of(endpoint.asks)
 
-def question(*records: Window | Sorting | Paging | Traits, **filters: Any) -> Callable[[], Filters]:
-    """The filters of a list as the API names them; ages are resolved each time it is asked."""
+    def answer(options: Any, asking: Asking, form: Form) -> None:
+        show_list(
+            table.path, filters_of(options), table.columns, asking, form, nothing=table.nothing
+        )
 
-    def filled() -> Filters:
-        asked = dict(filters)
-        for record in records:
-            if isinstance(record, Window):
-                asked |= window(record)
-            else:
-                asked |= dataclasses.asdict(record)
-        return {name: value for name, value in asked.items() if value is not None}
-
-    return filled
-
-
-def window(record: Window) -> dict[str, str | None]:
-    """`since` and `until` in RFC 3339."""
-    now_ns = time.time_ns()
-    given = {"since": record.since, "until": record.until}
-    return {name: rfc3339(parse_moment(text, now_ns)) for name, text in given.items() if text}
+    answer.__name__ = table.name
+    answer.__doc__ = "\n\n".join(
+        [table.about, "Examples:", *(f"    {example}" for example in table.examples)]
+    )
+    return command(answer, options=options)
 
 
 def show_list(

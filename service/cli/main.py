@@ -18,6 +18,8 @@ import typer.main  # noqa: E402
 
 from events.errors import SpanledgerError  # noqa: E402
 from events.private import make_files_private  # noqa: E402
+from projections import views  # noqa: E402
+from projections.query.table import Table  # noqa: E402
 from service.cli.output import exits, streams  # noqa: E402
 
 _SERVICE: Final = "The service"
@@ -26,12 +28,14 @@ _CARE: Final = "The log and the views"
 
 
 class _Entry(NamedTuple):
-    """One command: `attribute` of `service.cli.commands.<module>`, a function or a typer app."""
+    """One command: `attribute` of `service.cli.commands.<module>`, a function or a typer app; or
+    the list of a view's table."""
 
     module: str
     attribute: str
     sentence: str
     panel: str
+    table: Table | None = None
 
 
 COMMANDS: Final = {
@@ -40,18 +44,20 @@ COMMANDS: Final = {
     "doctor": _Entry("doctor", "doctor", "Check what the service needs.", _SERVICE),
     "token": _Entry("token", "app", "Make, list and revoke access tokens.", _SERVICE),
     "demo": _Entry("demo", "app", "Show Spanledger at work on a small orchestrator.", _SERVICE),
-    "tasks": _Entry("tasks", "tasks", "List tasks with their latest run.", _QUESTIONS),
-    "runs": _Entry("runs", "runs", "List runs of tasks, all retries included.", _QUESTIONS),
-    "attempts": _Entry("attempts", "attempts", "List single tries.", _QUESTIONS),
     "trace": _Entry("trace", "trace", "Show one trace with its attempts.", _QUESTIONS),
     "errors": _Entry("errors", "errors", "List error patterns, or show one.", _QUESTIONS),
     "stats": _Entry("stats", "stats", "Show success rates and durations.", _QUESTIONS),
-    "history": _Entry("history", "history", "List what changed when.", _QUESTIONS),
     "log": _Entry("log", "app", "Read, follow and check the event log.", _CARE),
     "projections": _Entry("projections", "app", "See, rebuild and switch the views.", _CARE),
     "deadletters": _Entry("deadletters", "app", "See and settle events that failed.", _CARE),
     "forward": _Entry("forward", "app", "See and steer what is forwarded.", _CARE),
 }
+
+
+def _list_entry(name: str) -> _Entry | None:
+    """The command of a view's list, which `service.cli.lists` makes."""
+    table = next((one for one in views.tables() if one.name == name), None)
+    return None if table is None else _Entry("", name, table.sentence, _QUESTIONS, table)
 
 
 class LazyCommands(typer.core.TyperGroup):
@@ -60,10 +66,12 @@ class LazyCommands(typer.core.TyperGroup):
     _listing = False
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
+        names = list(COMMANDS)
+        place = names.index("trace")  # lists are what people ask first
+        return [*names[:place], *(table.name for table in views.tables()), *names[place:]]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        entry = COMMANDS.get(cmd_name)
+        entry = COMMANDS.get(cmd_name) or _list_entry(cmd_name)
         if entry is None:
             return None
         if self._listing:
@@ -81,9 +89,11 @@ class LazyCommands(typer.core.TyperGroup):
 
 
 def _load(name: str, entry: _Entry) -> Any:
-    found = getattr(
-        importlib.import_module(f"service.cli.commands.{entry.module}"), entry.attribute
-    )
+    if entry.table is not None:
+        found = importlib.import_module("service.cli.lists").list_command(entry.table)
+    else:
+        module = importlib.import_module(f"service.cli.commands.{entry.module}")
+        found = getattr(module, entry.attribute)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(add_completion=False)
         alone.command(name)(found)

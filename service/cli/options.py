@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.source.completion import complete_status, complete_view
+from service.cli.source.completion import complete_view
 
 FILTERS = "Filters"
 PAGES = "Order and pages"
@@ -25,48 +25,6 @@ Data = Annotated[
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Write one JSON document.", rich_help_panel=OUTPUT)
-]
-Status = Annotated[
-    str | None,
-    typer.Option(
-        "--status",
-        autocompletion=complete_status,
-        metavar="STATUS",
-        help="Only this status: completed, failed, timed_out, running, …",
-        rich_help_panel=FILTERS,
-    ),
-]
-Task = Annotated[
-    str | None,
-    typer.Option("--task", metavar="ID", help="Only this task.", rich_help_panel=FILTERS),
-]
-Prefix = Annotated[
-    str | None,
-    typer.Option(
-        "--q",
-        metavar="PREFIX",
-        help="Only tasks whose id or name begins so.",
-        rich_help_panel=FILTERS,
-    ),
-]
-MinAttempts = Annotated[
-    int | None,
-    typer.Option(
-        "--min-attempts",
-        metavar="NUMBER",
-        min=1,
-        help="Only with at least so many attempts.",
-        rich_help_panel=FILTERS,
-    ),
-]
-Component = Annotated[
-    str | None,
-    typer.Option(
-        "--component",
-        metavar="NAME",
-        help="Only this component (service name).",
-        rich_help_panel=FILTERS,
-    ),
 ]
 Cursor = Annotated[
     str | None,
@@ -196,82 +154,3 @@ class Form:
             rich_help_panel=OUTPUT,
         ),
     ] = 2.0
-
-
-@dataclass(frozen=True)
-class Window:
-    """Which time."""
-
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since",
-            metavar="TIME",
-            help="From here on: RFC 3339 or an age such as 15m, 1h, 2d.",
-            rich_help_panel=FILTERS,
-        ),
-    ] = None
-    until: Annotated[
-        str | None,
-        typer.Option(
-            "--until", metavar="TIME", help="Before: RFC 3339 or an age.", rich_help_panel=FILTERS
-        ),
-    ] = None
-
-
-@dataclass(frozen=True)
-class Sorting:
-    """In which order."""
-
-    sort: Annotated[
-        str | None,
-        typer.Option(
-            "--sort",
-            metavar="FIELD",
-            help="Order by this field, e.g. `started`; a `-` before it turns the order round.",
-            rich_help_panel=PAGES,
-        ),
-    ] = None
-
-
-@dataclass(frozen=True)
-class Paging:
-    """How many, and from where on."""
-
-    limit: Annotated[
-        int,
-        typer.Option(
-            "--limit",
-            "-n",
-            metavar="NUMBER",
-            min=1,
-            max=1000,
-            help="At most this many.",
-            show_default=True,
-            rich_help_panel=PAGES,
-        ),
-    ] = 50
-    cursor: Cursor = None
-
-
-@dataclass(frozen=True)
-class Traits:
-    """What the attempts had to do with."""
-
-    executor: Annotated[
-        str | None,
-        typer.Option(
-            "--executor", metavar="ID", help="Only this executor.", rich_help_panel=FILTERS
-        ),
-    ] = None
-    model: Annotated[
-        str | None,
-        typer.Option("--model", metavar="NAME", help="Only this model.", rich_help_panel=FILTERS),
-    ] = None
-    component: Component = None
-    backfilled: Annotated[
-        bool | None,
-        typer.Option(
-            "--backfilled/--live", help="Only imported, only live.", rich_help_panel=FILTERS
-        ),
-    ] = None

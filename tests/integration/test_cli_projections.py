@@ -14,9 +14,8 @@ from typer.testing import CliRunner, Result
 from events.log.reader import open_reader
 from projections.storage import deadletters
 from projections.storage.generation import connect
-from service.cli.commands import deadletters as deadletter_commands
 from service.cli.commands import projections as projection_commands
-from service.cli.commands.tasks import tasks
+from service.cli.main import app
 from service.cli.source import completion
 from service.cli.source.projector import patience_s
 from service.control.projector import Operations, build_projector
@@ -29,11 +28,6 @@ NAMES = [
     "attempts", "error_patterns", "execution_history", "facts", "runs", "task_metrics", "tasks",
     "traces",
 ]  # fmt: skip
-
-app = typer.Typer()
-app.add_typer(projection_commands.app, name="projections")
-app.add_typer(deadletter_commands.app, name="deadletters")
-app.command()(tasks)
 
 
 @pytest.fixture

@@ -11,23 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
-from service.cli.commands.attempts import attempts
-from service.cli.commands.errors import errors
-from service.cli.commands.history import history
-from service.cli.commands.runs import runs
-from service.cli.commands.stats import stats
-from service.cli.commands.status import status
-from service.cli.commands.tasks import tasks
-from service.cli.commands.trace import trace
+from service.cli.main import app
 from tests.events import SECOND_NS, make_batch, make_exception, make_span, trace_id
 from tests.views import make_folder
-
-app = typer.Typer()
-for question in (tasks, runs, attempts, trace, errors, stats, history, status):
-    app.command()(question)
 
 NOW_NS = time.time_ns()
 HOUR_NS = 3600 * SECOND_NS

@@ -83,7 +83,14 @@ class ErrorsQuestion(ListQuestion, frozen=True, kw_only=True):
     since: Since | None = None
     until: Until | None = None
     recovered: (
-        Annotated[bool, Meta(description="Only patterns with a recovery, or without any.")] | None
+        Annotated[
+            bool,
+            Meta(
+                description="Only patterns with a recovery, or without any.",
+                extra={"negative": "unrecovered"},
+            ),
+        ]
+        | None
     ) = None
     q: (
         Annotated[

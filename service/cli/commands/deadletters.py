@@ -11,6 +11,7 @@ from rich.text import Text
 from events.errors import BadInput, NotFound, Unavailable
 from events.log.reader import open_reader
 from events.times import rfc3339
+from projections.query.table import Column, Kind
 from projections.storage import deadletters
 from projections.storage.deadletters import DeadLetter
 from projections.storage.generation import LINK, connect_reader
@@ -19,7 +20,7 @@ from service.cli.options import FILTERS, Data, Form, Json
 from service.cli.output.answers import Document, drawing_of_list, write, write_json
 from service.cli.output.event_lines import event_document, event_line
 from service.cli.output.exits import Failed
-from service.cli.output.render import Column, Kind, console, pairs, writing_on
+from service.cli.output.render import console, pairs, writing_on
 from service.cli.source.completion import complete_projection
 from service.cli.source.folder import existing_folder
 from service.cli.source.projector import ask_projector

@@ -1,27 +1,21 @@
 """`spanledger errors`: failures by pattern, and the occurrences of one."""
 
-from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from projections.query.table import Column, Kind
+from projections.views.attempts import TABLE as ATTEMPTS
+from projections.views.error_patterns.question import ErrorsQuestion
 from service.cli.command import command
-from service.cli.commands import attempts
-from service.cli.lists import question, show_list
-from service.cli.options import (
-    FILTERS,
-    Asking,
-    Component,
-    Form,
-    Paging,
-    Sorting,
-    Task,
-    Window,
-)
+from service.cli.filters import filters_of, options_of
+from service.cli.lists import show_list
+from service.cli.options import Asking, Form
 from service.cli.output.answers import Document, write
-from service.cli.output.render import Column, Kind, console, field_of, grid, write_value, writing_on
+from service.cli.output.render import console, field_of, grid, write_value, writing_on
 from service.cli.source.source import open_source
 
 COLUMNS = (
@@ -36,43 +30,15 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class Patterns:
-    """Which patterns."""
-
-    recovered: Annotated[
-        bool | None,
-        typer.Option(
-            "--recovered/--unrecovered",
-            help="Only patterns that some run recovered from, or that none did.",
-            rich_help_panel=FILTERS,
-        ),
-    ] = None
-    q: Annotated[
-        str | None,
-        typer.Option(
-            "--q",
-            metavar="PREFIX",
-            help="Only patterns whose fingerprint or type begins so.",
-            rich_help_panel=FILTERS,
-        ),
-    ] = None
-
-
-@command
+@partial(command, options=options_of(ErrorsQuestion))
 def errors(
-    window: Window,
-    patterns: Patterns,
-    sorting: Sorting,
-    paging: Paging,
+    options: Any,
     asking: Asking,
     form: Form,
     fingerprint: Annotated[
         str | None,
         typer.Argument(metavar="[FINGERPRINT]", help="Show this pattern and its occurrences."),
     ] = None,
-    task: Task = None,
-    component: Component = None,
 ) -> None:
     """List error patterns, or show one with its occurrences.
 
@@ -82,15 +48,7 @@ def errors(
 
         spanledger errors 5f1c0d2a9b3e4f60
     """
-    filters = question(
-        window,
-        sorting,
-        paging,
-        task=task,
-        component=component,
-        recovered=patterns.recovered,
-        q=patterns.q,
-    )
+    filters = filters_of(options)
     if fingerprint is None:
         show_list("errors", filters, COLUMNS, asking, form, nothing="no errors; good")
         return
@@ -99,8 +57,8 @@ def errors(
         def ask() -> dict[str, Any]:
             views = asking.of_views()
             pattern = source.ask(f"errors/{fingerprint}", views)
-            found = source.ask(f"errors/{fingerprint}/occurrences", {**views, **filters()})
-            return {**pattern, **found}
+            failures = source.ask(f"errors/{fingerprint}/occurrences", {**views, **filters()})
+            return {**pattern, **failures}
 
         write(ask, form, draw_pattern)
 
@@ -114,4 +72,4 @@ def draw_pattern(document: Document) -> RenderableType:
         for column in COLUMNS
         if (value := field_of(document, column.field)) is not None
     ]
-    return Group(*lines, Text(""), grid(attempts.COLUMNS, document["items"], out))
+    return Group(*lines, Text(""), grid(ATTEMPTS.columns, document["items"], out))

@@ -1,14 +1,16 @@
 """`spanledger stats`: how long tasks take and how often they succeed."""
 
-from enum import StrEnum
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
+from projections.query.table import Column, Kind
+from projections.views.task_metrics.question import MetricsQuestion
 from service.cli.command import command
-from service.cli.lists import question, show_list
-from service.cli.options import FILTERS, Asking, Form, Paging, Prefix, Window
-from service.cli.output.render import Column, Kind
+from service.cli.filters import filters_of, options_of
+from service.cli.lists import show_list
+from service.cli.options import Asking, Form
 
 COLUMNS = (
     Column("task", "task_id", narrow=14),
@@ -29,47 +31,16 @@ COLUMNS = (
 )
 
 
-class Bucket(StrEnum):
-    """The length of one step of a trend."""
-
-    HOUR = "hour"
-    DAY = "day"
-
-
-class By(StrEnum):
-    """What a line is of."""
-
-    TASK = "task"
-    EXECUTOR = "executor"
-    BOTH = "both"
-
-
-@command
+@partial(command, options=options_of(MetricsQuestion, "task"))
 def stats(
-    window: Window,
-    paging: Paging,
+    options: Any,
     asking: Asking,
     form: Form,
     task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="Only this task.")] = None,
-    executor: Annotated[
-        str | None,
-        typer.Option(
-            "--executor", metavar="ID", help="Only this executor.", rich_help_panel=FILTERS
-        ),
-    ] = None,
-    by: Annotated[
-        By,
-        typer.Option(
-            "--by", help="A line for each task, each executor, or both.", rich_help_panel=FILTERS
-        ),
-    ] = By.TASK,
-    bucket: Annotated[
-        Bucket | None,
-        typer.Option("--bucket", help="One line for each hour or day.", rich_help_panel=FILTERS),
-    ] = None,
-    q: Prefix = None,
 ) -> None:
     """Show executions, success rate, retries and durations of each task.
+
+    A line is over all executors, or over one with --by executor.
 
     Examples:
 
@@ -79,13 +50,8 @@ def stats(
 
         spanledger stats --watch --every 5
     """
-    filters = question(
-        window,
-        paging,
-        task=task,
-        executor=executor,
-        by=by.value,
-        bucket=bucket and bucket.value,
-        q=q,
-    )
-    show_list("metrics/tasks", filters, COLUMNS, asking, form, nothing="no figures yet")
+    given = filters_of(options)
+    show_list(
+        "metrics/tasks", lambda: {"task": task, "by": "task"} | given(), COLUMNS, asking, form,
+        nothing="no figures yet",
+    )  # fmt: skip

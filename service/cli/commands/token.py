@@ -6,11 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from events.errors import BadInput
+from projections.query.table import Column, Kind
 from service.access.tokens import SCOPES, Token, TokenStore
 from service.cli.command import command
 from service.cli.options import Data, Form, Json
 from service.cli.output.answers import drawing_of_list, write, write_json
-from service.cli.output.render import Column, Kind, console
+from service.cli.output.render import console
 from service.cli.source.folder import data_folder
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke access tokens.")

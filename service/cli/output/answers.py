@@ -13,8 +13,9 @@ from rich.live import Live
 from rich.text import Text
 
 from events.errors import BadInput, Unavailable
+from projections.query.table import Column
 from service.cli.options import Form
-from service.cli.output.render import Column, console, grid
+from service.cli.output.render import console, grid
 from service.cli.output.streams import complain, json_text, write_data
 
 _INCOMPLETE: Final = "the time budget ended before the search did; its `next` goes on"

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from rich.cells import cell_len, set_cell_size
@@ -19,6 +18,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from events.times import SECOND_NS, parse_rfc3339, rfc3339
+from projections.query.table import Column, Kind
 from service.cli.output.times import human_age, human_bytes, human_duration
 
 Record = Mapping[str, Any]
@@ -43,36 +43,7 @@ _GAP: Final = "  "
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
-class Kind(StrEnum):
-    """How a column's values are written."""
-
-    TEXT = "text"
-    STATUS = "status"
-    COUNT = "count"
-    RATIO = "ratio"
-    MOMENT = "moment"
-    DURATION = "duration"
-    SECONDS = "seconds"
-    BYTES = "bytes"
-    YES = "yes"
-
-
 _RIGHT: Final = {Kind.COUNT, Kind.RATIO, Kind.DURATION, Kind.SECONDS, Kind.BYTES}
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: the record's field (dotted for nested ones) under a title.
-
-    `drop` says which columns leave first when the terminal is narrow: the highest; 0 stays.
-    `narrow` is the width in cells below which a text is not cut.
-    """
-
-    title: str
-    field: str
-    kind: Kind = Kind.TEXT
-    drop: int = 0
-    narrow: int = 10
 
 
 @dataclass(frozen=True, slots=True)
