@@ -4,15 +4,17 @@
 
 The key is made with the log and stored in it: a resend is recognised after a scrubbing rule
 changed, and the digest cannot be guessed from what was scrubbed. A sender's idempotency key
-takes the content's place for spans (`keyed_id`).
+takes the content's place for spans (`keyed_id`), and a fact's key for facts (`fact_id`).
 """
 
 import hashlib
 import secrets
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+
+from events.schema import Fact
 
 KEY_BYTES: Final = 64
 ID_BYTES: Final = 16
@@ -56,7 +58,12 @@ class Identity:
         """The id of an event whose sender gave an idempotency key; 16 bytes."""
         return self.named_id("keyed", tenant, tag, task_id, run_id, attempt, idempotency_key)
 
-    def named_id(self, *parts: str | int | bytes) -> bytes:
+    def fact_id(self, tenant: str, fact: Fact) -> bytes:
+        """The id of a fact: its key, within its tenant, kind and subject; 16 bytes."""
+        subject = tuple(sorted(fact.subject.items()))
+        return self.named_id("fact", tenant, fact.kind, subject, fact.idempotency_key)
+
+    def named_id(self, *parts: str | int | bytes | tuple[Any, ...]) -> bytes:
         """The id of a fact of our own, from the parts that make it unique; 16 bytes."""
         digest = self._keyed.copy()
         digest.update(_encode(parts))

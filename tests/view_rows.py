@@ -6,7 +6,8 @@ from typing import Any
 _ATTEMPT = """
 SELECT tenant.name, task_id, run_id, attempt_key & 1048575, status_word.word, flags, started_ns,
     ended_ns, queued_ns, retry_of, max_attempts, executor.executor, queue, tool, model, planner,
-    host, component, fingerprint, error_message, heartbeat_ns, progress, trace_id, span_id, extra
+    host, component, fingerprint, error_message, heartbeat_ns, signs, progress, trace_id,
+    span_id, extra
 FROM attempt JOIN tenant USING (tenant_no) JOIN task_key USING (task_no)
 JOIN run_key ON run_key.run_no = attempt_key >> 20
 JOIN status_word ON status_word.status = attempt.status

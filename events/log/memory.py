@@ -46,6 +46,7 @@ class MemoryLog:
         self._lock = threading.Lock()
         self._segments: list[list[Segment]] = [[] for _ in self.partitions]
         self._rows: dict[bytes, bytes] = {}
+        self._places: dict[bytes, int] = {}
 
     def append(self, batch: Batch, *, timeout_s: float = 30.0) -> Appended:
         """Append at once; see `Door.append`."""
@@ -65,7 +66,8 @@ class MemoryLog:
             for partition, events in parts.items():
                 self._seal(partition, events, batch)
             through = max(self.head(p).position for p in self.partitions)
-            return Appended(through, stored, batch.count - stored, conflicts)
+            places = tuple(self._places[i] for i in ids) if batch.located else ()
+            return Appended(through, stored, batch.count - stored, conflicts, places)
 
     def append_async(self, batch: Batch) -> "Future[Appended]":
         """See `Door.append_async`; resolved when it returns."""
@@ -92,6 +94,7 @@ class MemoryLog:
         content = codec.encode_blocks(blocks)
         head = self.head(partition)
         first, ids = head.position + 1, b"".join(event_id for _, event_id, _ in events)
+        self._places |= {event_id: first + n for n, (_, event_id, _) in enumerate(events)}
         committed_ns = max(self._clock(), head.committed_ns)
         digest = hashlib.sha256(content).digest()
         previous = head.hash

@@ -29,7 +29,8 @@ class Batch:
 
     `ids` packs 16 bytes an event in log order; `payload` is the content under `codec`;
     `digest` is SHA-256 of the uncompressed content. `keyed` lists the ordinals of the events
-    whose id stands for a sender's idempotency key instead of the content.
+    whose id stands for a sender's idempotency key instead of the content. `located` asks for the
+    position of each event, for those who append few and want to read them again.
     """
 
     ids: bytes
@@ -41,16 +42,22 @@ class Batch:
     time_max_ns: int
     codec: int = codec.CODEC_ZSTD
     keyed: tuple[int, ...] = ()
+    located: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What became of a batch. Every event of it, duplicates included, is at or before `through`."""
+    """What became of a batch. Every event of it, duplicates included, is at or before `through`.
+
+    `positions` are those of its events, in order, if the batch asked for them: a duplicate stands
+    where it was stored first.
+    """
 
     through: int
     stored: int
     duplicates: int
     conflicts: int = 0
+    positions: tuple[int, ...] = ()
 
 
 class Head(NamedTuple):

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from array import array
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -179,11 +180,23 @@ class LogWriter:
             _log.error("commit failed", extra={"action": "commit", "error": str(exc)})
             failure = CommitFailed(f"the log could not be written: {exc}; nothing was stored")
             return [failure for _ in batches]
-        through = self.head.position
         return [
-            Appended(through, r.stored, r.duplicates, r.conflicts) if isinstance(r, Appended) else r
-            for r in results
+            self._answer(batch, result) if isinstance(result, Appended) else result
+            for batch, result in zip(batches, results, strict=True)
         ]
+
+    def _answer(self, batch: Batch, admitted: Appended) -> Appended:
+        """What to tell the sender of `batch` after the commit."""
+        positions = tuple(map(self._place_of, split_ids(batch.ids))) if batch.located else ()
+        return replace(admitted, through=self.head.position, positions=positions)
+
+    def _place_of(self, event_id: bytes) -> int:
+        """The position of an event that is stored."""
+        assert self._index is not None
+        segment = int(self._index.find(hashes(event_id))[0])
+        if event_id not in self._ids_of(segment):
+            segment = self._index.clash(event_id)
+        return int(self._firsts[segment]) + self._ids_of(segment)[event_id]
 
     def _admit(self, batch: Batch, group: _Group) -> Appended | SpanledgerError:
         """Take the duplicates out of a batch and give it its place in the chain."""

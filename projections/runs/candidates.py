@@ -147,4 +147,4 @@ class Abandoned:
             said = candidate.said
             found = self._by_span.get(key_of(said), []) if said.span_id else []
             found = found or self._by_number.get(candidate.number, [])
-        return max(found, key=lambda a: (a.last_heartbeat_ns, a.event_id), default=None)
+        return max(found, key=lambda a: (a.signs, a.last_heartbeat_ns, a.event_id), default=None)

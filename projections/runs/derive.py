@@ -3,6 +3,8 @@
 Ties are broken by (start, event id). What a sender says is taken; what is concluded is flagged.
 """
 
+from typing import NamedTuple
+
 import msgspec
 
 from projections.runs import words
@@ -14,7 +16,7 @@ from projections.runs.candidates import (
     log_order,
     main_log,
 )
-from projections.runs.facts import LogFact, LogKind, More, RunFacts, SpanFact
+from projections.runs.facts import AbandonFact, LogFact, LogKind, More, RunFacts, SpanFact
 from projections.runs.numbering import References, RunIdentity, in_order, number, place_of
 from projections.runs.times import saturated
 
@@ -36,6 +38,8 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
     fingerprint_no: int | None
     message: str | None
     heartbeat_ns: int | None
+    heard: int | None
+    signs: int | None
     progress: float | None
     trace_id: bytes
     span_id: bytes
@@ -125,6 +129,8 @@ def _single(span: SpanFact) -> Run:
         span.message if told else None,
         None,
         None,
+        None,
+        None,
         span.trace_id,
         span.span_id,
         span.partition,
@@ -149,15 +155,13 @@ def _attempt(candidate: Candidate, abandoned: Abandoned, repeated: int | None) -
     flags = 0 if candidate.claim else words.FLAG_NUMBER_BY_ORDER
     if candidate.moved:
         flags |= words.FLAG_NUMBER_MOVED
-    ended: int | None
-    heartbeat: int | None
     if span is not None and span.end_ns:
-        status, ended, heartbeat = span.status, span.end_ns, None
-        fingerprint_no, message = _error(span, logs)
+        end = _End(span.status, span.end_ns, *_error(span, logs))
     else:
-        status, ended, heartbeat, fingerprint_no, message = _open_end(candidate, abandoned, logs)
-        if ended is not None:
+        end = _open_end(candidate, abandoned, logs)
+        if end.ended_ns is not None:
             flags |= words.FLAG_STATUS_INFERRED
+    status, ended, fingerprint_no, message = end[:4]
     if status not in _TELLS_ERROR:
         fingerprint_no = message = None
     if span is None:
@@ -179,7 +183,9 @@ def _attempt(candidate: Candidate, abandoned: Abandoned, repeated: int | None) -
         said.source_no,
         fingerprint_no,
         message,
-        heartbeat,
+        end.heartbeat_ns,
+        end.heard,
+        end.signs,
         next((log.progress for log in reversed(logs) if log.progress is not None), None),
         said.trace_id,
         said.span_id,
@@ -201,27 +207,53 @@ def _error(span: SpanFact, logs: list[LogFact]) -> tuple[int | None, str | None]
     return span.fingerprint_no, span.message
 
 
-def _open_end(
-    candidate: Candidate, abandoned: Abandoned, logs: list[LogFact]
-) -> tuple[int, int | None, int | None, int | None, str | None]:
-    """Status, end, last heartbeat, fingerprint and message of an attempt whose span has no end."""
+class _End(NamedTuple):
+    """How an attempt ended, or stands.
+
+    While it runs and has sent a heartbeat, `heard` is the position of the last sign of life to
+    arrive, and `signs` is how many there are.
+    """
+
+    status: int
+    ended_ns: int | None
+    fingerprint_no: int | None
+    message: str | None
+    heartbeat_ns: int | None = None
+    heard: int | None = None
+    signs: int | None = None
+
+
+def _open_end(candidate: Candidate, abandoned: Abandoned, logs: list[LogFact]) -> _End:
     ends = [log for log in logs if log.kind == LogKind.ENDED]
     errors = [log for log in logs if log.kind == LogKind.EXCEPTION]
     if ends:
         end = ends[-1]
         error = errors[-1] if errors and end.message is None else end
         status = words.UNKNOWN if end.status is None else end.status
-        return status, end.time_ns, None, error.fingerprint_no, error.message
-    beats = [log.time_ns for log in logs if log.kind == LogKind.HEARTBEAT]
-    alive = [log.time_ns for log in logs if log.kind != LogKind.EXCEPTION]
-    heartbeat = max(beats, default=None)
+        return _End(status, end.time_ns, error.fingerprint_no, error.message)
+    alive = [log for log in logs if log.kind != LogKind.EXCEPTION]
     last = abandoned.last_of(candidate, logs)
-    if last is not None and max(alive, default=0) <= last.last_heartbeat_ns:
+    if last is not None and not _lives_on(alive, last):
         error_no = errors[-1].fingerprint_no if errors else last.fingerprint_no
         text = errors[-1].message if errors else "no heartbeat"
         ended = max(last.last_heartbeat_ns, candidate.start_ns)
-        return words.ABANDONED, ended, None, error_no, text
-    return words.RUNNING, None, heartbeat, None, None
+        return _End(words.ABANDONED, ended, error_no, text)
+    heartbeat = max((log.time_ns for log in alive if log.kind == LogKind.HEARTBEAT), default=None)
+    if heartbeat is None:
+        return _End(words.RUNNING, None, None, None)
+    heard = max(log.position for log in alive)
+    return _End(words.RUNNING, None, None, None, heartbeat, heard, len(alive))
+
+
+def _lives_on(alive: list[LogFact], lost: AbandonFact) -> bool:
+    """Whether there is a sign of life that was not known when the attempt was declared lost.
+
+    It is counted, never dated: clocks go wrong, and so does any order. Where an older release did
+    not count, the sender's clock has to tell.
+    """
+    if lost.signs:
+        return len(alive) > lost.signs
+    return max((log.time_ns for log in alive), default=0) > lost.last_heartbeat_ns
 
 
 def _repeated(candidate: Candidate, references: References, before: int | None) -> int | None:

@@ -12,12 +12,13 @@ from typing import Final
 from events import codec, metrics, names
 from events.identity import Identity
 from events.log.port import Batch
-from events.schema import Span
+from events.schema import Fact, Span
 from service.otlp.decode.decoded import Decoded, Group
 from service.otlp.decode.limits import Cuts
 from service.otlp.scrub.scrubber import Scrubber
 
 _KEY_MARK: Final = names.TASK_IDEMPOTENCY_KEY.encode()
+_FACT_MARK: Final = codec.tag_mark(names.FACT)
 
 
 class BatchBuilder:
@@ -72,13 +73,16 @@ class BatchBuilder:
             if not group.keyed:
                 continue
             for number, row in enumerate(rows):
-                if _KEY_MARK in row and (key_id := self._keyed_id(tenant, row)):
+                may_be_keyed = _KEY_MARK in row or codec.is_tagged(row, _FACT_MARK)
+                if may_be_keyed and (key_id := self._keyed_id(tenant, row)):
                     ids[first + number] = key_id
                     keyed.append(first + number)
         return ids, keyed
 
     def _keyed_id(self, tenant: str, row: bytes) -> bytes | None:
         event = codec.decode_event(row)
+        if isinstance(event, Fact):
+            return self._identity.fact_id(tenant, event)
         if not isinstance(event, Span):
             return None
         attributes = event.attributes

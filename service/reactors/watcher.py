@@ -1,73 +1,81 @@
 """The watcher: declares attempts abandoned whose heartbeats stopped.
 
-A subscription, never part of a rebuild: what it concludes it appends to the log as an event, with
-an id made from the attempt and its last sign of life, so that it is stored once whoever says it.
-Time is counted by arrival here, never by a sender's clock, from the later of the last sign of
-life and readiness; readiness is lost while the views lag, for then heartbeats may be on their
-way. Attempts that never sent a heartbeat are left alone, and a late end corrects everything.
+A subscription, never part of a rebuild: what it concludes it appends to the log as a fact, whose
+key is made from the attempt and its signs of life, so that it is stored once whoever says it.
+
+Silence is told by when we heard, never by a sender's clock, nor by the clock of this machine: the
+watcher remembers how far the views had come at each look. What was heard last at or before a
+position that had been reached three intervals ago has been silent since. So the count begins at
+the later of the last sign of life and readiness, which is lost while the views lag, for then
+heartbeats may be on their way. Attempts that never sent a heartbeat are left alone, and whatever
+is heard later corrects everything.
 """
 
-import hashlib
 import logging
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from events import codec
+from events.abandonment import Abandonment, fact_of
 from events.errors import SpanledgerError
-from events.identity import Identity
 from events.log.lag import behind
-from events.log.port import Batch, Door, LogReader
+from events.log.port import LogReader
 from events.log.sqlite import load_queries
-from events.schema import AttemptAbandoned, Context
 from projections.runs import words
-from projections.runs.facts import LogFact, LogKind, decode_facts
 from projections.storage.generation import LINK, connect_reader
+from service.append.appender import Appender, Entry
 
+ACTOR: Final = "watcher"
 INTERVALS: Final = 3
 LAG_LIMIT_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 5.0
+MOST_AT_ONCE: Final = 1_000
+"""Attempts declared abandoned in one look; the next look goes on."""
+_MARKS: Final = 64
 _SECOND_NS: Final = 1_000_000_000
 
 _sql = load_queries("service.reactors", "watcher.sql")
 _log = logging.getLogger(__name__)
 
 
-class _Seen(NamedTuple):
-    """A running attempt's last heartbeat, by the sender's clock, and when it was noticed here."""
+class _Mark(NamedTuple):
+    """How far the views had come at some time of the steady clock."""
 
-    heartbeat_ns: int
-    noticed_ns: int
+    steady_ns: int
+    position: int
 
 
 class Watcher:
     """Watches the attempts of one data folder.
 
     Args:
-        open_door: opens the append door; a new one for each time something is to be said.
+        clock: now, in nanoseconds since 1970; only says when an abandonment was declared.
+        steady: a clock that nobody sets, in nanoseconds; it measures silence.
     """
 
     def __init__(
         self,
         data: Path,
         open_log: Callable[[], LogReader],
-        open_door: Callable[[], Door],
+        appender: Appender,
         *,
         heartbeat_interval_s: float,
         clock: Callable[[], int] = time.time_ns,
+        steady: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._views = data / LINK
         self._open_log = open_log
-        self._open_door = open_door
+        self._appender = appender
         self._patience_ns = int(INTERVALS * heartbeat_interval_s * _SECOND_NS)
         self._pause_s = min(heartbeat_interval_s / 4, LONGEST_PAUSE_S)
         self._clock = clock
-        self._ready_ns: int | None = None
-        self._seen: dict[int, _Seen] = {}
+        self._steady = steady
+        self._marks: deque[_Mark] = deque()
 
     def run(self, stop: threading.Event) -> None:
         """Look again and again until `stop` is set."""
@@ -75,110 +83,88 @@ class Watcher:
             try:
                 self.look()
             except (SpanledgerError, sqlite3.Error, OSError) as exc:
-                self._ready_ns = None
+                self._marks.clear()
                 _log.debug("cannot watch", extra={"action": "watch", "error": str(exc)})
+        self._appender.close()
 
     def look(self) -> int:
-        """Declare what is abandoned by now; returns how many attempts."""
+        """Declare what is abandoned by now; returns how many attempts, at most `MOST_AT_ONCE`."""
         if not self._views.exists():
             return 0
         with (
             closing(connect_reader(self._views.resolve())) as views,
             closing(self._open_log()) as reader,
         ):
-            now_ns = self._clock()
-            if _lag_s(views, reader, now_ns) > LAG_LIMIT_S:
-                self._ready_ns = None
+            views.execute("BEGIN")  # one view of everything that is read below
+            position = _position(views)
+            if behind(reader, {0: position}).seconds(self._clock()) > LAG_LIMIT_S:
+                self._marks.clear()
                 return 0
-            if self._ready_ns is None:
-                self._ready_ns = now_ns
-            overdue = self._notice(views, now_ns)
-            facts = [self._conclude(views, reader, key, now_ns) for key in overdue]
-        found = [fact for fact in facts if fact is not None]
+            silent_through = self._silent_through(position)
+            found = [] if silent_through is None else self._silent(views, reader, silent_through)
         if found:
-            self._append(found, now_ns)
+            self._declare(found)
         return len(found)
 
-    def _notice(self, views: sqlite3.Connection, now_ns: int) -> list[int]:
-        """Note every attempt that beats; returns those whose last beat is too long ago."""
-        assert self._ready_ns is not None
-        seen: dict[int, _Seen] = {}
-        rows = views.execute(_sql["heartbeats"], {"running": words.RUNNING})
-        for attempt_key, heartbeat_ns in rows:
-            before = self._seen.get(attempt_key)
-            known = before is not None and before.heartbeat_ns == heartbeat_ns
-            seen[attempt_key] = before if before and known else _Seen(heartbeat_ns, now_ns)
-        self._seen = seen
-        since_ns = self._ready_ns
+    def _silent_through(self, position: int) -> int | None:
+        """Note that the views have come to `position`; the one that they had reached three
+        intervals ago, None if that is not known."""
+        marks, now_ns = self._marks, self._steady()
+        if len(marks) > 1 and marks[-1].steady_ns - marks[-2].steady_ns < (
+            self._patience_ns // _MARKS
+        ):
+            marks.pop()  # too close to the one before to be worth its place
+        marks.append(_Mark(now_ns, position))
+        while len(marks) > 1 and now_ns - marks[1].steady_ns > self._patience_ns:
+            marks.popleft()
+        return marks[0].position if now_ns - marks[0].steady_ns > self._patience_ns else None
+
+    def _silent(
+        self, views: sqlite3.Connection, reader: LogReader, through: int
+    ) -> list[tuple[str, Abandonment]]:
+        """What is to be said of the attempts last heard at or before `through`, by tenant."""
+        rows = views.execute(_sql["silent"], {"heard": through, "limit": MOST_AT_ONCE}).fetchall()
+        ids = _event_ids(reader, [row[1] for row in rows])
+        now_ns = self._clock()
         return [
-            key
-            for key, one in seen.items()
-            if now_ns - max(one.noticed_ns, since_ns) > self._patience_ns
-        ]
+            (
+                tenant,
+                Abandonment(
+                    words.attempt_id(tenant, task_id, run_id, number), task_id, run_id, number,
+                    trace_id, span_id, now_ns, heartbeat_ns, ids.get(heard, b""), signs,
+                ),
+            )
+            for number, heard, signs, heartbeat_ns, tenant, task_id, run_id, trace_id, span_id
+            in rows
+        ]  # fmt: skip
 
-    def _conclude(
-        self, views: sqlite3.Connection, reader: LogReader, attempt_key: int, now_ns: int
-    ) -> "tuple[str, AttemptAbandoned] | None":
-        """The event to append with its tenant; None if there was another sign of life lately."""
-        row = views.execute(_sql["attempt"], {"attempt_key": attempt_key}).fetchone()
-        tenant, task_id, run_id, facts, trace_id, span_id = row
-        last = _last_sign(decode_facts(facts).logs, trace_id, span_id)
-        if last is None:
-            return None
-        arrived = reader.fetch(last.partition, [last.position])
-        if arrived and now_ns - arrived[0].received_ns <= self._patience_ns:
-            seen = self._seen[attempt_key]
-            self._seen[attempt_key] = seen._replace(noticed_ns=arrived[0].received_ns)
-            return None
-        number = attempt_key & words.NUMBER_LIMIT
-        attempt_id = words.attempt_id(tenant, task_id, run_id, number)
-        event = AttemptAbandoned(
-            attempt_id, task_id, run_id, trace_id, span_id, now_ns, last.time_ns, last.event_id
-        )
-        return tenant, event
-
-    def _append(self, found: "list[tuple[str, AttemptAbandoned]]", now_ns: int) -> None:
-        door = self._open_door()
-        try:
-            identity = Identity(door.identity_key)
-            for tenant, event in found:
-                appended = door.append(batch_of(tenant, event, identity, now_ns))
-                if appended.stored:
-                    _log.info(
-                        "attempt abandoned",
-                        extra={"action": "watch", "attempt_id": event.attempt_id},
-                    )
-        finally:
-            close = getattr(door, "close", None)
-            if close is not None:
-                close()
+    def _declare(self, found: list[tuple[str, Abandonment]]) -> None:
+        entries = [Entry(tenant, [fact_of(lost, ACTOR)]) for tenant, lost in found]
+        appended = self._appender.append_all(entries)
+        if appended.stored:
+            _log.info(
+                "attempts abandoned",
+                extra={
+                    "action": "watch",
+                    "attempts": appended.stored,
+                    "attempt_id": found[0][1].attempt_id,
+                },
+            )
 
 
-def batch_of(tenant: str, event: AttemptAbandoned, identity: Identity, now_ns: int) -> Batch:
-    """One fact of our own, ready for the door."""
-    row = codec.encode_event(event)
-    content = codec.encode_blocks([(tenant, now_ns, codec.encode_context(Context()), [row])])
-    return Batch(
-        ids=identity.named_id(event.attempt_id, event.last_heartbeat_event_id),
-        payload=codec.pack(content),
-        digest=hashlib.sha256(content).digest(),
-        count=1,
-        content_bytes=len(content),
-        time_min_ns=now_ns,
-        time_max_ns=now_ns,
-    )
+def _event_ids(reader: LogReader, positions: list[int]) -> dict[int, bytes]:
+    """The ids of the events at `positions`, ascending; no event is unpacked."""
+    ids: dict[int, bytes] = {}
+    segment = None
+    for position in positions:
+        if segment is None or position > segment.last:
+            segments = reader.read(0, position - 1, limit_segments=1).segments
+            segment = segments[0] if segments else None
+        if segment is not None:
+            ids[position] = segment.event_id(position)
+    return ids
 
 
-def _last_sign(logs: list[LogFact], trace_id: bytes, span_id: bytes) -> LogFact | None:
-    """The last sign of life of an attempt; exceptions are none."""
-    key = (bytes(trace_id), bytes(span_id))
-    signs = [
-        log for log in logs if (log.trace_id, log.span_id) == key and log.kind != LogKind.EXCEPTION
-    ]
-    return max(signs, key=lambda log: (log.time_ns, log.event_id), default=None)
-
-
-def _lag_s(views: sqlite3.Connection, reader: LogReader, now_ns: int) -> float:
-    """Age of the oldest event that the attempts have not seen."""
+def _position(views: sqlite3.Connection) -> int:
     row = views.execute(_sql["position"]).fetchone()
-    return behind(reader, {0: row[0] if row else 0}).seconds(now_ns)
+    return int(row[0]) if row else 0

@@ -14,6 +14,7 @@ from events.log.socket import DoorClient
 from projections.assembly import make_folds
 from projections.engine.port import Fold
 from projections.engine.projector import Projector
+from service.append.appender import Appender
 from service.configuration.settings import Settings
 from service.control.projector import Operations
 from service.control.socket import socket_path
@@ -40,7 +41,7 @@ class ProjectorRole:
             settings.data, self._open_log, _make_folds, rollback_s=settings.rollback_s
         )
         self._watcher = Watcher(
-            settings.data, self._open_log, self._open_door,
+            settings.data, self._open_log, Appender(settings, self._open_door),
             heartbeat_interval_s=settings.heartbeat_interval_s,
         )  # fmt: skip
         self._threads = [

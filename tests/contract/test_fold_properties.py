@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from events import names
+from events.abandonment import Abandonment, fact_of
 from events.log.memory import MemoryLog
 from events.schema import AttemptAbandoned, Block, Event
 from projections.engine.port import Fold
@@ -102,10 +103,15 @@ def logs(draw: st.DrawFn) -> Event:
 @st.composite
 def losses(draw: st.DrawFn) -> Event:
     task, run, at_ns = draw(st.sampled_from(["a", "b"])), draw(st.sampled_from(["r1", "r2"])), 9
-    return AttemptAbandoned(
-        attempt_id("default", task, run, 1), task, run, draw(TRACES), draw(SPANS),
-        at_ns, draw(TIMES), b"h" * 16,
+    number = draw(st.integers(1, 3))
+    lost = Abandonment(
+        attempt_id("default", task, run, number), task, run, number, draw(TRACES),
+        draw(st.one_of(SPANS, st.just(b""))), at_ns, draw(TIMES), b"h" * 16,
+        draw(st.integers(1, 4)),
     )  # fmt: skip
+    if draw(st.booleans()):
+        return fact_of(lost, "watcher")
+    return AttemptAbandoned(*lost[:3], *lost[4:9])
 
 
 BLOCKS = st.lists(

@@ -1,5 +1,6 @@
 """The watcher: abandoned attempts, said once, never from a lagging view."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,10 +11,15 @@ from events import names
 from events.log.door import GroupDoor
 from events.log.port import Door
 from events.log.reader import open_reader
+from events.log.sqlite import load_queries
+from events.schema import AttemptAbandoned, Event, Fact
 from projections.assembly import make_folds
 from projections.engine.projector import Projector
 from projections.runs import words
 from projections.storage.generation import connect_reader
+from service.append.appender import Appender
+from service.configuration.settings import Settings
+from service.reactors import watcher as watching
 from service.reactors.watcher import Watcher
 from tests.events import make_batch, make_log, make_span, trace_id
 
@@ -26,6 +32,7 @@ class _Service:
 
     def __init__(self, data: Path) -> None:
         self.now_ns = 1_790_000_000 * SECOND_NS
+        self.set_by_ns = 0  # what somebody has set this machine's clock by
         self.data = data
         self.door = GroupDoor(data, clock=self.clock)
         self.projector = Projector(data, lambda: open_reader(data), make_folds, clock=self.clock)
@@ -33,15 +40,19 @@ class _Service:
         self.settle()
 
     def clock(self) -> int:
+        return self.now_ns + self.set_by_ns
+
+    def steady(self) -> int:
         return self.now_ns
 
     def make_watcher(self) -> Watcher:
         return Watcher(
             self.data,
             lambda: open_reader(self.data),
-            self.open_door,
+            Appender(Settings(data=self.data), self.open_door, clock=self.clock),
             heartbeat_interval_s=INTERVAL_S,
             clock=self.clock,
+            steady=self.steady,
         )
 
     def open_door(self) -> Door:
@@ -57,7 +68,10 @@ class _Service:
             span_id=number.to_bytes(8, "big"),
             time_ns=sender_ns,
         )
-        self.door.append(make_batch([record], received_ns=self.now_ns))
+        self.append(record)
+
+    def append(self, *events: Event) -> None:
+        self.door.append(make_batch(events, received_ns=self.now_ns))
         self.settle()
 
     def settle(self) -> None:
@@ -190,3 +204,134 @@ def test_others_go_on(service: _Service) -> None:
     service.look_after(0)
     assert service.look_after(11) == 1
     assert service.statuses() == ["abandoned", "running"]
+
+
+MINUTES_NS = 60 * SECOND_NS
+CLOCKS = {
+    "right": lambda second: 0,
+    "slow all along": lambda second: -10 * MINUTES_NS,
+    "ahead all along": lambda second: 10 * MINUTES_NS,
+    "set back": lambda second: -10 * MINUTES_NS if second > 30 else 0,
+    "set ahead": lambda second: 10 * MINUTES_NS if second > 30 else 0,
+    "jumping": lambda second: (second * 7919 % 13 - 6) * MINUTES_NS,
+    "at a tenth of the speed": lambda second: -second * SECOND_NS * 9 // 10,
+}
+
+
+@pytest.mark.parametrize("name", CLOCKS)
+def test_no_clock_of_a_sender_counts(service: _Service, name: str) -> None:
+    """An attempt that beats runs on, and one that falls silent is lost after three intervals."""
+    offset = CLOCKS[name]
+    service.send(names.ATTEMPT_STARTED, 1, service.now_ns + offset(0))
+    for second in range(0, 120, 5):
+        service.send(names.ATTEMPT_HEARTBEAT, 1, service.now_ns + offset(second))
+        assert service.look_after(5) == 0
+        assert service.statuses() == ["running"]
+    assert service.look_after(25) == 0
+    assert service.look_after(6) == 1
+    assert service.statuses() == ["abandoned"]
+
+
+@pytest.mark.parametrize("jump_s", [-3600, 3600])
+def test_no_clock_of_this_machine_counts(service: _Service, jump_s: int) -> None:
+    """Nor does it matter that somebody sets the clock by which commits are dated."""
+    for second in range(0, 120, 5):
+        if second == 60:
+            service.set_by_ns = jump_s * SECOND_NS
+        service.send(names.ATTEMPT_HEARTBEAT, 1, service.now_ns)
+        assert service.look_after(5) == 0
+    assert service.look_after(31) == 1
+
+
+def test_a_sign_with_an_old_time_revives_it(service: _Service) -> None:
+    """What is heard after all counts, however old its sender says it is; then it may fall silent
+    again, and a rebuild comes to the same."""
+    service.send(names.ATTEMPT_HEARTBEAT, 1, service.now_ns)
+    service.look_after(0)
+    assert service.look_after(31) == 1
+    service.send(names.ATTEMPT_HEARTBEAT, 1, service.now_ns - 10 * MINUTES_NS)
+    assert service.statuses() == ["running"]
+    assert service.look_after(1) == 0
+    assert service.look_after(31) == 1
+    assert service.statuses() == ["abandoned"]
+    list(service.projector.rebuild())
+    service.settle()
+    assert service.statuses() == ["abandoned"]
+
+
+def _numbered(service: _Service, event_name: str, number: int) -> None:
+    service.append(
+        make_log(
+            event_name=event_name, task="job", run="r", attempt=number, trace_id=b"", span_id=b"",
+            time_ns=service.now_ns,
+        )
+    )  # fmt: skip
+
+
+def test_attempts_known_by_number_only_are_told_apart(service: _Service) -> None:
+    """The first falls silent while the second beats; the end of the second is its own."""
+    started_ns = service.now_ns
+    _numbered(service, names.ATTEMPT_HEARTBEAT, 1)
+    service.look_after(0)
+    for _ in range(8):
+        _numbered(service, names.ATTEMPT_HEARTBEAT, 2)
+        service.look_after(5)
+    assert service.statuses() == ["abandoned", "running"]
+    _numbered(service, names.ATTEMPT_ENDED, 2)
+    assert service.statuses() == ["abandoned", "unknown"]
+    with closing(connect_reader(service.data / "views.db")) as views:
+        assert views.execute("SELECT min(ended_ns) FROM attempt").fetchone() == (started_ns,)
+    (fact,) = _facts(service)
+    assert (fact.subject["attempt"], fact.actor) == (1, "watcher")
+
+
+def test_what_an_older_release_said_of_a_number_is_of_that_number(service: _Service) -> None:
+    """It named only the attempt's id; the other attempt without a span is untouched."""
+    for number in (1, 2):
+        _numbered(service, names.ATTEMPT_HEARTBEAT, number)
+    lost_id = words.attempt_id("default", "job", "r", 2)
+    at_ns = service.now_ns
+    service.append(AttemptAbandoned(lost_id, "job", "r", b"", b"", at_ns, at_ns, b""))
+    assert service.statuses() == ["running", "abandoned"]
+
+
+def _facts(service: _Service) -> list[Fact]:
+    with closing(open_reader(service.data)) as reader:
+        events = [recorded.event for recorded in reader.read(0, 0).recorded()]
+    return [event for event in events if isinstance(event, Fact)]
+
+
+def test_many_fall_silent_at_once(service: _Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are declared by so many a look, each once, in one commit a look."""
+    monkeypatch.setattr(watching, "MOST_AT_ONCE", 4)
+    for number in range(1, 11):
+        service.send(names.ATTEMPT_HEARTBEAT, number, service.now_ns)
+    service.look_after(0)
+    assert [service.look_after(s) for s in (31, 1, 1, 1)] == [4, 4, 2, 0]
+    assert len(_facts(service)) == 10
+    assert service.statuses() == ["abandoned"] * 10
+
+
+def test_a_look_costs_what_is_silent_not_what_runs(service: _Service) -> None:
+    """With 100,000 running attempts of which none is silent, a look reads no row of them."""
+    service.send(names.ATTEMPT_HEARTBEAT, 1, service.now_ns)
+    service.projector.close()
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with closing(sqlite3.connect((service.data / "views.db").resolve())) as views:
+        columns = [row[1] for row in views.execute("PRAGMA table_info(attempt)")]
+        replaced = {"attempt_key": "attempt_key + n.value * 1048576", "heard": "1000 + n.value"}
+        views.execute(
+            f"INSERT INTO attempt SELECT {', '.join(replaced.get(c, c) for c in columns)} "
+            "FROM attempt, (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n "
+            "WHERE value < 100000) SELECT value FROM n) AS n"
+        )
+        views.set_progress_handler(count, 100)
+        silent = load_queries("service.reactors", "watcher.sql")["silent"]
+        assert len(views.execute(silent, {"heard": 999, "limit": 1000}).fetchall()) == 1
+    assert steps <= 3

@@ -2,5 +2,5 @@
 CREATE INDEX attempt_status ON attempt (tenant_no, status, started_ns);
 CREATE INDEX attempt_task ON attempt (task_no, started_ns);
 CREATE INDEX attempt_executor ON attempt (executor_no, started_ns) WHERE executor_no IS NOT NULL;
--- The watcher asks for running attempts that once sent a heartbeat.
-CREATE INDEX attempt_heartbeat ON attempt (heartbeat_ns) WHERE heartbeat_ns IS NOT NULL;
+-- The watcher asks for running attempts that were last heard before some position of the log.
+CREATE INDEX attempt_heard ON attempt (heard) WHERE heard IS NOT NULL;

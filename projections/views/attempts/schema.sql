@@ -17,6 +17,8 @@ CREATE TABLE attempt (
     fingerprint_no INTEGER,  -- error type and stack hash: table fingerprint
     error_message TEXT,
     heartbeat_ns INTEGER,  -- of the last heartbeat, while no end is known
+    heard INTEGER,  -- while it runs and beats: position of the last sign of life to arrive,
+    signs INTEGER,  -- and how many there are; for the watcher
     progress REAL,
     trace_id BLOB NOT NULL,
     span_id BLOB NOT NULL,

@@ -13,7 +13,7 @@ from projections.runs.words import NUMBER_BITS
 from projections.storage.columns import ABSENT, insert_into
 from projections.storage.store import Store
 
-_INSERT = insert_into("attempt", "nnnnnniiiiinitipnnnnt")
+_INSERT = insert_into("attempt", "nnnnnniiiiinitiiipnnnnt")
 _encode = msgspec.json.Encoder().encode
 
 Row = tuple[Any, ...]
@@ -63,6 +63,7 @@ class AttemptStore(Store):
         ended, queued, retry_of = attempt.ended_ns, attempt.queued_ns, attempt.retry_of
         most, executor_no = attempt.max_attempts, self._executor_no(attempt.source_no)
         fingerprint_no, heartbeat = attempt.fingerprint_no, attempt.heartbeat_ns
+        heard, signs = attempt.heard, attempt.signs
         return (
             change.run_no << NUMBER_BITS | attempt.number,
             change.tenant_no,
@@ -79,6 +80,8 @@ class AttemptStore(Store):
             ABSENT if fingerprint_no is None else fingerprint_no,
             attempt.message or "",
             ABSENT if heartbeat is None else heartbeat,
+            ABSENT if heard is None else heard,
+            ABSENT if signs is None else signs,
             -1 if attempt.progress is None else attempt.progress,
             bytearray(attempt.trace_id),
             bytearray(attempt.span_id),

@@ -19,7 +19,7 @@ from msgspec.structs import force_setattr
 
 from events import codec, names
 from events.bounded import remembered
-from events.schema import Attributes, LogRecord, Span
+from events.schema import Attributes, Fact, LogRecord, Span
 from service.configuration.settings import Settings
 from service.otlp.decode.limits import Cuts
 from service.otlp.scrub.rules import (
@@ -112,6 +112,8 @@ class Scrubber:
             walk.span(event)
         elif isinstance(event, LogRecord):
             walk.log(event)
+        elif isinstance(event, Fact):
+            walk.attributes(event.payload)
         if not walk.kinds:
             return row
         kinds.update(walk.kinds)

@@ -1,0 +1,1 @@
+"""Appending events from anywhere but OTLP's ports: scrubbed, deduplicated, durable."""
