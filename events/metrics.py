@@ -32,6 +32,9 @@ CONFLICTS = _counter("spanledger_conflicts_total", "Keyed duplicates with other 
 REFUSED = _counter("spanledger_refused_total", "Events or requests refused", ["signal", "reason"])
 DROPPED = _counter("spanledger_dropped_total", "Accepted and dropped, such as metrics", ["signal"])
 CUT = _counter("spanledger_cut_total", "Strings and attributes cut by a limit", ["what"])
+UNREAD = _counter(
+    "spanledger_unread_bytes_total", "Bytes of requests in fields that are not known", ["signal"]
+)
 SCRUBBED = _counter("spanledger_scrubbed_total", "Events in which a kind was scrubbed", ["kind"])
 REQUESTS = _counter(
     "spanledger_requests_total", "Requests answered", ["signal", "transport", "code"]

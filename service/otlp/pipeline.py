@@ -226,6 +226,8 @@ def _fail(request: Request, error: BaseException) -> None:
 def _settle(request: Request, decoded: Decoded, position: int | None) -> None:
     if decoded.refused:
         metrics.REFUSED.labels(request.signal, "bad_event").inc(decoded.refused)
+    if decoded.unread_bytes:
+        metrics.UNREAD.labels(request.signal).inc(decoded.unread_bytes)
     for what, count in decoded.cut.items():
         metrics.CUT.labels(what).inc(count)
     request.answer.give(

@@ -18,7 +18,7 @@ from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Final
 
-SOURCE: Final = Path(__file__).parents[2] / "service" / "otlp" / "native" / "module.c"
+SOURCE: Final = Path(__file__).parents[2] / "service" / "otlp" / "decode" / "native" / "module.c"
 NAME: Final = "service.otlp.decode._native"
 
 

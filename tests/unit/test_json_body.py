@@ -270,3 +270,83 @@ def test_torn_and_altered_json_never_harms(spans: list[Any], data: Any) -> None:
         except Rejected:
             continue
         assert decoded.accepted == len(_events(decoded))
+
+
+LARGE = SPAN | {"attributes": [{"key": "llm.prompt", "value": {"stringValue": "x" * 1_300_000}}]}
+ODD: list[tuple[str, Any, int]] = [
+    ("a bad kind", {"kind": {}}, 1),
+    ("half a character", {"name": "\ud800"}, 1),
+    ("an unknown field", {"vendor_flag": True, "x_y": [{"a_b": {}}], "trace_id_2": None}, 0),
+    ("snake_case", {"trace_state": "a=b", "dropped_links_count": 1}, 0),
+    ("an unknown field of a deprecated kind", {"status": {"deprecated_code": 1, "code": 2}}, 0),
+]
+
+
+@pytest.mark.parametrize(("what", "change", "refused"), ODD, ids=[case[0] for case in ODD])
+@pytest.mark.parametrize("large_first", [True, False])
+def test_nothing_odd_costs_another_span(
+    what: str, change: dict[str, Any], refused: int, large_first: bool
+) -> None:
+    """Whatever the sizes are: a span is refused for its own faults only."""
+    spans = [LARGE, SPAN | change] if large_first else [SPAN | change, LARGE]
+    decoded = decode_traces_json(_body(*spans), Limits())
+    assert (decoded.accepted, decoded.refused) == (2 - refused, refused), what
+    large = [e for e in _events(decoded) if "llm.prompt" in e.attributes]
+    assert len(large[0].attributes["llm.prompt"]) == 64 << 10
+
+
+@pytest.mark.parametrize("level", ["request", "resource", "scope"])
+@pytest.mark.parametrize(
+    "field", [{"vendor_note": "x_y"}, {"vendorNote": {"a": []}}, {"spans_count": 5}, {"x": None}]
+)
+def test_unknown_fields_are_ignored_on_every_level(level: str, field: dict[str, Any]) -> None:
+    """Whatever their names and values are."""
+    body = json.loads(_body(LARGE, SPAN))
+    at = {"request": body, "resource": body["resourceSpans"][0]}
+    at["scope"] = at["resource"]["scopeSpans"][0]
+    at[level].update(field)
+    assert decode_traces_json(json.dumps(body).encode(), LIMITS).accepted == 2
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"scopeSpans": 5},
+        {"schemaUrl": 5, "scopeSpans": [{"spans": [SPAN]}]},
+        {"resource": 5, "scopeSpans": [{"spans": [SPAN]}]},
+        {"scopeSpans": [{"spans": 5}, {"scope": [], "spans": [SPAN]}]},
+        {"scopeSpans": [{"spans": [5, None, SPAN | {"name": 5}]}]},
+        7,
+    ],
+)
+def test_what_is_wrong_costs_only_what_holds_it(bad: Any) -> None:
+    """A bad scope or resource is refused with its spans; its neighbours are kept."""
+    good = {"scopeSpans": [{"spans": [SPAN]}]}
+    body = {"resourceSpans": [good, bad, good | {"schemaUrl": "u"}]}
+    decoded = decode_traces_json(json.dumps(body).encode(), LIMITS)
+    assert decoded.accepted == 2
+    assert decoded.refused >= 1
+
+
+@pytest.mark.parametrize("key", ["trace_id", "string_value", 'a "trace_id": b', "\\", '\\"'])
+def test_no_key_or_value_is_renamed(key: str) -> None:
+    """Only names of fields are spelled anew; what a sender said stays as it was."""
+    attribute = {"key": key, "value": {"string_value": key}}
+    (event,) = _events(_decode(SPAN | {"attributes": [attribute]}))
+    assert event.attributes == {key: key}
+
+
+def test_requests_from_before_otlp_0_15_are_read() -> None:
+    """Scopes were instrumentation libraries, and log records were logs."""
+    library = {"name": "old", "version": "1"}
+    for spelled in (_snake, lambda value: value):
+        old = {"instrumentationLibrary": library, "spans": [SPAN]}
+        parts = [{"instrumentationLibrarySpans": [old], "scopeSpans": [{"spans": [SPAN]}]}]
+        decoded = decode_traces_json(json.dumps(spelled({"resourceSpans": parts})).encode(), LIMITS)
+        assert decoded.accepted == 2
+        assert codec.decode_context(decoded.groups[1].context).scope_name == "old"
+        for field in ("logs", "logRecords"):
+            old = {"instrumentationLibrary": library, field: [{"timeUnixNano": 5}]}
+            parts = [{"instrumentationLibraryLogs": [old]}]
+            body = json.dumps(spelled({"resourceLogs": parts})).encode()
+            assert decode_logs_json(body, LIMITS).accepted == 1

@@ -19,6 +19,8 @@ TIME_LIMIT: Final = 1 << 63
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
 _REASONS: Final = 5
+_LEAST_BYTES: Final = 24
+"""Less than this cannot hold a span: its ids alone are as long."""
 _SHOWN: Final = 60
 
 
@@ -39,12 +41,7 @@ class Assembly:
         """Begin a group; the events that follow belong to it."""
         limits = self.limits
         data = codec.encode_context(context)
-        if (
-            cuts
-            or len(data) > limits.max_string_bytes
-            or len(context.resource_attributes) > limits.max_attributes
-            or len(context.scope_attributes) > limits.max_attributes
-        ):
+        if cuts or len(data) > limits.max_string_bytes:
             data = codec.encode_context(limits.context(context, cuts))
             self._cut.update(cuts)
         self._context = data
@@ -93,11 +90,7 @@ class Assembly:
                 span = msgspec.structs.replace(span, parent_span_id=b"")
         limits = self.limits
         row = codec.encode_event(span)
-        if (
-            cuts
-            or len(row) > limits.max_string_bytes
-            or (len(row) > limits.max_attributes and limits.exceeded(span))
-        ):
+        if cuts or len(row) > limits.max_string_bytes:
             span = limits.span(span, cuts)
             self._cut.update(cuts)
             strings = None
@@ -129,8 +122,7 @@ class Assembly:
             )
         limits = self.limits
         row = codec.encode_event(record)
-        too_many = len(record.attributes) > limits.max_attributes
-        if cuts or too_many or len(row) > limits.max_string_bytes:
+        if cuts or len(row) > limits.max_string_bytes:
             record = limits.log(record, cuts)
             self._cut.update(cuts)
             row = codec.encode_event(record)
@@ -153,15 +145,21 @@ class Assembly:
         first, seen = self._reasons.get(fault, (name, 0))
         self._reasons[fault] = (first, seen + count)
 
-    def finish(self) -> Decoded:
-        """Everything that was collected."""
+    def finish(self, unread_bytes: int = 0) -> Decoded:
+        """Everything that was collected; `unread_bytes` were in fields that are not known."""
         reasons = [
             f"{name}: {fault}" + (f" (and {count - 1} more like it)" if count > 1 else "")
             for fault, (name, count) in self._reasons.items()
         ]
         if self._unnamed:
             reasons.append(f"{self._unnamed} more were refused for other reasons")
-        return Decoded(self._groups, self.accepted, self.refused, reasons, dict(self._cut))
+        if unread_bytes >= _LEAST_BYTES and not (self.accepted or self.refused):
+            reasons.append(
+                f"nothing was read: {unread_bytes} bytes are in fields that are not known"
+            )
+        return Decoded(
+            self._groups, self.accepted, self.refused, reasons, dict(self._cut), unread_bytes
+        )
 
     def _keep(self, row: bytes, strings: list[str]) -> None:
         self.accepted += 1

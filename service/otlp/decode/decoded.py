@@ -39,8 +39,10 @@ class Group:
 class Decoded:
     """One request. `accepted + refused` is what was sent.
 
-    `reasons` are sentences for the answer: at most five distinct ones, then how many more.
+    `reasons` are sentences for the answer: at most five distinct ones, then how many more; also
+    where nothing was refused, if nothing of what was sent could be read.
     `cut` counts what the limits shortened, by kind (`service.otlp.decode.limits`).
+    `unread_bytes` were in fields that are not known.
     """
 
     groups: list[Group]
@@ -48,3 +50,4 @@ class Decoded:
     refused: int
     reasons: list[str]
     cut: dict[str, int]
+    unread_bytes: int = 0

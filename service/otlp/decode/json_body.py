@@ -2,24 +2,23 @@
 
 Ids are hex, 64-bit integers strings or numbers, enums numbers or names, bytes base64, NaN and
 infinities strings; names are lowerCamelCase (snake_case is taken too), null is an absent field
-and unknown fields are ignored. A well-formed body costs one typed pass. Any other is read with
-its events left as bytes, and each is then parsed alone, so that a bad one is refused alone.
+and unknown fields are ignored. A well-formed body costs one typed pass. Any other is taken apart
+(`json_split`), and each event is parsed alone, so that a bad one is refused alone.
 """
 
-import json
-import re
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
 
 import msgspec
-import re2
 
 from events.errors import BadInput
 from events.schema import Context, EntityRef, LogRecord, Span, SpanEvent, SpanLink
+from service.otlp.decode import json_split
 from service.otlp.decode import json_types as wire
 from service.otlp.decode.assembly import Assembly
 from service.otlp.decode.decoded import Decoded, WrongSignal
+from service.otlp.decode.json_names import in_camel_case
 from service.otlp.decode.json_values import (
     Fault,
     any_value,
@@ -34,20 +33,10 @@ from service.otlp.decode.json_values import (
 from service.otlp.decode.limits import Cuts, Limits, add_dropped
 from service.otlp.decode.weight import MAX_EVENTS, check_json, too_heavy
 
-LENIENT_LIMIT_BYTES: Final = 1 << 20
-"""An event that needs the lenient parser may not be larger: its objects take 20 times as much."""
-
-_SNAKE: Final = re2.compile(rb'"[a-z]+(?:_[a-z]+)+"\s*:')
 _NO_SPANS: Final = "this body holds logs or metrics; send them to their own path"
 _NO_LOGS: Final = "this body holds spans or metrics; send them to their own path"
-_NOT_UTF8: Final = "a string is not UTF-8"
-
-_ESCAPE: Final = re.compile(
-    rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL
-)
 
 Message = TypeVar("Message")
-Envelope = TypeVar("Envelope", wire.RawTraces, wire.RawLogs)
 _traces = msgspec.json.Decoder(wire.Traces)
 _logs = msgspec.json.Decoder(wire.Logs)
 
@@ -61,22 +50,28 @@ def decode_traces_json(body: bytes, limits: Limits) -> Decoded:
         TooLarge: it holds too many parts.
     """
     check_json(body)
+    body = in_camel_case(body)
     assembly = Assembly(limits)
     traces = _whole(_traces, body)
     if traces is None:
-        _split(body, wire.RawTraces, wire.Span, _add_span, assembly)
+        request = json_split.taken_apart(body)
+        if request.resource_spans is None and request.holds_another():
+            raise WrongSignal(_NO_SPANS)
+        _split(json_split.spans(request), _add_span, assembly)
         return assembly.finish()
     if traces.resource_spans is None and (traces.resource_logs or traces.resource_metrics):
         raise WrongSignal(_NO_SPANS)
     for resource in traces.resource_spans or ():
-        for scope in resource.scope_spans or ():
+        scopes = (*(resource.scope_spans or ()), *(resource.instrumentation_library_spans or ()))
+        for scope in scopes:
             if scope.spans and _open(
-                resource.resource, resource.schema_url, scope.scope, scope.schema_url,
+                resource.resource, resource.schema_url,
+                scope.scope or scope.instrumentation_library, scope.schema_url,
                 assembly, len(scope.spans),
             ):  # fmt: skip
                 _add_each(scope.spans, _add_span, assembly)
                 assembly.close()
-    return assembly.finish()
+    return _finished(assembly, body)
 
 
 def decode_logs_json(body: bytes, limits: Limits) -> Decoded:
@@ -88,28 +83,40 @@ def decode_logs_json(body: bytes, limits: Limits) -> Decoded:
         TooLarge: it holds too many parts.
     """
     check_json(body)
+    body = in_camel_case(body)
     assembly = Assembly(limits)
     logs = _whole(_logs, body)
     if logs is None:
-        _split(body, wire.RawLogs, wire.LogRecord, _add_log, assembly)
+        request = json_split.taken_apart(body)
+        if request.resource_logs is None and request.holds_another():
+            raise WrongSignal(_NO_LOGS)
+        _split(json_split.log_records(request), _add_log, assembly)
         return assembly.finish()
     if logs.resource_logs is None and (logs.resource_spans or logs.resource_metrics):
         raise WrongSignal(_NO_LOGS)
     for resource in logs.resource_logs or ():
-        for scope in resource.scope_logs or ():
-            if scope.log_records and _open(
-                resource.resource, resource.schema_url, scope.scope, scope.schema_url,
-                assembly, len(scope.log_records),
+        scopes = (*(resource.scope_logs or ()), *(resource.instrumentation_library_logs or ()))
+        for scope in scopes:
+            records = (*(scope.log_records or ()), *(scope.logs or ()))
+            if records and _open(
+                resource.resource, resource.schema_url,
+                scope.scope or scope.instrumentation_library, scope.schema_url,
+                assembly, len(records),
             ):  # fmt: skip
-                _add_each(scope.log_records, _add_log, assembly)
+                _add_each(records, _add_log, assembly)
                 assembly.close()
-    return assembly.finish()
+    return _finished(assembly, body)
+
+
+def _finished(assembly: Assembly, body: bytes) -> Decoded:
+    """What was collected; where that is nothing, with what else there was in `body`."""
+    if assembly.accepted or assembly.refused:
+        return assembly.finish()
+    return assembly.finish(json_split.unread_bytes(body))
 
 
 def _whole(decoder: msgspec.json.Decoder[Message], body: bytes) -> Message | None:
     """The typed message; None if the body needs a closer look."""
-    if _SNAKE.search(body):
-        return None
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -119,109 +126,28 @@ def _whole(decoder: msgspec.json.Decoder[Message], body: bytes) -> Message | Non
 
 
 def _split(
-    body: bytes,
-    envelope: type[Envelope],
-    message: type[Message],
+    groups: Iterable[json_split.Group[Message]],
     add: Callable[[Message, Assembly], None],
     assembly: Assembly,
 ) -> None:
-    """Parse each event alone; the bad ones are refused."""
-    request = _enveloped(body, envelope)
-    if request.is_another_signal():
-        raise WrongSignal(_NO_SPANS if envelope is wire.RawTraces else _NO_LOGS)
-    for resource in request.resources():
-        for scope in resource.scopes():
-            events = scope.events()
-            try:
-                opened = _open(
-                    _lenient(resource.resource, wire.Resource),
-                    resource.schemaUrl or resource.schema_url,
-                    _lenient(scope.scope, wire.Scope),
-                    scope.schemaUrl or scope.schema_url,
-                    assembly, len(events),
-                )  # fmt: skip
-            except (Fault, UnicodeEncodeError) as exc:
-                assembly.refuse(_reason(exc), "the resource or scope of a group", len(events))
-                continue
-            if opened:
-                for number, data in enumerate(events):
-                    _add_lenient(data, message, add, assembly, number)
-                assembly.close()
-
-
-def _enveloped(body: bytes, envelope: type[Envelope]) -> Envelope:
-    try:
-        return msgspec.json.decode(body, type=envelope)
-    except RecursionError:
-        raise BadInput("the JSON is nested too deeply") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        marked = _ESCAPE.sub(_mark_half_pair, body)
-        if marked == body:
-            raise BadInput(f"the body is no OTLP/JSON: {exc}") from None
-    return _enveloped(marked, envelope)
-
-
-def _mark_half_pair(escape: re.Match[bytes]) -> bytes:
-    """Half a surrogate pair is no text: bad bytes in its place fail in their own event only."""
-    return b"\xff" if escape["half"] else escape[0]
-
-
-def _add_lenient(
-    data: msgspec.Raw,
-    message: type[Message],
-    add: Callable[[Message, Assembly], None],
-    assembly: Assembly,
-    number: int,
-) -> None:
-    try:
-        event = _lenient(data, message)
-        if event is None:
-            raise Fault("is null")
-        add(event, assembly)
-    except (Fault, UnicodeEncodeError) as exc:
-        assembly.refuse(_reason(exc), f"{message.__name__} {number} of its scope")
-
-
-def _lenient(data: msgspec.Raw, message: type[Message]) -> Message | None:
-    """One message in either spelling.
-
-    Raises:
-        Fault: it breaks the rules.
-    """
-    if not data or data == b"null":
-        return None
-    if len(data) > LENIENT_LIMIT_BYTES:
-        raise Fault(f"is malformed, or spelled in snake_case and over {LENIENT_LIMIT_BYTES} bytes")
-    try:
-        return msgspec.convert(_camel(json.loads(bytes(data).decode())), message)
-    except UnicodeDecodeError:
-        raise Fault(_NOT_UTF8) from None
-    except RecursionError:
-        raise Fault("is nested too deeply") from None
-    except ValueError as exc:
-        raise Fault(str(exc)) from None
-
-
-def _camel(value: Any) -> Any:
-    """`value` with the names of all fields in lowerCamelCase; OTLP/JSON has no free keys."""
-    if isinstance(value, list):
-        return [_camel(item) for item in value]
-    if isinstance(value, dict):
-        return {_camel_name(name): _camel(item) for name, item in value.items()}
-    return value
-
-
-def _camel_name(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
-
-
-def _reason(exc: Fault | UnicodeEncodeError) -> str:
-    return str(exc) if isinstance(exc, Fault) else _NOT_UTF8
+    """Add each event of `groups` alone; the bad ones are refused."""
+    for group in groups:
+        if isinstance(group, json_split.Unread):
+            assembly.refuse(group.fault, group.name, group.count)
+        elif _open(*group.context, assembly, len(group.events)):
+            for event, name in group.read():
+                if isinstance(event, Fault):
+                    assembly.refuse(str(event), name)
+                    continue
+                try:
+                    add(event, assembly)
+                except Fault as exc:
+                    assembly.refuse(str(exc), name)
+            assembly.close()
 
 
 def _add_each(
-    events: list[Message], add: Callable[[Message, Assembly], None], assembly: Assembly
+    events: Iterable[Message], add: Callable[[Message, Assembly], None], assembly: Assembly
 ) -> None:
     for number, event in enumerate(events):
         try:
@@ -235,6 +161,9 @@ def _add_span(span: wire.Span, assembly: Assembly) -> None:
     limits = assembly.limits
     found, repeated = attributes(span.attributes, cuts, limits)
     status = span.status or wire.Status()
+    sent_events, sent_links = span.events or (), span.links or ()
+    events = [_event(event, cuts, assembly) for event in limits.events(sent_events, cuts)]
+    links = [_link(link, cuts, assembly) for link in limits.links(sent_links, cuts)]
     assembly.add_span(
         Span(
             hex_id(span.trace_id, "trace_id"),
@@ -248,10 +177,10 @@ def _add_span(span: wire.Span, assembly: Assembly) -> None:
             time_ns(span.end_time_unix_nano, "end_time_unix_nano"),
             found,
             _dropped(span.dropped_attributes_count, repeated),
-            [_event(event, cuts, assembly) for event in span.events or ()],
-            uint32(span.dropped_events_count, "dropped_events_count"),
-            [_link(link, cuts, assembly) for link in span.links or ()],
-            uint32(span.dropped_links_count, "dropped_links_count"),
+            events,
+            _dropped(span.dropped_events_count, len(sent_events) - len(events), "events"),
+            links,
+            _dropped(span.dropped_links_count, len(sent_links) - len(links), "links"),
             status_code(status.code),
             status.message or "",
         ),
@@ -260,8 +189,8 @@ def _add_span(span: wire.Span, assembly: Assembly) -> None:
     )
 
 
-def _dropped(count: wire.Integer, repeated: int) -> int:
-    return add_dropped(uint32(count, "dropped_attributes_count"), repeated)
+def _dropped(count: wire.Integer, more: int, what: str = "attributes") -> int:
+    return add_dropped(uint32(count, f"dropped_{what}_count"), more)
 
 
 def _event(event: wire.Event, cuts: Cuts, assembly: Assembly) -> SpanEvent:

@@ -1,5 +1,6 @@
 """The messages of OTLP/JSON as msgspec types; null and a missing field are the same.
 
+Names are lowerCamelCase, in which `json_names` writes those of a body before it is read.
 `Raw` cannot be in a union: there it is empty if missing.
 """
 
@@ -111,7 +112,10 @@ class Scope(msgspec.Struct, rename="camel"):
 
 
 class ScopeSpans(msgspec.Struct, rename="camel"):
+    """Before OTLP 0.15 the scope was an instrumentation library."""
+
     scope: Scope | None = None
+    instrumentation_library: Scope | None = None
     spans: list[Span] | None = None
     schema_url: Text = None
 
@@ -119,6 +123,7 @@ class ScopeSpans(msgspec.Struct, rename="camel"):
 class ResourceSpans(msgspec.Struct, rename="camel"):
     resource: Resource | None = None
     scope_spans: list[ScopeSpans] | None = None
+    instrumentation_library_spans: list[ScopeSpans] | None = None
     schema_url: Text = None
 
 
@@ -129,14 +134,19 @@ class Traces(msgspec.Struct, rename="camel"):
 
 
 class ScopeLogs(msgspec.Struct, rename="camel"):
+    """Before OTLP 0.15 the records were called `logs`, too."""
+
     scope: Scope | None = None
+    instrumentation_library: Scope | None = None
     log_records: list[LogRecord] | None = None
+    logs: list[LogRecord] | None = None
     schema_url: Text = None
 
 
 class ResourceLogs(msgspec.Struct, rename="camel"):
     resource: Resource | None = None
     scope_logs: list[ScopeLogs] | None = None
+    instrumentation_library_logs: list[ScopeLogs] | None = None
     schema_url: Text = None
 
 
@@ -149,67 +159,35 @@ class Logs(msgspec.Struct, rename="camel"):
 Raws = list[msgspec.Raw] | None
 
 
-class RawScope(msgspec.Struct):
-    """ScopeSpans or ScopeLogs under either spelling, events left as bytes."""
+class RawScope(msgspec.Struct, rename="camel"):
+    """ScopeSpans or ScopeLogs, with everything in it left as bytes."""
 
     scope: msgspec.Raw = msgspec.Raw()
+    instrumentation_library: msgspec.Raw = msgspec.Raw()
     spans: Raws = None
-    logRecords: Raws = None
     log_records: Raws = None
-    schemaUrl: Text = None
-    schema_url: Text = None
-
-    def events(self) -> list[msgspec.Raw]:
-        return self.spans or self.logRecords or self.log_records or []
+    logs: Raws = None
+    schema_url: msgspec.Raw = msgspec.Raw()
 
 
-class RawResource(msgspec.Struct):
-    """ResourceSpans or ResourceLogs under either spelling."""
+class RawResource(msgspec.Struct, rename="camel"):
+    """ResourceSpans or ResourceLogs, likewise."""
 
     resource: msgspec.Raw = msgspec.Raw()
-    scopeSpans: list[RawScope] | None = None
-    scope_spans: list[RawScope] | None = None
-    scopeLogs: list[RawScope] | None = None
-    scope_logs: list[RawScope] | None = None
-    schemaUrl: Text = None
-    schema_url: Text = None
-
-    def scopes(self) -> list[RawScope]:
-        return self.scopeSpans or self.scope_spans or self.scopeLogs or self.scope_logs or []
+    scope_spans: Raws = None
+    instrumentation_library_spans: Raws = None
+    scope_logs: Raws = None
+    instrumentation_library_logs: Raws = None
+    schema_url: msgspec.Raw = msgspec.Raw()
 
 
-class _RawMetrics(msgspec.Struct):
-    resourceMetrics: msgspec.Raw = msgspec.Raw()
-    resource_metrics: msgspec.Raw = msgspec.Raw()
+class RawRequest(msgspec.Struct, rename="camel"):
+    """A request of any signal, likewise."""
 
+    resource_spans: Raws = None
+    resource_logs: Raws = None
+    resource_metrics: Raws = None
 
-class RawTraces(_RawMetrics):
-    resourceSpans: list[RawResource] | None = None
-    resource_spans: list[RawResource] | None = None
-    resourceLogs: msgspec.Raw = msgspec.Raw()
-    resource_logs: msgspec.Raw = msgspec.Raw()
-
-    def resources(self) -> list[RawResource]:
-        return self.resourceSpans or self.resource_spans or []
-
-    def is_another_signal(self) -> bool:
-        others = (
-            self.resourceLogs, self.resource_logs, self.resourceMetrics, self.resource_metrics,
-        )  # fmt: skip
-        return self.resourceSpans is None and self.resource_spans is None and any(others)
-
-
-class RawLogs(_RawMetrics):
-    resourceLogs: list[RawResource] | None = None
-    resource_logs: list[RawResource] | None = None
-    resourceSpans: msgspec.Raw = msgspec.Raw()
-    resource_spans: msgspec.Raw = msgspec.Raw()
-
-    def resources(self) -> list[RawResource]:
-        return self.resourceLogs or self.resource_logs or []
-
-    def is_another_signal(self) -> bool:
-        others = (
-            self.resourceSpans, self.resource_spans, self.resourceMetrics, self.resource_metrics,
-        )  # fmt: skip
-        return self.resourceLogs is None and self.resource_logs is None and any(others)
+    def holds_another(self) -> bool:
+        """Whether any signal has something, for a request that lacks the one that is wanted."""
+        return any((self.resource_spans, self.resource_logs, self.resource_metrics))

@@ -101,12 +101,12 @@ def hex_id(value: str | None, field: str) -> bytes:
 def attributes(
     pairs: Sequence[wire.KeyValue] | None, cuts: Cuts, limits: Limits
 ) -> tuple[Attributes, int]:
-    """The attributes as a map, and how many were lost because their key came again."""
+    """The attributes as a map, and how many were cut or lost because their key came again."""
     if not pairs:
         return {}, 0
     found = {
         pair.key or "": None if pair.value is None else any_value(pair.value, cuts, limits, 0)
-        for pair in pairs
+        for pair in limits.attributes(pairs, cuts)
     }
     return found, len(pairs) - len(found)
 

@@ -1,20 +1,23 @@
 """The sizes an event may have, and cutting what is larger.
 
 Strings (keys and byte values too) are cut at `max_string_bytes` on a UTF-8 boundary; surplus
-attributes, span events and links are cut from the end and added to the dropped counts. Maps
-inside a value hold as many keys as attributes may be, and values nested deeper than `MAX_DEPTH`
-become nil; both are cut while decoding. What was cut is named in the event's `cut` field.
+attributes, span events and links are cut and added to the dropped counts: what gives identity
+and tells the outcome stays (`kept`), of the rest the first ones. Lists are cut by the decoders,
+before their items are decoded (`Limits.attributes`, `events`, `links`). Maps inside a value hold
+as many keys as attributes may be, and values nested deeper than `MAX_DEPTH` become nil. What was
+cut is named in the event's `cut` field.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from events.schema import Attributes, Context, LogRecord, Span, SpanEvent, SpanLink
 from service.configuration.settings import Settings
+from service.otlp.decode.kept import Kept
 
 STRING: Final = "string"
 ATTRIBUTE: Final = "attribute"
@@ -28,8 +31,8 @@ MAX_DEPTH: Final = 16
 COUNT_LIMIT: Final = (1 << 32) - 1
 """Dropped counts are uint32 on the wire."""
 
-Item = TypeVar("Item")
 Cuts = Counter[str]
+_KEPT: Final = Kept()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Limits:
     max_attributes: int = 256
     max_span_events: int = 256
     max_links: int = 256
+    kept: Kept = _KEPT
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
@@ -51,41 +55,57 @@ class Limits:
             settings.max_links,
         )
 
-    def exceeded(self, span: Span) -> bool:
-        """Whether `span` has more attributes, events or links than allowed."""
-        most = self.max_attributes
-        return (
-            len(span.attributes) > most
-            or len(span.events) > self.max_span_events
-            or len(span.links) > self.max_links
-            or any(len(event.attributes) > most for event in span.events)
-            or any(len(link.attributes) > most for link in span.links)
-        )
+    def attributes(self, pairs: Sequence[Any], cuts: Cuts) -> Sequence[Any]:
+        """Those of `pairs` (with `key` and `value`) that stay.
+
+        Where there are too many, each key comes once: with its last value, at its first place.
+        """
+        if len(pairs) <= self.max_attributes:
+            return pairs
+        last = {pair.key or "": place for place, pair in enumerate(pairs)}
+        places = list(last.values())
+        surplus = len(last) - self.max_attributes
+        if surplus > 0:
+            cuts[ATTRIBUTE] += surplus
+            chosen = self.kept.attributes(list(last), self.max_attributes)
+            places = [places[place] for place in chosen]
+        return [pairs[place] for place in places]
+
+    def events(self, events: Sequence[Any], cuts: Cuts) -> Sequence[Any]:
+        """Those of a span's `events` (with `name`) that stay."""
+        surplus = len(events) - self.max_span_events
+        if surplus <= 0:
+            return events
+        cuts[SPAN_EVENT] += surplus
+        named = [event.name or "" for event in events]
+        return [events[place] for place in self.kept.span_events(named, self.max_span_events)]
+
+    def links(self, links: Sequence[Any], cuts: Cuts) -> Sequence[Any]:
+        """Those of a span's `links` that stay."""
+        surplus = len(links) - self.max_links
+        if surplus <= 0:
+            return links
+        cuts[LINK] += surplus
+        return links[: self.max_links]
 
     def span(self, span: Span, cuts: Cuts) -> Span:
-        """`span` within the limits; what was cut is added to `cuts`."""
-        attributes, dropped = self._attributes(span.attributes, span.dropped_attributes_count, cuts)
-        events = self._first(span.events, self.max_span_events, SPAN_EVENT, cuts)
-        links = self._first(span.links, self.max_links, LINK, cuts)
+        """`span` with its strings within the limits; what was cut is added to `cuts`."""
+        attributes, dropped = self._strings(span.attributes, span.dropped_attributes_count, cuts)
         return msgspec.structs.replace(
             span,
             trace_state=self.text(span.trace_state, cuts),
             name=self.text(span.name, cuts),
             attributes=attributes,
             dropped_attributes_count=dropped,
-            events=[self._event(event, cuts) for event in events],
-            dropped_events_count=add_dropped(
-                span.dropped_events_count, len(span.events) - len(events)
-            ),
-            links=[self._link(link, cuts) for link in links],
-            dropped_links_count=add_dropped(span.dropped_links_count, len(span.links) - len(links)),
+            events=[self._event(event, cuts) for event in span.events],
+            links=[self._link(link, cuts) for link in span.links],
             status_message=self.text(span.status_message, cuts),
             cut=tuple(sorted(cuts)),
         )
 
     def log(self, record: LogRecord, cuts: Cuts) -> LogRecord:
-        """`record` within the limits; what was cut is added to `cuts`."""
-        attributes, dropped = self._attributes(
+        """`record` with its strings within the limits; what was cut is added to `cuts`."""
+        attributes, dropped = self._strings(
             record.attributes, record.dropped_attributes_count, cuts
         )
         return msgspec.structs.replace(
@@ -99,11 +119,11 @@ class Limits:
         )
 
     def context(self, context: Context, cuts: Cuts) -> Context:
-        """`context` within the limits; what was cut is added to `cuts`."""
-        resource, resource_dropped = self._attributes(
+        """`context` with its strings within the limits; what was cut is added to `cuts`."""
+        resource, resource_dropped = self._strings(
             context.resource_attributes, context.resource_dropped_attributes_count, cuts
         )
-        scope, scope_dropped = self._attributes(
+        scope, scope_dropped = self._strings(
             context.scope_attributes, context.scope_dropped_attributes_count, cuts
         )
         return msgspec.structs.replace(
@@ -131,13 +151,11 @@ class Limits:
         return encoded[:limit].decode(errors="ignore")
 
     def _event(self, event: SpanEvent, cuts: Cuts) -> SpanEvent:
-        attributes, dropped = self._attributes(
-            event.attributes, event.dropped_attributes_count, cuts
-        )
+        attributes, dropped = self._strings(event.attributes, event.dropped_attributes_count, cuts)
         return SpanEvent(event.time_ns, self.text(event.name, cuts), attributes, dropped)
 
     def _link(self, link: SpanLink, cuts: Cuts) -> SpanLink:
-        attributes, dropped = self._attributes(link.attributes, link.dropped_attributes_count, cuts)
+        attributes, dropped = self._strings(link.attributes, link.dropped_attributes_count, cuts)
         return msgspec.structs.replace(
             link,
             trace_state=self.text(link.trace_state, cuts),
@@ -145,11 +163,9 @@ class Limits:
             dropped_attributes_count=dropped,
         )
 
-    def _attributes(
-        self, attributes: Attributes, dropped: int, cuts: Cuts
-    ) -> tuple[Attributes, int]:
-        items = self._first(list(attributes.items()), self.max_attributes, ATTRIBUTE, cuts)
-        kept = {self.text(key, cuts): self._value(value, cuts) for key, value in items}
+    def _strings(self, attributes: Attributes, dropped: int, cuts: Cuts) -> tuple[Attributes, int]:
+        """`attributes` with their strings cut; two long keys may become one."""
+        kept = {self.text(key, cuts): self._value(value, cuts) for key, value in attributes.items()}
         return kept, add_dropped(dropped, len(attributes) - len(kept))
 
     def _value(self, value: Any, cuts: Cuts) -> Any:
@@ -164,12 +180,6 @@ class Limits:
         if isinstance(value, dict):
             return {self.text(key, cuts): self._value(item, cuts) for key, item in value.items()}
         return value
-
-    def _first(self, items: list[Item], limit: int, kind: str, cuts: Cuts) -> list[Item]:
-        if len(items) <= limit:
-            return items
-        cuts[kind] += len(items) - limit
-        return items[:limit]
 
 
 def add_dropped(dropped: int, more: int) -> int:

@@ -63,6 +63,8 @@ def decode_traces(body: bytes, limits: Limits) -> Decoded:
         request = ExportTraceServiceRequest.FromString(body)
     except DecodeError:
         _require_spans(body)
+        request = None
+    if request is None or split.OLD_SCOPES in body:
         _split_traces(body, assembly)
         return assembly.finish()
     for resource_spans in request.resource_spans:
@@ -79,7 +81,7 @@ def decode_traces(body: bytes, limits: Limits) -> Decoded:
                 assembly.close()
     if assembly.refused and not assembly.accepted:
         _require_spans(body)
-    return assembly.finish()
+    return assembly.finish(split.unread_bytes(request))
 
 
 def decode_logs(body: bytes, limits: Limits) -> Decoded:
@@ -96,6 +98,8 @@ def decode_logs(body: bytes, limits: Limits) -> Decoded:
         request = ExportLogsServiceRequest.FromString(body)
     except DecodeError:
         _require_logs(body)
+        request = None
+    if request is None or split.OLD_SCOPES in body:
         _split_logs(body, assembly)
         return assembly.finish()
     timeless = False
@@ -115,13 +119,13 @@ def decode_logs(body: bytes, limits: Limits) -> Decoded:
                 assembly.close()
     if timeless or assembly.refused:
         _require_logs(body)
-    return assembly.finish()
+    return assembly.finish(split.unread_bytes(request))
 
 
 def _add_spans(spans: Iterable[trace_pb2.Span], assembly: Assembly) -> None:
     """Every span of one group; the hot path, so it is one flat loop."""
     limits = assembly.limits
-    add_span = assembly.add_span
+    add_span, most = assembly.add_span, limits.max_attributes
     cuts: Cuts = Counter()
     for span in spans:
         name = span.name
@@ -129,6 +133,9 @@ def _add_spans(spans: Iterable[trace_pb2.Span], assembly: Assembly) -> None:
         add = strings.append
         attributes: Attributes = {}
         pairs = span.attributes
+        count = len(pairs)
+        if count > most:
+            pairs = limits.attributes(pairs, cuts)
         for pair in pairs:
             any_value = pair.value
             value: Any = any_value.string_value
@@ -140,9 +147,12 @@ def _add_spans(spans: Iterable[trace_pb2.Span], assembly: Assembly) -> None:
                     value = _other(any_value, cuts, limits, 0)
                     strings_of(value, add)
             attributes[pair.key] = value
-        dropped = add_dropped(span.dropped_attributes_count, len(pairs) - len(attributes))
-        events = [_event(event, strings, cuts, limits) for event in span.events]
-        links = [_link(link, strings, cuts, limits) for link in span.links]
+        dropped = add_dropped(span.dropped_attributes_count, count - len(attributes))
+        sent_events, sent_links = span.events, span.links
+        events = [
+            _event(event, strings, cuts, limits) for event in limits.events(sent_events, cuts)
+        ]
+        links = [_link(link, strings, cuts, limits) for link in limits.links(sent_links, cuts)]
         status = span.status
         message = status.message
         add(message)
@@ -150,8 +160,10 @@ def _add_spans(spans: Iterable[trace_pb2.Span], assembly: Assembly) -> None:
             Span(
                 span.trace_id, span.span_id, span.parent_span_id, span.trace_state, span.flags,
                 name, span.kind, span.start_time_unix_nano, span.end_time_unix_nano,
-                attributes, dropped, events, span.dropped_events_count,
-                links, span.dropped_links_count, status.code, message,
+                attributes, dropped, events,
+                add_dropped(span.dropped_events_count, len(sent_events) - len(events)), links,
+                add_dropped(span.dropped_links_count, len(sent_links) - len(links)),
+                status.code, message,
             ),
             strings,
             cuts,
@@ -199,8 +211,10 @@ def _add_log(record: logs_pb2.LogRecord, assembly: Assembly) -> None:
 
 
 def _attributes(pairs: Any, cuts: Cuts, limits: Limits) -> tuple[Attributes, int]:
-    """The attributes as a map, and how many were lost because their key came again."""
-    attributes = {pair.key: _value(pair.value, cuts, limits, 0) for pair in pairs}
+    """The attributes as a map, and how many were cut or lost because their key came again."""
+    attributes = {
+        pair.key: _value(pair.value, cuts, limits, 0) for pair in limits.attributes(pairs, cuts)
+    }
     return attributes, len(pairs) - len(attributes)
 
 

@@ -2,7 +2,8 @@
 
 One string of invalid UTF-8 makes protobuf refuse a whole request. Here the same bytes are read
 with a descriptor, built at run time, in which resources, scopes and events are plain `bytes`,
-so that each event can be parsed alone. Traces and logs have the same field numbers.
+so that each event can be parsed alone. Traces and logs have the same field numbers. Before OTLP
+0.15 scopes were instrumentation libraries, in a field of their own; they have the same shape.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from google.protobuf.message import DecodeError
 from events.errors import BadInput
 from service.otlp.decode.assembly import span_name
 
+OLD_SCOPES: Final = b"\xc2\x3e"
+"""How each scope of a sender from before OTLP 0.15 begins: the tag of field 1000."""
 NOT_PARSED: Final = "does not parse: a string is not UTF-8, or it is torn or nested too deeply"
 
 _Field = descriptor_pb2.FieldDescriptorProto
@@ -51,8 +54,9 @@ def _classes() -> tuple[Any, Any]:
     )
     _message(file, "Scope", scope=(1, "", False), events=(2, "", True), schema=(3, "", False))
     _message(
-        file, "Resource", resource=(1, "", False), scopes=(2, "Scope", True), schema=(3, "", False)
-    )
+        file, "Resource", resource=(1, "", False), scopes=(2, "Scope", True),
+        schema=(3, "", False), old_scopes=(1000, "Scope", True),
+    )  # fmt: skip
     _message(file, "Request", resources=(1, "Resource", True))
     _message(file, "SpanHead", trace_id=(1, "", False), span_id=(2, "", False), name=(5, "", False))
     pool = descriptor_pool.DescriptorPool()
@@ -80,7 +84,7 @@ def parts_of(body: bytes) -> Iterator[Part]:
             "(torn, compressed without saying so, or another format)"
         ) from None
     for resource in request.resources:
-        for scope in resource.scopes:
+        for scope in (*resource.scopes, *resource.old_scopes):
             yield Part(
                 resource.resource, resource.schema, scope.scope, scope.schema, list(scope.events)
             )
@@ -93,3 +97,10 @@ def name_of(data: bytes) -> str:
     except DecodeError:
         return f"span of {len(data)} bytes"
     return span_name(head.name.decode(errors="replace"), head.trace_id, head.span_id)
+
+
+def unread_bytes(message: Any) -> int:
+    """How many bytes of a parsed `message` are in fields that are not known; they are let go."""
+    size: int = message.ByteSize()
+    message.DiscardUnknownFields()
+    return size - int(message.ByteSize())

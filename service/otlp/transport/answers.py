@@ -24,7 +24,7 @@ _json = msgspec.json.encode
 
 def success(signal: Signal, encoding: Encoding, outcome: Outcome) -> bytes:
     """The answer to a request that was taken, wholly or in part."""
-    if not outcome.refused:
+    if not (outcome.refused or outcome.reasons):
         return b"" if encoding is Encoding.PROTOBUF else b"{}"
     why = "; ".join(outcome.reasons)
     if encoding is Encoding.JSON:
