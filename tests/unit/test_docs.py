@@ -113,6 +113,27 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert not heading or heading in headings(found), link
 
 
+@pytest.mark.parametrize("name", ["architecture.md"])
+def test_files_that_a_page_names_are_there(name: str) -> None:
+    """Each path between backticks is a file or folder of the project."""
+    paths = re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", page(name))
+    assert len(paths) > 20
+    assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+def test_the_picture_names_files_that_are_there() -> None:
+    """Each file in the picture of the architecture is in the folder above it."""
+    picture = page("images/architecture.svg")
+    folder, files = ROOT, []
+    for kind, text in re.findall(r'class="(quiet|mono)"[^>]*>([^<]+)<', picture):
+        if kind == "quiet" and text.endswith("/"):
+            folder = ROOT / text
+        elif kind == "mono" and text.endswith((".py", ".sql")):
+            files.append(folder / text)
+    assert len(files) > 20
+    assert not [file for file in files if not file.is_file()]
+
+
 def headings(path: Path) -> set[str]:
     """The anchors of a page's headings."""
     found = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.M)
