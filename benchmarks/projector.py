@@ -33,11 +33,12 @@ from events.log.reader import open_reader
 from projections.assembly import make_folds
 from projections.engine.feeder import PAGE_EVENTS
 from projections.engine.pages import Pager
+from projections.engine.parking import ParkAll
 from projections.engine.plan import Plan
 from projections.engine.port import Fold, Projection
 from projections.engine.rebuild import Rebuild
 from projections.engine.tuning import tune_collector
-from projections.engine.view import ParkAll, View
+from projections.engine.view import View
 from projections.fold import RunFold
 from projections.storage import generation
 from projections.storage.generation import Generations
@@ -127,7 +128,7 @@ class MeteredFold:
 
         fold.extractor.extract = metered  # type: ignore[method-assign]
         fold.stage.apply = meter.call("facts", fold.stage.apply)  # type: ignore[method-assign]
-        for store in fold.stores:
+        for store in fold.groups:
             store.update = meter.call(store.name, store.update)  # type: ignore[method-assign]
 
     def create(self, connection: sqlite3.Connection) -> None:

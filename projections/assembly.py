@@ -1,17 +1,21 @@
 """The folds of this release, for all projections or some of them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from events.errors import BadInput
 from projections.engine.port import Fold
 from projections.fold import make_fold
+from projections.storage.configuration import Configuration
 from projections.views.traces.fold import NAME as TRACES
 from projections.views.traces.fold import Traces
 
 
-def make_folds(names: Collection[str] | None = None) -> Sequence[Fold]:
-    """Folds that share no tables, each with a stage of its own; None: every projection.
+def make_folds(
+    names: Collection[str] | None = None,
+    configured: Mapping[str, Configuration] | None = None,
+) -> Sequence[Fold]:
+    """Folds that share no tables; see `projections.engine.versions.MakeFolds`.
 
     Raises:
         BadInput: no projection has one of these names.
@@ -20,7 +24,7 @@ def make_folds(names: Collection[str] | None = None) -> Sequence[Fold]:
     folds: list[Fold] = []
     if told_by_runs is None or told_by_runs:
         try:
-            folds.append(make_fold(told_by_runs))
+            folds.append(make_fold(told_by_runs, configured or {}))
         except ValueError as exc:
             raise BadInput(f"{exc}; there are {', '.join(sorted(NAMES))}") from exc
     if names is None or TRACES in names:

@@ -1,11 +1,11 @@
-"""All projections applied together, page by page: `make_fold`.
+"""The shared stage and the groups that it tells: `make_fold`.
 
-A page passes the shared stage once (events -> facts by run -> runs before and after), and each
-selected projection writes the difference. The fold works inside the caller's transaction.
+A page passes the stage once (events -> facts by run -> runs before and after), and each selected
+group writes the difference. The fold works inside the caller's transaction.
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from events.log.port import Page
@@ -13,10 +13,12 @@ from projections.engine.port import Fold, Projection, Sources
 from projections.engine.side.messages import Message
 from projections.engine.side.process import Sender
 from projections.runs import words
+from projections.runs.changes import Changes
 from projections.runs.extraction import Extractor
 from projections.runs.registry.numbers import Registry
 from projections.runs.registry.runs import RunStage
 from projections.runs.registry.tasks import TABLES as TASK_TABLES
+from projections.storage.configuration import Configuration
 from projections.storage.sorted_runs import SortedRuns
 from projections.storage.spanindex import SpanIndex
 from projections.storage.statements import run_script
@@ -42,6 +44,10 @@ class FactsProjection:
         "status_word", "tenant", "task_key", "run_key", "run_hash", "executor", "source",
         "fingerprint", "loose_log", *_SPANS.tables, *_TASKS.tables,
     )  # fmt: skip
+    depends: Sequence[str] = ()
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Create the tables, the status words, and the SQL views over all projections' tables."""
@@ -60,18 +66,26 @@ class FactsProjection:
 class RunFold:
     """The `Fold` of everything that is told by runs: extractor, stage, and stores in turn."""
 
-    def __init__(self, targets: Collection[str] | None) -> None:
+    def __init__(
+        self,
+        targets: Collection[str] | None,
+        configured: Mapping[str, Configuration],
+        more: Sequence[Store] = (),
+    ) -> None:
         self._registry = Registry()
         self.stage = RunStage(self._registry)
         self.extractor = Extractor(self._registry)
-        stores = [*stores_alone(self._registry), TaskStore(self.stage, self._registry)]
-        self.stores = [s for s in stores if targets is None or s.name in targets]
-        self.projections: Sequence[Projection] = (FactsProjection(), *self.stores)
+        stores = [*stores_alone(self._registry), TaskStore(self.stage, self._registry), *more]
+        self.groups = [s for s in stores if targets is None or s.name in targets]
+        self.projections: Sequence[Projection] = (
+            FactsProjection(configured.get(STAGE_NAME, {})),
+            *self.groups,
+        )
 
     def put_aside(self, send: Callable[[Message], None]) -> None:
-        """See `Divisible.put_aside`."""
-        kept = [store for store in self.stores if not store.stands_alone]
-        self.stores = [*kept, Sender(send, self._registry)]
+        """See `Staged.put_aside`."""
+        kept = [group for group in self.groups if not group.stands_alone]
+        self.groups = [*kept, Sender(send, self._registry)]
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Create every table, without secondary indexes."""
@@ -84,28 +98,40 @@ class RunFold:
             projection.index(connection)
 
     def apply(self, connection: sqlite3.Connection, page: Page) -> None:
-        """See `Fold.apply`."""
+        """See `Fold.apply`: every group applies every change."""
+        for changes in self.changes(connection, page):
+            for group in self.groups:
+                group.update(connection, changes)
+        for group in self.groups:
+            group.flush(connection)
+
+    def attach(self, connection: sqlite3.Connection) -> None:
+        """See `Staged.attach`."""
         self._registry.connection = connection
+
+    def changes(self, connection: sqlite3.Connection, page: Page) -> Iterator[Changes]:
+        """See `Staged.changes`."""
+        self.attach(connection)
         for found in self.extractor.extract(page):
             changes = self.stage.apply(connection, found)
             if changes:
-                for store in self.stores:
-                    store.update(connection, changes)
+                yield changes
         self.stage.flush(connection)
-        for store in self.stores:
-            store.flush(connection)
 
     def forget(self) -> None:
         """See `Fold.forget`."""
         self._registry.forget()
         self.stage.forget()
         self.extractor.forget()
-        for store in self.stores:
-            store.forget()
+        for group in self.groups:
+            group.forget()
 
 
 def stores_alone(sources: Sources) -> list[Store]:
-    """The stores that need nothing but the changes, and where attempts ran."""
+    """The groups that need nothing but the changes, and where attempts ran.
+
+    This list, and `TaskStore` above, is all that says which groups there are.
+    """
     return [
         AttemptStore(sources),
         RunStore(),
@@ -115,13 +141,20 @@ def stores_alone(sources: Sources) -> list[Store]:
     ]
 
 
-def make_fold(targets: Collection[str] | None = None) -> Fold:
-    """The shared stage and the projections named in `targets`; None: all.
+def make_fold(
+    targets: Collection[str] | None = None,
+    configured: Mapping[str, Configuration] | None = None,
+    more: Sequence[Store] = (),
+) -> Fold:
+    """The shared stage and the projections named in `targets` (None: all).
+
+    `configured` are their configurations, by name; none is as good as an empty one. `more` are
+    groups that are not built in.
 
     Raises:
         ValueError: a name is not that of a projection of runs.
     """
-    fold = RunFold(targets)
+    fold = RunFold(targets, configured or {}, more)
     unknown = set(targets or ()) - {projection.name for projection in fold.projections}
     if unknown:
         raise ValueError(f"no such projection: {', '.join(sorted(unknown))}")

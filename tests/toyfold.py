@@ -4,7 +4,8 @@ It is a second implementation of the fold's port, so that the daemon is tested a
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from events import names
 from events.log.port import Page, Recorded
@@ -21,6 +22,8 @@ class _Table:
         self.name = name
         self.version = version
         self.tables: Sequence[str] = (f"toy_{name}",)
+        self.configuration: Mapping[str, Any] = {}
+        self.depends: Sequence[str] = ()
         self._ddl = ddl
         self.add = add
 
@@ -94,7 +97,11 @@ class MakeToys:
         self._versions = versions
         self._cured = cured
 
-    def __call__(self, chosen: Collection[str] | None = None) -> Sequence[Fold]:
+    def __call__(
+        self,
+        chosen: Collection[str] | None = None,
+        configured: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Sequence[Fold]:
         add_name = _cured_name if self._cured else _name
         tables = (
             _Table("counts", self._versions[0], COUNTS, _count),

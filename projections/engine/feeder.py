@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from events import metrics
-from events.errors import Damaged, Unavailable, ViewsDamaged
+from events.errors import BadInput, Damaged, Unavailable, ViewsDamaged
 from events.log.port import LogReader, Page
 from projections.engine.lag import SECOND_NS, Lag
-from projections.engine.pages import Pager
-from projections.engine.versions import MakeFolds, current_names, names_of
-from projections.engine.view import ParkAll, ParkUpToRate, TooManyParked, View, bounded
+from projections.engine.pages import Pager, bounded
+from projections.engine.parking import ParkAll, ParkUpToRate, TooManyParked
+from projections.engine.versions import MakeFolds, Standing, names_of, standing
+from projections.engine.view import View
+from projections.engine.view_file import transaction
 from projections.storage import deadletters, generation
 from projections.storage.generation import Generations
 
@@ -68,7 +70,8 @@ class Feeder:
         self._reader: LogReader | None = None
         self._views: dict[int, View] = {}
         self._active: int | None = None
-        self._parking = ParkUpToRate()
+        self._settled: dict[str, int] = {}  # by projection: letters that count no more
+        self._standing: Standing | None = None
         self._tidied_s = 0.0
 
     # Opening and closing
@@ -123,12 +126,16 @@ class Feeder:
         path = self.generations.path(number)
         with closing(generation.connect(path)) as connection:
             about = generation.describe(connection)
-            names = current_names(connection, self._make_folds)
+            with transaction(connection):
+                generation.complete(connection)
+            held = standing(connection, self._make_folds)
         if number != active and about.activated_ns is None:
             return  # of a rebuild that did not come to its end; it starts over
-        if number != active and len(names) < len(names_of(self._make_folds(None))):
+        if number != active and names_of(self._make_folds(None)) - held.fed:
             return  # another release's, kept as it is
-        folds = self._make_folds(names) if names else ()
+        if number == active:
+            self._standing = held
+        folds = self._make_folds(held.fed, held.configured) if held.fed else ()
         view = View(path, generation.connect(path), folds, self._clock)
         self._views[number] = view
         if number == active and about.retired_ns is not None:
@@ -234,7 +241,9 @@ class Feeder:
                 self.lag.head = reader.head().position
                 return False
             assert self._active is not None
-            if self._feed(self._views[self._active], reader):
+            live = self._views[self._active]
+            parking = self._parking()
+            if self._feed(live, reader) | live.catch_up(parking):
                 return True
             return any(self._feed_former(number, reader) for number in sorted(self._views))
 
@@ -243,7 +252,8 @@ class Feeder:
         if number == self._active:
             return False
         try:
-            return self._feed(self._views[number], reader)
+            view = self._views[number]
+            return self._feed(view, reader) | view.catch_up(ParkAll())
         except Exception as exc:
             extra = {"action": "project", "generation": number, "error": str(exc)}
             _log.error("a former generation is not fed any more", extra=extra)
@@ -255,45 +265,69 @@ class Feeder:
             return False
         moved = False
         for partition in reader.partitions:
-            at = view.position(partition)
-            page = Pager(reader, partition, PAGE_EVENTS).read(at)
-            live = view.generation.number == self._active
-            if live and partition == 0:
-                head = reader.head(0)
-                self.lag.reading(page, head.position)
-                if head.position < at:
-                    view.check(reader)  # raises, and says what happened
-            if page.through == at:
-                continue
-            self._apply(view, page, live=live)
-            moved = True
-            if live:
-                metrics.PROJECTED.inc(page.count)
-                self.lag.applied(view.position(0))
-                with self._moved:
-                    self._moved.notify_all()
+            places = view.places(partition)
+            for at, until in zip(places, [*places[1:], None], strict=True):
+                moved |= self._feed_from(view, reader, partition, at, until)
         return moved
+
+    def _feed_from(
+        self, view: View, reader: LogReader, partition: int, at: int, until: int | None
+    ) -> bool:
+        """Apply a page to the folds that stand at `at`, at most up to where others stand."""
+        page = Pager(reader, partition, PAGE_EVENTS).read(at, until)
+        live = view.generation.number == self._active
+        if live and partition == 0 and at == view.position(0):
+            head = reader.head(0)
+            self.lag.reading(page, head.position)
+            if head.position < at:
+                view.check(reader)  # raises, and says what happened
+        if page.through == at:
+            return False
+        self._apply(view, page, live=live)
+        if live:
+            metrics.PROJECTED.inc(page.count)
+            self.lag.applied(view.position(0))
+            with self._moved:
+                self._moved.notify_all()
+        return True
 
     def _apply(self, view: View, page: Page, *, live: bool) -> None:
         try:
-            view.apply(page, self._parking if live else ParkAll())
+            view.apply(page, self._parking() if live else ParkAll())
         except TooManyParked as exc:
             view.apply(bounded(page, page.after, exc.position), ParkAll())
-            self.paused = str(exc)
-            _log.error("projections paused", extra={"action": "project", "error": str(exc)})
+            view.paused[exc.projection] = str(exc)
+            _log.error("projection paused", extra={"action": "project", "error": str(exc)})
         view.keep_small()
 
-    def pause(self, reason: str = "paused on request") -> None:
-        """Apply nothing until `resume`."""
-        with self.exclusively():
-            self.paused = reason
+    def _parking(self) -> ParkUpToRate:
+        return ParkUpToRate(self._settled)
 
-    def resume(self) -> None:
+    def pause(self, names: Collection[str] = (), reason: str = "paused on request") -> None:
+        """Apply nothing to these projections (none named: to all) until `resume`.
+
+        Raises:
+            BadInput: one of them is not fed.
+        """
+        with self.exclusively():
+            if not names:
+                self.paused = reason
+                return
+            live = self.live()
+            if unknown := set(names) - set(live.names):
+                raise BadInput(f"not fed now: {', '.join(sorted(unknown))}")
+            live.paused.update(dict.fromkeys(names, reason))
+
+    def resume(self, names: Collection[str] = ()) -> None:
         """Go on after a pause; what is parked already does not count towards the next one."""
         with self.exclusively():
             live = self.live()
-            self._parking = ParkUpToRate(deadletters.last_id(live.connection))
-            self.paused = None
+            chosen = set(names) or set(live.names)
+            last = deadletters.last_id(live.connection)
+            self._settled |= dict.fromkeys(chosen, last)
+            live.paused = {n: reason for n, reason in live.paused.items() if n not in chosen}
+            if not names:
+                self.paused = None
 
     def wait(self, position: int, names: Collection[str] = (), timeout_s: float = 5.0) -> int:
         """Wait until projections (none named: all) have seen `position`; returns what they have.

@@ -1,12 +1,16 @@
-"""Pages of about a wanted number of events and bounded in bytes, from segments of any size."""
+"""Pages of about a wanted number of events and bounded in bytes, from segments of any size; how a
+page is cut, and how it must follow the one before."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import pairwise
 from typing import Final
 
 from events.errors import BadInput, LogDamaged
+from events.log.chain import segment_hash
 from events.log.port import PAGE_BYTES, LogReader, Page
+from projections.engine.port import Poison
 
 _SEGMENTS: Final = 64
 _LARGE_SEGMENT: Final = 4096
@@ -74,3 +78,42 @@ def _unpack(page: Page) -> None:
     with suppress(LogDamaged):  # raised again where the content is used
         for segment in page.segments:
             _ = segment.content
+
+
+def bounded(page: Page, after: int, through: int) -> Page:
+    """The part of a page after `after`, up to and with `through`."""
+    held = tuple(s for s in page.segments if s.last > after and s.first <= through)
+    return Page(page.partition, after, through, held)
+
+
+def follows(page: Page, previous: bytes) -> None:
+    """Check that a page is the log's continuation of what ended with the hash `previous`.
+
+    Raises:
+        LogDamaged: a segment is missing, was altered, or belongs to another history.
+    """
+    for number, segment in enumerate(page.segments):
+        inside = number == 0 and segment.first <= page.after
+        if previous != (segment.hash if inside else segment.previous_hash):
+            raise LogDamaged(
+                f"segment at position {segment.first} does not follow what was read before it",
+                position=segment.first,
+            )
+        if segment.hash != segment_hash(
+            segment.previous_hash, segment.first, segment.count, segment.committed_ns,
+            segment.ids, segment.digest,
+        ):  # fmt: skip
+            raise LogDamaged(
+                f"segment at position {segment.first}: its header or ids were altered",
+                position=segment.first,
+            )
+        previous = segment.hash
+
+
+def split(page: Page, error: Exception) -> list[Page]:
+    """Parts of a page that failed: around the event that is blamed, else its halves."""
+    middle = (page.after + page.through) // 2
+    cuts = [page.after, middle, page.through]
+    if isinstance(error, Poison) and page.after < error.position <= page.through:
+        cuts = sorted({page.after, error.position - 1, error.position, page.through})
+    return [bounded(page, a, b) for a, b in pairwise(cuts)]

@@ -6,10 +6,11 @@ It is a pure function of (tables, page): no clock, no network, no commit.
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from events.log.port import Page
+from projections.runs.changes import Changes
 
 
 class Poison(Exception):
@@ -23,11 +24,18 @@ class Poison(Exception):
 
 
 class Projection(Protocol):
-    """One named, versioned fold with tables of its own."""
+    """Tables of one name, and the rules that fill them.
+
+    Name, `version` (of the code) and `configuration` (of values that JSON has) say what the rows
+    mean: if one of them changes, the tables are made anew from the log. `depends` names the
+    projections whose tables it goes by, which are made anew before it.
+    """
 
     name: str
     version: int
     tables: Sequence[str]
+    configuration: Mapping[str, Any]
+    depends: Sequence[str]
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Create the tables (STRICT), without their secondary indexes."""
@@ -47,11 +55,10 @@ class Sources(Protocol):
 
 
 class Fold(Protocol):
-    """All projections of a set of names, applied together page by page.
+    """Projections that read the log in pages, side by side with other folds or behind them.
 
-    `projections.fold.make_fold(targets)` builds one: the shared stage that turns events into
-    facts by run and derives the runs that changed, and behind it the projections named in
-    `targets` (None: all). Unselected projections are neither read nor written.
+    The first of its projections is the one that a page concerns: dead letters of events carry its
+    name, unless a `Poison` blames another.
     """
 
     projections: Sequence[Projection]
@@ -70,10 +77,44 @@ class Fold(Protocol):
         ...
 
 
+class Group(Protocol):
+    """What is told by changes of runs: it never sees the log, and stands or falls by itself."""
+
+    name: str
+
+    def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
+        """Write the difference between each run before and after, or keep it until `flush`.
+
+        The shared stage's tables, if it reads them, may be ahead of the changes."""
+        ...
+
+    def flush(self, connection: sqlite3.Connection) -> None:
+        """Write what was kept; called at the end of each page."""
+        ...
+
+    def forget(self) -> None:
+        """Drop what was kept and cached; called after a rollback."""
+        ...
+
+
 @runtime_checkable
-class Divisible(Fold, Protocol):
-    """A fold of which a second process can write a part; see `projections.engine.side`."""
+class Staged(Fold, Protocol):
+    """A fold whose first projection is a shared stage: it makes changes, and groups apply them.
+
+    `groups` are those that apply them here; a second process may write the others
+    (`projections.engine.side`), which then follow the stage.
+    """
+
+    groups: Sequence[Group]
+
+    def attach(self, connection: sqlite3.Connection) -> None:
+        """Look up in this file what groups ask of the stage, also before the first page."""
+        ...
+
+    def changes(self, connection: sqlite3.Connection, page: Page) -> Iterator[Changes]:
+        """Apply one page to the stage's tables; what it changes, part by part."""
+        ...
 
     def put_aside(self, send: Callable[[Any], None]) -> None:
-        """Hand the changes on through `send` instead of writing some projections' tables."""
+        """Hand the changes on through `send` instead of letting some groups apply them."""
         ...

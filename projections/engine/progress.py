@@ -1,11 +1,14 @@
 """What the projector says about itself: projections, generations, the rebuild that runs."""
 
+import time
 from typing import Any
 
+from projections.engine.lag import SECOND_NS
 from projections.engine.projector import Projector
 from projections.engine.versions import names_of
 from projections.engine.view import View
 from projections.storage import deadletters
+from projections.storage.checkpoint import Checkpoint
 from projections.storage.generation import Generation
 
 CATCHING_UP_EVENTS = 50_000
@@ -37,6 +40,7 @@ def _projections(projector: Projector, view: View, rebuilding: list[str]) -> lis
     parked = deadletters.counts(view.connection)
     head = projector.reader().head().position
     known = names_of(view.folds)
+    behind = view.behind()
     return [
         {
             "name": held.projection,
@@ -45,9 +49,9 @@ def _projections(projector: Projector, view: View, rebuilding: list[str]) -> lis
             "position": str(held.position),
             "head": str(head),
             "lag_events": max(head - held.position, 0),
-            "lag_seconds": projector.lag.seconds if head > held.position else 0.0,
-            "status": _word(projector, held.projection, known, rebuilding),
-            "failure": projector.paused,
+            "lag_seconds": _lag_s(projector, view, held, head),
+            "status": _word(projector, held.projection, known, rebuilding, behind),
+            "failure": projector.paused or view.paused.get(held.projection),
             "dead_letters": parked.get(held.projection, 0),
             "updated": held.updated_ns,
         }
@@ -55,13 +59,30 @@ def _projections(projector: Projector, view: View, rebuilding: list[str]) -> lis
     ]
 
 
-def _word(projector: Projector, name: str, fed: frozenset[str], rebuilding: list[str]) -> str:
-    if projector.paused is not None:
+def _lag_s(projector: Projector, view: View, held: Checkpoint, head: int) -> float:
+    """Age of the oldest event that is not applied; of one that stands still, since when."""
+    if held.position >= head:
+        return 0.0
+    if held.position == view.position(held.partition):
+        return projector.lag.seconds
+    return max(time.time_ns() - held.committed_ns, 0) / SECOND_NS if held.committed_ns else 0.0
+
+
+def _word(
+    projector: Projector,
+    name: str,
+    fed: frozenset[str],
+    rebuilding: list[str],
+    behind: list[str],
+) -> str:
+    if projector.paused is not None or name in projector.live().paused:
         return "paused"
     if name in rebuilding:
         return "rebuilding"
     if name not in fed:
         return "stopped"
+    if name in behind:
+        return "behind"
     return "catching_up" if projector.lag.events > CATCHING_UP_EVENTS else "running"
 
 

@@ -19,11 +19,12 @@ from events.log.port import LogReader
 from projections.engine import plan
 from projections.engine.feeder import PAGE_EVENTS, Feeder
 from projections.engine.pages import Pager
+from projections.engine.parking import ParkAll
 from projections.engine.plan import Plan
 from projections.engine.rebuild import Cancelled, Rebuild
-from projections.engine.versions import MakeFolds, names_of
-from projections.engine.view import ParkAll, ParkUpToRate, View
-from projections.storage import deadletters, generation
+from projections.engine.versions import MakeFolds, Standing, names_of, outdated, with_dependants
+from projections.engine.view import View
+from projections.storage import configuration, deadletters, generation
 from projections.storage.generation import Generation
 
 PROGRESS_S: Final = 0.25
@@ -48,6 +49,7 @@ class Projector(Feeder):
         self._thread: threading.Thread | None = None
         self._rebuild_error: Exception | None = None
         self._rebuilt: dict[str, Any] = {}
+        self._given_up: frozenset[str] = frozenset()  # a rebuild that failed is not tried again
 
     def close(self) -> None:
         """Stop a rebuild where it is and close everything; may be called twice."""
@@ -68,10 +70,27 @@ class Projector(Feeder):
             elif left is not None and left.state != "cancelled":
                 self._start(left if left.state == "stopped" else self._renewed(left))
                 return
-            outdated = names_of(self._make_folds(None)) - set(self.live().names)
-            if outdated:
-                _log.info("rebuilding", extra={"action": "rebuild", "names": sorted(outdated)})
-                self._start(self._planned(tuple(sorted(outdated)), None, None))
+            self._rebuild_outdated()
+
+    def _tidy(self) -> None:
+        super()._tidy()
+        if self.live().lost() and not self._is_rebuilding():
+            self._rebuild_outdated()
+
+    def resume(self, names: Collection[str] = ()) -> None:
+        """See `Feeder.resume`."""
+        super().resume(names)
+        self._given_up = frozenset()
+
+    def _rebuild_outdated(self) -> None:
+        """Make anew what is not as this release and its configuration have it, or fell behind."""
+        live = self.live()
+        assert self._standing is not None
+        names = outdated(self._standing, self._make_folds) | set(live.lost())
+        if names and names != self._given_up:
+            self._given_up = names
+            _log.info("rebuilding", extra={"action": "rebuild", "names": sorted(names)})
+            self._start(self._planned(tuple(sorted(names)), None, None))
 
     # Rebuilds
 
@@ -163,10 +182,12 @@ class Projector(Feeder):
         self, names: tuple[str, ...] | None, through: dict[int, int] | None, view: str | None
     ) -> Plan:
         """A new plan, or the one on record if that was cancelled and asks for the same."""
-        every = names_of(self._make_folds(None))
+        folds = self._make_folds(None)
         if names is not None:
             self._make_folds(names)  # says which names there are if one is unknown
-        if names is not None and set(names) >= every:
+        if names is not None and view is None:
+            names = tuple(sorted(with_dependants(folds, names)))
+        if names is not None and set(names) >= names_of(folds):
             names = None
         wanted = Plan(0, names, through, view)
         left = plan.load(self.data)
@@ -201,6 +222,7 @@ class Projector(Feeder):
             if built is not None:
                 self._take_up(built, rebuild, reader)
             plan.clear(self.data)
+            self._given_up = frozenset()
             self._rebuilt = {
                 "generation": None if built is None else built.generation.number,
                 "view": rebuild.plan.view,
@@ -238,11 +260,14 @@ class Projector(Feeder):
         for partition in reader.partitions:
             for _ in range(pages):
                 at = view.position(partition)
-                page = Pager(reader, partition, PAGE_EVENTS).read(at)
+                places = view.places(partition)
+                page = Pager(reader, partition, PAGE_EVENTS).read(at, min(places[1:], default=None))
                 if page.through == at:
                     break
                 view.apply(page, ParkAll())
                 count += page.count
+        while view.catch_up(ParkAll()):
+            pass
         return count
 
     # Generations
@@ -262,7 +287,11 @@ class Projector(Feeder):
             return
         self._views[number] = view
         self._active = number
-        self._parking = ParkUpToRate(deadletters.last_id(view.connection))
+        last = deadletters.last_id(view.connection)
+        self._settled = dict.fromkeys(view.names, last)
+        self._standing = Standing(
+            frozenset(view.names), configuration.load(view.connection)
+        )  # fmt: skip
         self.lag.applied(view.position(0))
         with self._moved:
             self._moved.notify_all()

@@ -3,9 +3,11 @@
 A replay folds the log from its start into a file of its own, without syncs and with the
 secondary indexes last. If every projection was replayed, that file becomes the new generation.
 If only some were, the new generation is a copy of the active one, taken in one read snapshot at
-some position C; the replay is brought to exactly C, and its tables take the place of the copied
-ones. That needs both files to give the same numbers to tasks and runs, which is checked: where
-they differ (a dead letter was requeued, say), every projection is replayed instead.
+some position C of the shared stage; the replay, through a stage of its own, is brought to exactly
+C, and its tables take the place of the copied ones. That needs both files to give the same numbers
+to tasks and runs, which is checked: where they differ (a dead letter was requeued, say), every
+projection is replayed instead. Copied projections that are behind the stage stay so, and catch up
+from the copied spool.
 """
 
 import logging
@@ -23,11 +25,13 @@ from events.log.port import LogReader
 from events.log.sqlite import load_queries
 from projections.engine import plan
 from projections.engine.pages import Pager, unpacked_ahead
+from projections.engine.parking import ParkKnown, RebuildStopped
 from projections.engine.plan import Plan, State
 from projections.engine.port import Fold, Projection
 from projections.engine.side.process import Side, SideFailed, absorb, has_two_cores, reached
-from projections.engine.versions import SHARED, MakeFolds
-from projections.engine.view import ParkKnown, RebuildStopped, View, transaction
+from projections.engine.versions import SHARED, MakeFolds, outdated, standing
+from projections.engine.view import View
+from projections.engine.view_file import transaction
 from projections.storage import checkpoint, deadletters, generation
 from projections.storage.deadletters import DeadLetter
 from projections.storage.generation import Generations
@@ -171,7 +175,7 @@ class Rebuild:
 
     def _begin_side(self, folds: Sequence[Fold]) -> Side | None:
         if self._part.exists():
-            held = _positions(self._part, exclude=())
+            held = _positions(self._part, ())
             if reached(self._side) != {part: at for part, at in held.items() if at}:
                 self.remove_parts()  # one of the two was killed
         return Side.of(self._side, folds)
@@ -255,9 +259,7 @@ class Rebuild:
         """The active generation with some projections replayed; None if that is not possible."""
         active = self._generations.active()
         everything = self._make_folds(None)
-        if active is None or not _others_are_current(
-            self._generations.path(active), everything, names
-        ):
+        if active is None or not self._others_are_current(active, names):
             return None
         folds = self._make_folds(names)
         known = self.known()
@@ -270,8 +272,7 @@ class Rebuild:
             closing(generation.connect_building(path)) as target,
         ):
             source.backup(target)
-        positions = _positions(path, exclude=names)
-        self._replay(folds, known, positions)
+        self._replay(folds, known, _positions(path, names))
         with closing(generation.connect_building(path)) as target:
             target.execute("ATTACH ? AS replayed", (str(self._part),))
             if not _same_numbers(target, folds):
@@ -302,7 +303,7 @@ class Rebuild:
                 for table in projection.tables:
                     target.execute(f'INSERT INTO main."{table}" SELECT * FROM replayed."{table}"')
                 projection.index(target)
-                for table in ("checkpoint", "dead_letter"):
+                for table in ("checkpoint", "dead_letter", "configuration"):
                     self._move_rows(target, table, projection.name)
             target.execute("DELETE FROM generation")
             target.execute(
@@ -336,35 +337,29 @@ class Rebuild:
             return []  # a rebuild is how damaged views are repaired
 
     def _reached(self, number: int) -> dict[int, int]:
-        return _positions(self._generations.path(number), exclude=self.plan.names or ())
+        return _positions(self._generations.path(number), self.plan.names or ())
+
+    def _others_are_current(self, active: int, names: Collection[str]) -> bool:
+        """Is all but `names` in the active file as this release and its configuration have it?"""
+        if SHARED in names:
+            return False
+        try:
+            path = self._generations.path(active)
+            with closing(generation.connect_reader(path)) as connection:
+                held = standing(connection, self._make_folds)
+        except sqlite3.DatabaseError:
+            return False
+        return outdated(held, self._make_folds) <= set(names)
 
 
 def _positions(path: Path, exclude: Collection[str]) -> dict[int, int]:
-    """How far the projections of a file, some left out, have come in each partition."""
+    """Where in each partition the stage stands, or else the furthest that is not left out."""
     with closing(generation.connect_reader(path)) as connection:
-        held = [c for c in checkpoint.load(connection) if c.projection not in exclude]
-    partitions = {c.partition for c in held}
-    return {p: min(c.position for c in held if c.partition == p) for p in sorted(partitions)}
-
-
-def _others_are_current(path: Path, folds: Sequence[Fold], names: Collection[str]) -> bool:
-    """Are all projections but `names` in this file, of this release's version, at one position?"""
-    if SHARED in names:
-        return False
-    try:
-        with closing(generation.connect_reader(path)) as connection:
-            held = {(c.projection, c.partition): c for c in checkpoint.load(connection)}
-    except sqlite3.DatabaseError:
-        return False
-    others = {p.name: p.version for fold in folds for p in fold.projections if p.name not in names}
-    kept = [c for (name, _), c in held.items() if name in others]
-    places = {(c.partition, c.position) for c in kept}
-    return (
-        bool(others)
-        and {c.projection for c in kept} == set(others)
-        and all(c.version == others[c.projection] for c in kept)
-        and len(places) == len({partition for partition, _ in places})
-    )
+        held = checkpoint.load(connection)
+    chosen = [c for c in held if c.projection == SHARED and SHARED not in exclude]
+    chosen = chosen or [c for c in held if c.projection not in exclude]
+    partitions = sorted({c.partition for c in chosen})
+    return {p: max(c.position for c in chosen if c.partition == p) for p in partitions}
 
 
 def _same_numbers(target: sqlite3.Connection, folds: Sequence[Fold]) -> bool:

@@ -1,38 +1,81 @@
-"""Which projections of a views file this release can go on feeding."""
+"""Which projections of a views file this release can feed, and what has to be made anew."""
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
 
-from projections.engine.port import Fold
-from projections.storage import checkpoint
+from projections.engine.port import Fold, Projection
+from projections.storage import checkpoint, configuration
+from projections.storage.configuration import Configuration
 
 SHARED: Final = "facts"
 """The stage behind the projections told by runs: none of them goes on without it."""
 
-MakeFolds = Callable[[Collection[str] | None], Sequence[Fold]]
+
+class MakeFolds(Protocol):
+    """Makes the folds of some projections."""
+
+    def __call__(
+        self,
+        names: Collection[str] | None = None,
+        configured: Mapping[str, Configuration] | None = None,
+    ) -> Sequence[Fold]:
+        """The folds of these projections and of what they depend on; None: all.
+
+        `configured` are the configurations to make them with, by projection; None: those that
+        this service was started with.
+        """
+        ...
 
 
-def names_of(folds: Sequence[Fold]) -> frozenset[str]:
+def projections_of(folds: Iterable[Fold]) -> list[Projection]:
+    """All projections of some folds."""
+    return [projection for fold in folds for projection in fold.projections]
+
+
+def names_of(folds: Iterable[Fold]) -> frozenset[str]:
     """The names of all projections of some folds."""
-    return frozenset(p.name for fold in folds for p in fold.projections)
+    return frozenset(projection.name for projection in projections_of(folds))
 
 
-def current_names(connection: sqlite3.Connection, make_folds: MakeFolds) -> frozenset[str]:
-    """Projections whose tables have this release's version and stand where the newest stand."""
-    held = checkpoint.load(connection)
-    places: dict[str, tuple[tuple[int, int], ...]] = {}
-    for one in held:
-        places[one.projection] = (*places.get(one.projection, ()), (one.partition, one.position))
-    versions = {one.projection: one.version for one in held}
-    names: set[str] = set()
-    for fold in make_folds(None):
-        found = {p.name for p in fold.projections if versions.get(p.name) == p.version}
-        if SHARED in names_of([fold]) - found:
-            found = set()
-        names |= found
-    furthest = max((places[name] for name in names), default=())
-    names = {name for name in names if places[name] == furthest}
-    if SHARED in names_of(make_folds(None)) - names:
-        names -= {n for f in make_folds(None) if SHARED in names_of([f]) for n in names_of([f])}
-    return frozenset(names)
+def with_dependants(folds: Iterable[Fold], names: Collection[str]) -> frozenset[str]:
+    """These projections, and those whose tables go by them."""
+    found = set(names)
+    projections = projections_of(folds)
+    while added := {p.name for p in projections if found & set(p.depends)} - found:
+        found |= added
+    return frozenset(found)
+
+
+class Standing(NamedTuple):
+    """What of a views file can be fed, with the configuration that its tables were made with."""
+
+    fed: frozenset[str]
+    configured: dict[str, Configuration]
+
+
+def standing(connection: sqlite3.Connection, make_folds: MakeFolds) -> Standing:
+    """Projections whose tables this release's code can go on writing.
+
+    Code of another version cannot; another configuration can, as the old one is kept with the
+    file. What depends on tables that stand still stands still with them.
+    """
+    configured = configuration.load(connection)
+    versions = {held.projection: held.version for held in checkpoint.load(connection)}
+    folds = make_folds(None, configured)
+    other = {p.name for p in projections_of(folds) if versions.get(p.name) != p.version}
+    fed = names_of(folds) - with_dependants(folds, other)
+    return Standing(fed, {name: configured.get(name, {}) for name in names_of(folds)})
+
+
+def outdated(held: Standing, make_folds: MakeFolds) -> frozenset[str]:
+    """Projections of this release that a file does not show as they should be now."""
+    digest = configuration.digest
+    folds = make_folds(None)
+    changed = {
+        p.name
+        for p in projections_of(folds)
+        if p.name not in held.fed
+        or digest(p.configuration) != digest(held.configured.get(p.name, {}))
+    }
+    return with_dependants(folds, changed)

@@ -1,254 +1,188 @@
 """One views file being fed: pages in, rows and checkpoints out, in one transaction each.
 
 Every fold of a page has a savepoint of its own. If one fails, the page is halved until the
-event that it cannot apply stands alone; that one is parked, and the others are applied.
+event that it cannot apply stands alone; that one is parked, and the others are applied. Groups
+that a fold tells of changes are handed them one behind the other; if one fails, the page is told
+again and that group gets a savepoint of its own, and letters of its own (`delivery`). A group
+that is paused, or was too slow, is behind: what it misses is kept in the spool.
 """
 
-import sqlite3
-import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from itertools import pairwise
-from pathlib import Path
-from typing import Protocol
+import logging
+from collections.abc import Iterator, Sequence
 
 from events.crash import crash_at
-from events.errors import Damaged, LogDamaged, SpanledgerError, Unavailable
-from events.log.chain import genesis, segment_hash
+from events.errors import Unavailable
 from events.log.port import LogReader, Page
-from projections.engine.port import Fold, Poison
-from projections.storage import checkpoint, deadletters
-from projections.storage.checkpoint import Checkpoint
-from projections.storage.deadletters import DeadLetter, State
-from projections.storage.generation import Generation, bound_wal, describe
-from projections.storage.statements import run_script
+from projections.engine.delivery import Delivery, GroupFailed
+from projections.engine.pages import follows, split
+from projections.engine.parking import ParkAll, Parking, is_not_the_event
+from projections.engine.port import Fold, Poison, Staged
+from projections.engine.view_file import ViewFile
+from projections.runs.changes import Changes
+from projections.storage import checkpoint, deadletters, spool
+from projections.storage.checkpoint import Step
+from projections.storage.deadletters import DeadLetter
+from projections.storage.generation import bound_wal
 
-Clock = Callable[[], int]
-Key = tuple[str, int, int]
-
-
-class TooManyParked(Exception):
-    """More than 1 % of the last 10,000 events could not be applied; `position` is the last."""
-
-    def __init__(self, position: int) -> None:
-        super().__init__(f"more than 1 % of the last 10,000 events up to {position} were parked")
-        self.position = position
+_log = logging.getLogger(__name__)
 
 
-class RebuildStopped(SpanledgerError):
-    """A rebuild met an event that it cannot apply, and that is not known to be a dead letter."""
-
-    def __init__(self, projection: str, position: int, error: Exception) -> None:
-        super().__init__(
-            f"the rebuild stopped at position {position}: {projection} cannot apply it: "
-            f"{type(error).__name__}: {error}. Discard or park it, or repair the projection"
-        )
-        self.projection = projection
-        self.position = position
-
-
-class Parking(Protocol):
-    """Decides what becomes of an event that cannot be applied."""
-
-    def state(self, view: "View", key: Key, error: Exception) -> State:
-        """The state to record it with, or raise to stop."""
-        ...
-
-
-class ParkAll:
-    """Park whatever fails; used where the rate was looked at already."""
-
-    def state(self, view: "View", key: Key, error: Exception) -> State:
-        return "parked"
-
-
-class ParkUpToRate:
-    """Live folding: park, until more than 1 % of the last 10,000 events were parked."""
-
-    def __init__(self, since: int = 0) -> None:
-        self.since = since
-
-    def state(self, view: "View", key: Key, error: Exception) -> State:
-        if deadletters.too_many(view.connection, key[1], key[2], self.since):
-            raise TooManyParked(key[2])
-        return "parked"
-
-
-class ParkKnown:
-    """Rebuilding: only what is a dead letter already may fail."""
-
-    def __init__(self, known: Collection[DeadLetter]) -> None:
-        self._states = {letter.key: letter.state for letter in known}
-
-    def state(self, view: "View", key: Key, error: Exception) -> State:
-        if key not in self._states:
-            raise RebuildStopped(key[0], key[2], error) from error
-        return self._states[key]
-
-
-class View:
-    """An open views file with the folds that feed it. Used by one thread at a time."""
-
-    def __init__(
-        self,
-        path: Path,
-        connection: sqlite3.Connection,
-        folds: Sequence[Fold],
-        clock: Clock = time.time_ns,
-    ) -> None:
-        self.path = path
-        self.connection = connection
-        self.folds = folds
-        self.clock = clock
-        self.names = [p.name for fold in folds for p in fold.projections]
-        self.generation: Generation = describe(connection)
-        self.checkpoints: list[Checkpoint] = []
-        self.load()
-        self._epoch = max((c.epoch for c in self.checkpoints), default=0)
-
-    @classmethod
-    def create(
-        cls,
-        path: Path,
-        connection: sqlite3.Connection,
-        folds: Sequence[Fold],
-        reader: LogReader,
-        *,
-        number: int,
-        indexed: bool,
-        clock: Clock = time.time_ns,
-    ) -> "View":
-        """Make the tables of a new file, with every checkpoint at the log's start."""
-        with transaction(connection):
-            run_script(connection, "projections.storage", "views.sql")
-            connection.execute(
-                "INSERT INTO generation (number, created_ns, as_of) VALUES (?, ?, 0)",
-                (number, clock()),
-            )
-            for fold in folds:
-                fold.create(connection)
-                if indexed:
-                    fold.index(connection)
-            start = genesis(reader.log_id)
-            checkpoint.insert(
-                connection,
-                (
-                    Checkpoint(p.name, part, p.version, 0, start, 0, reader.log_id, 1, clock())
-                    for fold in folds
-                    for p in fold.projections
-                    for part in reader.partitions
-                ),
-            )
-        return cls(path, connection, folds, clock)
-
-    def load(self) -> None:
-        """Read the checkpoints again and forget what the folds have cached."""
-        self.checkpoints = checkpoint.load(self.connection)
-        for fold in self.folds:
-            fold.forget()
+class View(ViewFile):
+    """See the module. Used by one thread at a time."""
 
     def claim(self) -> None:
         """Take the file over from whoever fed it before."""
-        with transaction(self.connection):
-            checkpoint.claim(self.connection)
-        self.load()
-        self._epoch = max((c.epoch for c in self.checkpoints), default=0)
+        super().claim()
+        for partition in {c.partition for c in self.checkpoints}:
+            self._trim(partition, {})
 
-    def own(self, partition: int) -> list[Checkpoint]:
-        """The checkpoints of the projections fed here, in one partition."""
-        names = set(self.names)
-        held = self.checkpoints
-        return [c for c in held if c.projection in names and c.partition == partition]
-
-    def position(self, partition: int) -> int:
-        """How far the projections fed here have come; they advance together."""
-        return min((c.position for c in self.own(partition)), default=0)
-
-    def check(self, reader: LogReader) -> None:
-        """Compare every checkpoint with the log; see `checkpoint.check`."""
-        checkpoint.check(self.checkpoints, reader)
+    # Pages
 
     def apply(self, page: Page, parking: Parking) -> None:
-        """Apply one page and commit.
+        """Apply one page to the folds that stand before it, and commit.
 
         Raises:
             LostRace: another process fed this file.
             LogDamaged: the page does not follow what was applied before.
             TooManyParked, RebuildStopped: the parking says stop; nothing was kept.
         """
-        held = self.own(page.partition)
-        follows(page, held[0].hash)
+        if not page.segments:
+            return
+        partition = page.partition
+        folds = [
+            f for f in self._reading() if self.at(f.projections[0].name, partition) == page.after
+        ]
+        for fold in folds[:1]:
+            follows(page, self._places[fold.projections[0].name, partition].hash)
+        broken: list[str] = []
         with self._transaction():
-            for fold in self.folds:
-                self._apply_fold(fold, page, parking)
+            names = [name for fold in folds for name in self._feed(fold, page, parking, broken)]
             crash_at("view.before_checkpoint")
-            checkpoint.advance(
-                self.connection, self.names, page, epoch=self._epoch, now_ns=self.clock()
-            )
+            self._advance(names, Step.of(page))
             crash_at("view.before_commit")
-        self.checkpoints = checkpoint.load(self.connection)
+        self._read_checkpoints()
+        self._pause(broken, page.through)
 
-    def requeue(self, id: int, reader: LogReader) -> DeadLetter | None:
-        """Apply a dead letter again; None if that went well, else the letter with its error."""
-        letter = deadletters.get(self.connection, id)
-        fold = self._fold_of(letter.projection)
-        page = reader.read(letter.partition, letter.position - 1, limit_segments=1)
-        with self._transaction():
-            deadletters.remove(self.connection, id)
-            only = page.only(letter.position)
-            self._apply_fold(fold, only, ParkAll(), projection=letter.projection)
-        left = deadletters.listing(self.connection, projection=letter.projection)
-        return next((found for found in left if found.key == letter.key), None)
+    def _advance(self, names: Sequence[str], step: Step) -> None:
+        checkpoint.advance(
+            self.connection, names, step, epoch=self._epoch, now_ns=self.clock()
+        )  # fmt: skip
 
-    def keep_small(self) -> None:
-        """Bound the WAL; called between pages."""
-        bound_wal(self.connection, self.path)
+    def _pause(self, broken: Sequence[str], position: int) -> None:
+        for name in broken:
+            reason = f"more than 1 % of the last 10,000 events up to {position} were parked"
+            self.paused[name] = reason
+            extra = {"action": "project", "projection": name, "error": reason}
+            _log.error("projection paused", extra=extra)
 
-    def close(self) -> None:
-        """Close the file; may be called twice."""
-        self.connection.close()
+    def _feed(self, fold: Fold, page: Page, parking: Parking, broken: list[str]) -> list[str]:
+        """Apply a page to one fold; the names of the projections that have it now."""
+        stage = fold.projections[0].name
+        deliveries = self._deliveries.get(stage, [])
+        live = [d for d in deliveries if self._is_live(d, stage, page.partition)]
+        missing = [d.group.name for d in deliveries if d not in live]
+        kept: list[Changes] | None = None
+        if any(self._can_catch_up(name, stage, page.partition) for name in missing):
+            kept = []
+        letters = deadletters.last_id(self.connection)
+        self._apply_fold(fold, page, parking, live, kept)
+        if kept is not None:
+            spool.append(self.connection, page, kept)
+            self._bound_spool()
+        if deadletters.last_id(self.connection) > letters:
+            through = page.partition, page.through
+            names = [d.group.name for d in live]
+            broken += [n for n in names if parking.is_broken(self.connection, n, *through)]
+        return [p.name for p in fold.projections if p.name not in missing]
 
-    def _transaction(self) -> AbstractContextManager[None]:
-        return transaction(self.connection, on_failure=self.load)
-
-    def _fold_of(self, projection: str) -> Fold:
-        for fold in self.folds:
-            if any(p.name == projection for p in fold.projections):
-                return fold
-        raise Unavailable(f"{projection} is not fed now; rebuild it first")
+    def _is_live(self, delivery: Delivery, stage: str, partition: int) -> bool:
+        name = delivery.group.name
+        if name in self.paused:
+            return False
+        return (name, partition) not in self._places or self.at(name, partition) == self.at(
+            stage, partition
+        )
 
     def _apply_fold(
-        self, fold: Fold, page: Page, parking: Parking, projection: str | None = None
+        self,
+        fold: Fold,
+        page: Page,
+        parking: Parking,
+        live: Sequence[Delivery],
+        kept: list[Changes] | None,
+        projection: str | None = None,
     ) -> None:
         parts = [page] if page.count else []
         while parts:
             part = parts.pop()
             try:
-                self._try(fold, part)
+                told = self._try(fold, part, parking, live, wanted=kept is not None)
             except Exception as exc:
-                if _is_not_the_event(exc):
+                if is_not_the_event(exc):
                     raise
                 if part.count > 1:
-                    parts += reversed(_split(part, exc))
+                    parts += reversed(split(part, exc))
                     continue
-                name = projection or _blamed(fold, exc)
-                self._park(name, part, parking, exc)
+                self._park(projection or _blamed(fold, exc), part, parking, exc)
+            else:
+                if kept is not None:
+                    kept += told
 
-    def _try(self, fold: Fold, page: Page) -> None:
-        self.connection.execute("SAVEPOINT page")
-        try:
-            fold.apply(self.connection, page)
-        except BaseException:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK TO page")
+    def _try(
+        self, fold: Fold, page: Page, parking: Parking, live: Sequence[Delivery], *, wanted: bool
+    ) -> list[Changes]:
+        """Apply a part of a page, or nothing of it; its changes, if they are wanted."""
+        careful = [delivery for delivery in live if delivery.held]
+        while True:
+            self.connection.execute("SAVEPOINT page")
+            try:
+                told = self._tell(fold, page, parking, live, careful, wanted=wanted)
+            except BaseException as exc:
+                self._take_back(fold)
+                if not isinstance(exc, GroupFailed):
+                    raise
+                careful += [delivery for delivery in live if delivery.group is exc.group]
+            else:
                 self.connection.execute("RELEASE page")
-            fold.forget()
-            raise
-        self.connection.execute("RELEASE page")
+                return told
+
+    def _take_back(self, fold: Fold) -> None:
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK TO page")
+            self.connection.execute("RELEASE page")
+        fold.forget()
+        for delivery in self._deliveries.get(fold.projections[0].name, ()):
+            delivery.forget()
+
+    def _tell(
+        self,
+        fold: Fold,
+        page: Page,
+        parking: Parking,
+        live: Sequence[Delivery],
+        careful: Sequence[Delivery],
+        *,
+        wanted: bool,
+    ) -> list[Changes]:
+        if not isinstance(fold, Staged):
+            fold.apply(self.connection, page)
+            return []
+        quick = [delivery for delivery in live if delivery not in careful]
+        told: list[Changes] = []
+        for changes in fold.changes(self.connection, page):
+            for delivery in quick:
+                delivery.quickly(changes)
+            if wanted or careful:
+                told.append(changes)
+        for delivery in quick:
+            delivery.flush()
+        for delivery in careful:
+            delivery.carefully(told, (page.partition, page.through), parking)
+        return told
 
     def _park(self, name: str, page: Page, parking: Parking, exc: Exception) -> None:
         error = exc.error if isinstance(exc, Poison) else exc
-        key = (name, page.partition, page.through)
+        key = (name, page.partition, page.through, 0)
         deadletters.park(
             self.connection,
             key,
@@ -256,64 +190,127 @@ class View:
             error=error,
             now_ns=self.clock(),
         )
-        if parking.state(self, key, error) == "discarded":
+        if parking.state(self.connection, key, error) == "discarded":
             deadletters.discard(self.connection, key)
 
+    # Groups that are behind
 
-@contextmanager
-def transaction(
-    connection: sqlite3.Connection, on_failure: Callable[[], None] | None = None
-) -> Iterator[None]:
-    """BEGIN IMMEDIATE … COMMIT, or everything taken back."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        if on_failure is not None:
-            on_failure()
-        raise
+    def behind(self) -> list[str]:
+        """The groups that have not applied all that their stage has told."""
+        return sorted({name for name, _ in self._behind()})
 
+    def lost(self) -> list[str]:
+        """Those of them that cannot catch up, as the spool was dropped: they must be rebuilt."""
+        return sorted(
+            {
+                delivery.group.name
+                for stage, deliveries in self._deliveries.items()
+                for delivery in deliveries
+                for (name, partition) in self._places
+                if name == delivery.group.name and not self._can_catch_up(name, stage, partition)
+            }
+        )
 
-def bounded(page: Page, after: int, through: int) -> Page:
-    """The part of a page after `after`, up to and with `through`."""
-    held = tuple(s for s in page.segments if s.last > after and s.first <= through)
-    return Page(page.partition, after, through, held)
+    def _behind(self) -> Iterator[tuple[str, int]]:
+        for stage, deliveries in self._deliveries.items():
+            for delivery in deliveries:
+                name = delivery.group.name
+                for held, partition in self._places:
+                    if held == name and self.at(name, partition) < self.at(stage, partition):
+                        yield name, partition
 
+    def _can_catch_up(self, name: str, stage: str, partition: int) -> bool:
+        at = self.at(name, partition)
+        if at >= self.at(stage, partition):
+            return True
+        return spool.following(self.connection, partition, at) is not None
 
-def follows(page: Page, previous: bytes) -> None:
-    """Check that a page is the log's continuation of what ended with the hash `previous`.
+    def catch_up(self, parking: Parking) -> bool:
+        """Let groups that are behind apply the next page of the spool; False: there is nothing."""
+        moved = False
+        for name, partition in list(self._behind()):
+            if name not in self.paused:
+                moved |= self._catch_up(name, partition, parking)
+        return moved
 
-    Raises:
-        LogDamaged: a segment is missing, was altered, or belongs to another history.
-    """
-    for number, segment in enumerate(page.segments):
-        inside = number == 0 and segment.first <= page.after
-        if previous != (segment.hash if inside else segment.previous_hash):
-            raise LogDamaged(
-                f"segment at position {segment.first} does not follow what was read before it",
-                position=segment.first,
-            )
-        if segment.hash != segment_hash(
-            segment.previous_hash, segment.first, segment.count, segment.committed_ns,
-            segment.ids, segment.digest,
-        ):  # fmt: skip
-            raise LogDamaged(
-                f"segment at position {segment.first}: its header or ids were altered",
-                position=segment.first,
-            )
-        previous = segment.hash
+    def _catch_up(self, name: str, partition: int, parking: Parking) -> bool:
+        at = self.at(name, partition)
+        kept = spool.following(self.connection, partition, at)
+        if kept is None:
+            return False
+        (delivery,) = [d for d in self._every_delivery() if d.group.name == name]
+        letters = deadletters.last_id(self.connection)
+        with self._transaction():
+            delivery.carefully(kept.parts(), (partition, kept.through), parking)
+            self._advance([name], Step(partition, at, kept.through, kept.hash, kept.committed_ns))
+            self._trim(partition, {name: kept.through})
+        self._read_checkpoints()
+        is_broken = parking.is_broken(self.connection, name, partition, kept.through)
+        if is_broken and deadletters.last_id(self.connection) > letters:
+            self._pause([name], kept.through)
+        return True
 
+    def _trim(self, partition: int, moved: dict[str, int]) -> None:
+        """Forget what every group has applied that can catch up at all."""
+        places = [
+            moved.get(delivery.group.name, self.at(delivery.group.name, partition))
+            for stage, deliveries in self._deliveries.items()
+            for delivery in deliveries
+            if self._can_catch_up(delivery.group.name, stage, partition)
+        ]
+        spool.trim(self.connection, partition, min(places, default=0))
 
-def _split(page: Page, error: Exception) -> list[Page]:
-    """Parts of a page that failed: around the event that is blamed, else its halves."""
-    middle = (page.after + page.through) // 2
-    cuts = [page.after, middle, page.through]
-    if isinstance(error, Poison) and page.after < error.position <= page.through:
-        cuts = sorted({page.after, error.position - 1, error.position, page.through})
-    return [bounded(page, a, b) for a, b in pairwise(cuts)]
+    def _bound_spool(self) -> None:
+        if spool.is_full(self.connection, spool.LIMIT_BYTES):
+            spool.clear(self.connection)
+            extra = {"action": "project", "projections": self.behind()}
+            _log.error("the spool is full: what is behind has to be rebuilt", extra=extra)
+
+    # Dead letters
+
+    def requeue(self, id: int, reader: LogReader) -> DeadLetter | None:
+        """Apply a dead letter again; None if that went well, else the letter with its error.
+
+        Raises:
+            Unavailable: its projection is not fed now, or groups are behind the stage whose
+                event it is: they would miss it.
+        """
+        letter = deadletters.get(self.connection, id)
+        if letter.run_no:
+            self._requeue_change(letter)
+        else:
+            self._requeue_event(letter, reader)
+        left = deadletters.listing(self.connection, projection=letter.projection)
+        return next((found for found in left if found.key == letter.key), None)
+
+    def _requeue_change(self, letter: DeadLetter) -> None:
+        for delivery in self._every_delivery():
+            if delivery.group.name == letter.projection:
+                with self._transaction():
+                    delivery.requeue(letter)
+                return
+        raise Unavailable(f"{letter.projection} is not fed now; rebuild it first")
+
+    def _requeue_event(self, letter: DeadLetter, reader: LogReader) -> None:
+        fold = self._fold_of(letter.projection)
+        deliveries = self._deliveries.get(fold.projections[0].name, [])
+        if deliveries and (waiting := [*self.behind(), *self.paused]):
+            raise Unavailable(f"{', '.join(waiting)} would miss it; wait until all have caught up")
+        page = reader.read(letter.partition, letter.position - 1, limit_segments=1)
+        with self._transaction():
+            deadletters.remove(self.connection, letter.id)
+            only = page.only(letter.position)
+            self._apply_fold(fold, only, ParkAll(), deliveries, None, letter.projection)
+
+    def _fold_of(self, projection: str) -> Fold:
+        for fold in self.folds:
+            if any(p.name == projection for p in fold.projections):
+                return fold
+        raise Unavailable(f"{projection} is not fed now; rebuild it first")
+
+    def keep_small(self) -> None:
+        """Bound the WAL; called between pages."""
+        bound_wal(self.connection, self.path)
 
 
 def _blamed(fold: Fold, error: Exception) -> str:
@@ -321,11 +318,3 @@ def _blamed(fold: Fold, error: Exception) -> str:
     if isinstance(error, Poison) and error.projection in names:
         return error.projection
     return names[0]
-
-
-def _is_not_the_event(error: Exception) -> bool:
-    """Is it the disk, the file, the log or the machine that failed, and not one event?"""
-    if type(error) is sqlite3.DatabaseError:  # its subclasses tell of values and statements
-        return True
-    others = (sqlite3.OperationalError, sqlite3.InternalError, MemoryError, OSError, Damaged)
-    return isinstance(error, (*others, Unavailable))

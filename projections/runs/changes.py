@@ -56,3 +56,19 @@ def _grouped(every: Iterable[Change]) -> Iterable[list[Change]]:
         else:
             group.append(change)
     return groups.values()
+
+
+def merged(first: Change, second: Change) -> Change | None:
+    """Two changes of one run, one behind the other, as one; None if nothing is left of them."""
+    if first.old == second.new:
+        return None
+    return msgspec.structs.replace(second, old=first.old, new_task=False)
+
+
+def apart(changes: Iterable[Change]) -> list[Change]:
+    """The same changes, fit to be applied in any parts, and after others of the same task."""
+    return [msgspec.structs.replace(change, new_task=False) for change in changes]
+
+
+encode_change = msgspec.msgpack.Encoder().encode
+decode_change = msgspec.msgpack.Decoder(Change).decode

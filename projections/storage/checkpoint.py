@@ -50,38 +50,34 @@ def claim(connection: sqlite3.Connection) -> None:
     connection.execute(_sql["claim"])
 
 
+class Step(NamedTuple):
+    """From one place of a partition to another; `hash` is of the segment that holds `through`."""
+
+    partition: int
+    after: int
+    through: int
+    hash: bytes
+    committed_ns: int
+
+    @classmethod
+    def of(cls, page: Page) -> "Step":
+        """The step over a page that has segments."""
+        last = page.segments[-1]
+        return cls(page.partition, page.after, page.through, last.hash, last.committed_ns)
+
+
 def advance(
-    connection: sqlite3.Connection,
-    names: Iterable[str],
-    page: Page,
-    *,
-    epoch: int,
-    now_ns: int,
+    connection: sqlite3.Connection, names: Iterable[str], step: Step, *, epoch: int, now_ns: int
 ) -> None:
-    """Move the checkpoints of these projections from `page.after` to `page.through`.
+    """Move the checkpoints of these projections from `step.after` to `step.through`.
 
     Raises:
         LostRace: one of them stands elsewhere, or was claimed by another process.
     """
-    if not page.segments:
-        return
-    last = page.segments[-1]
     for name in names:
-        done = connection.execute(
-            _sql["advance"],
-            {
-                "projection": name,
-                "partition": page.partition,
-                "after": page.after,
-                "through": page.through,
-                "hash": last.hash,
-                "committed_ns": last.committed_ns,
-                "epoch": epoch,
-                "updated_ns": now_ns,
-            },
-        )
-        if done.rowcount != 1:
-            raise LostRace(f"the checkpoint of {name} is not at position {page.after} any more")
+        values = step._asdict() | {"projection": name, "epoch": epoch, "updated_ns": now_ns}
+        if connection.execute(_sql["advance"], values).rowcount != 1:
+            raise LostRace(f"the checkpoint of {name} is not at position {step.after} any more")
 
 
 def check(checkpoints: Iterable[Checkpoint], reader: LogReader) -> None:

@@ -1,8 +1,9 @@
-"""Dead letters: events that a projection could not apply, parked with the error.
+"""Dead letters: what a projection could not apply, parked with the error.
 
-A projection goes on without a parked event. `requeue` applies it again, after the code or the
-data it stumbled on was changed; `discard` keeps it out for good, on record. Events stay in the
-log either way.
+A projection goes on without a parked event, or without the changes of a parked run: those are
+held, from what the projection has of the run to what it should have, and a later change of the
+run is put behind them. `requeue` applies it again, after the code or the data it stumbled on was
+changed; `discard` gives it up, on record. Events stay in the log either way.
 """
 
 import sqlite3
@@ -20,8 +21,12 @@ _sql = load_queries("projections.storage", "deadletters.sql")
 State = Literal["parked", "discarded"]
 
 
+Key = tuple[str, int, int, int]
+"""Projection, partition, position, number of the run (0: the event at this position)."""
+
+
 class DeadLetter(NamedTuple):
-    """One event that one projection goes without."""
+    """One event, or one run's changes (`run_no` is not 0), that one projection goes without."""
 
     id: int
     projection: str
@@ -31,23 +36,31 @@ class DeadLetter(NamedTuple):
     error: str
     parked_ns: int
     state: State
+    run_no: int
 
     @property
-    def key(self) -> tuple[str, int, int]:
-        return self.projection, self.partition, self.position
+    def key(self) -> Key:
+        return self.projection, self.partition, self.position, self.run_no
+
+
+class Held(NamedTuple):
+    """The letter of a run: its id, and the serialised change that waits in it."""
+
+    id: int
+    run_no: int
+    change: bytes
 
 
 def park(
     connection: sqlite3.Connection,
-    key: tuple[str, int, int],
+    key: Key,
     *,
     event_id: bytes,
     error: Exception,
     now_ns: int,
 ) -> None:
     """Park an event, or renew the error of one that is parked."""
-    projection, partition, position = key
-    text = f"{type(error).__name__}: {error}"[:_ERROR_CHARACTERS]
+    projection, partition, position, _ = key
     connection.execute(
         _sql["park"],
         {
@@ -55,10 +68,49 @@ def park(
             "partition": partition,
             "position": position,
             "event_id": event_id,
-            "error": text.encode("utf-8", "replace").decode(),
+            "error": _text_of(error),
             "parked_ns": now_ns,
         },
     )
+
+
+def hold(
+    connection: sqlite3.Connection,
+    key: Key,
+    change: bytes | None,
+    *,
+    error: Exception,
+    now_ns: int,
+    state: State = "parked",
+    id: int | None = None,
+) -> int:
+    """Park a run's change, or renew the letter `id`; returns the letter's id."""
+    projection, partition, position, run_no = key
+    done = connection.execute(
+        _sql["hold" if id is None else "hold_again"],
+        {
+            "projection": projection,
+            "partition": partition,
+            "position": position,
+            "run_no": run_no,
+            "change": change,
+            "error": _text_of(error),
+            "parked_ns": now_ns,
+            "state": state,
+            "id": id,
+        },
+    )
+    return id if id is not None else done.lastrowid or 0
+
+
+def held(connection: sqlite3.Connection, projection: str) -> list[Held]:
+    """Every change that waits for a projection."""
+    return [Held(*row) for row in connection.execute(_sql["held"], {"projection": projection})]
+
+
+def _text_of(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}"[:_ERROR_CHARACTERS]
+    return text.encode("utf-8", "replace").decode()
 
 
 def listing(
@@ -81,9 +133,16 @@ def get(connection: sqlite3.Connection, id: int) -> DeadLetter:
     return found[0]
 
 
-def too_many(connection: sqlite3.Connection, partition: int, position: int, since: int) -> bool:
-    """Were more than 1 % of the last 10,000 events parked, not counting ids up to `since`?"""
-    values = {"partition": partition, "position": position - WINDOW_EVENTS, "since": since}
+def too_many(
+    connection: sqlite3.Connection, projection: str, partition: int, position: int, since: int
+) -> bool:
+    """Has a projection more letters than 1 % of the last 10,000 events, after the id `since`?"""
+    values = {
+        "projection": projection,
+        "partition": partition,
+        "position": position - WINDOW_EVENTS,
+        "since": since,
+    }
     count: int = connection.execute(_sql["recent"], values).fetchone()[0]
     return count > WINDOW_LIMIT
 
@@ -95,17 +154,22 @@ def last_id(connection: sqlite3.Connection) -> int:
 
 
 def counts(connection: sqlite3.Connection) -> dict[str, int]:
-    """How many events are parked, by projection."""
+    """How many events and runs are parked, by projection."""
     return dict(connection.execute(_sql["counts"]).fetchall())
 
 
-def discard(connection: sqlite3.Connection, key: tuple[str, int, int]) -> None:
-    """Keep an event out of a projection for good."""
-    projection, partition, position = key
-    values = {"projection": projection, "partition": partition, "position": position}
+def discard(connection: sqlite3.Connection, key: Key) -> None:
+    """Give up what a projection could not apply."""
+    projection, partition, position, run_no = key
+    values = {
+        "projection": projection,
+        "partition": partition,
+        "position": position,
+        "run_no": run_no,
+    }
     connection.execute(_sql["discard"], values)
 
 
 def remove(connection: sqlite3.Connection, id: int) -> None:
-    """Forget a dead letter: its event was applied."""
+    """Forget a dead letter: what it held was applied."""
     connection.execute(_sql["remove"], {"id": id})

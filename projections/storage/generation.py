@@ -16,6 +16,7 @@ from typing import Final, Literal, NamedTuple
 
 from events.atomic_file import replace_file, sync_folder
 from events.errors import BadInput, ViewsDamaged
+from projections.storage.statements import run_script
 
 LINK: Final = "views.db"
 NUMBER_FILE: Final = "views.number"
@@ -162,6 +163,21 @@ def describe(connection: sqlite3.Connection) -> Generation:
         "SELECT number, created_ns, activated_ns, retired_ns, as_of FROM generation"
     ).fetchone()
     return Generation(*row)
+
+
+def complete(connection: sqlite3.Connection) -> None:
+    """Create what every views file holds, or add what a file of an older release lacks."""
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(dead_letter)")]
+    is_old = bool(columns) and "run_no" not in columns
+    if is_old:
+        connection.execute("ALTER TABLE dead_letter RENAME TO old_dead_letter")
+    run_script(connection, "projections.storage", "views.sql")
+    if is_old:
+        listed = ", ".join(columns)
+        connection.execute(
+            f"INSERT INTO dead_letter ({listed}) SELECT {listed} FROM old_dead_letter"
+        )
+        connection.execute("DROP TABLE old_dead_letter")
 
 
 def stamp(

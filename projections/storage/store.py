@@ -2,7 +2,9 @@
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from projections.runs.changes import Changes
 from projections.storage.statements import run_script
@@ -14,6 +16,8 @@ class Store(ABC):
     name: str
     version: int = 1
     tables: Sequence[str]
+    configuration: Mapping[str, Any] = MappingProxyType({})
+    depends: Sequence[str] = ("facts",)
     stands_alone: bool = True
     """Does it need nothing but the changes and where attempts ran?"""
 

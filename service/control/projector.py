@@ -62,6 +62,7 @@ class Operations:
             "requeue": self.requeue,
             "discard": self.discard,
             "discard_event": self.discard_event,
+            "discard_run": self.discard_run,
         }
 
     def rebuild(
@@ -80,14 +81,14 @@ class Operations:
         reached = self._projector.wait(int(position), names or (), timeout_s)
         return {"position": str(reached)}
 
-    def pause(self) -> dict[str, Any]:
-        """Apply nothing until `resume`."""
-        self._projector.pause()
+    def pause(self, names: list[str] | None = None) -> dict[str, Any]:
+        """Apply nothing to projections (None: all) until `resume`."""
+        self._projector.pause(names or ())
         return {"paused": True}
 
-    def resume(self) -> dict[str, Any]:
-        """Go on after a pause."""
-        self._projector.resume()
+    def resume(self, names: list[str] | None = None) -> dict[str, Any]:
+        """Go on after a pause; None: all."""
+        self._projector.resume(names or ())
         return {"paused": False}
 
     def remove_view(self, name: str) -> dict[str, Any]:
@@ -114,9 +115,15 @@ class Operations:
         self._parked.discard_event(projection, int(position))
         return {"discarded": str(position)}
 
+    def discard_run(self, projection: str, run: int) -> dict[str, Any]:
+        """Let rebuilds go past the changes of a run that stopped one."""
+        self._parked.discard_run(projection, run)
+        return {"discarded": run}
+
 
 def _as_json(letter: DeadLetter) -> dict[str, Any]:
     return letter._asdict() | {
         "position": str(letter.position),
         "event_id": letter.event_id.hex(),
+        "run_no": letter.run_no or None,
     }

@@ -14,6 +14,7 @@ from events.log.socket import DoorClient
 from projections.assembly import make_folds
 from projections.engine.port import Fold
 from projections.engine.projector import Projector
+from projections.storage.configuration import Configuration
 from service.append.appender import Appender
 from service.configuration.settings import Settings
 from service.control.projector import Operations
@@ -96,8 +97,11 @@ class ProjectorRole:
         self._projector.close()
 
 
-def _make_folds(names: Collection[str] | None) -> Sequence[Fold]:
-    return [traced_fold(fold) for fold in make_folds(names)]
+def _make_folds(
+    names: Collection[str] | None = None,
+    configured: Mapping[str, Configuration] | None = None,
+) -> Sequence[Fold]:
+    return [traced_fold(fold) for fold in make_folds(names, configured)]
 
 
 def build(settings: Settings, place: Place) -> ProjectorRole:

@@ -47,7 +47,7 @@ def traced_fold(fold: Fold) -> Fold:
     """`fold`, with a span for each page if spans are sent at all."""
     if _Running.provider is None:
         return fold
-    traced: Fold = _tracing().TracedFold(fold, _tracer())
+    traced: Fold = _tracing().traced(fold, _tracer())
     return traced
 
 

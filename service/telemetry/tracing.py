@@ -5,8 +5,10 @@ that they never call forth others of their kind.
 """
 
 import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Final
+from contextlib import contextmanager
+from typing import Any, Final
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -17,7 +19,8 @@ from opentelemetry.trace import Span, StatusCode
 
 from events import codec
 from events.log.port import Appended, Batch, Door, Page
-from projections.engine.port import Fold
+from projections.engine.port import Fold, Group, Staged
+from projections.runs.changes import Changes
 from service.installation.version import VERSION
 
 _MARK: Final = "spanledger.self_telemetry"
@@ -83,12 +86,49 @@ class TracedFold:
         self._fold.forget()
 
     def apply(self, connection: sqlite3.Connection, page: Page) -> None:
-        if any(_MARK_BYTES in segment.content for segment in page.segments):
+        with _page_span(self._tracer, page):
             self._fold.apply(connection, page)
-            return
-        size = {"spanledger.events": page.count, "spanledger.through": page.through}
-        with self._tracer.start_as_current_span("fold", attributes=size):
-            self._fold.apply(connection, page)
+
+
+class TracedStaged(TracedFold):
+    """A fold with a stage; the span of a page ends when the stage has told all changes."""
+
+    def __init__(self, fold: Staged, tracer: trace.Tracer) -> None:
+        super().__init__(fold, tracer)
+        self._staged = fold
+
+    @property
+    def groups(self) -> Sequence[Group]:
+        return self._staged.groups
+
+    def attach(self, connection: sqlite3.Connection) -> None:
+        self._staged.attach(connection)
+
+    def put_aside(self, send: Callable[[Any], None]) -> None:
+        self._staged.put_aside(send)
+
+    def changes(self, connection: sqlite3.Connection, page: Page) -> Iterator[Changes]:
+        with _page_span(self._tracer, page):
+            yield from self._staged.changes(connection, page)
+
+
+def traced(fold: Fold, tracer: trace.Tracer) -> Fold:
+    """`fold`, with a span for each page; it can be divided if `fold` can."""
+    return TracedStaged(fold, tracer) if isinstance(fold, Staged) else TracedFold(fold, tracer)
+
+
+@contextmanager
+def _page_span(tracer: trace.Tracer, page: Page) -> Iterator[None]:
+    """A span while a page is folded, unless it holds spans of our own."""
+    if any(_MARK_BYTES in segment.content for segment in page.segments):
+        yield
+        return
+    size = {"spanledger.events": page.count, "spanledger.through": page.through}
+    span = tracer.start_span("fold", attributes=size)
+    try:
+        yield
+    finally:
+        span.end()
 
 
 def _is_own(batch: Batch) -> bool:

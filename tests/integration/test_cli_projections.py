@@ -75,7 +75,7 @@ def park(folder: Path, position: int) -> None:
     with closing(connect((folder / "views.db").resolve())) as connection:
         deadletters.park(
             connection,
-            ("attempts", 0, position),
+            ("attempts", 0, position, 0),
             event_id=bytes(16),
             error=ValueError("bad \x1b[31mday"),
             now_ns=1,

@@ -19,11 +19,11 @@ from events.log.reader import open_reader
 from projections.assembly import make_folds
 from projections.engine import rebuild
 from projections.engine.parked import Parked
+from projections.engine.parking import RebuildStopped
 from projections.engine.projector import Projector
 from projections.engine.rebuild import Cancelled
 from projections.engine.side import process
 from projections.engine.side.process import Side, SideFailed, reached
-from projections.engine.view import RebuildStopped
 from projections.runs.changes import Changes
 from projections.runs.extraction import Extracted
 from projections.runs.registry.runs import RunStage

@@ -11,10 +11,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Final
 
-from projections.engine.port import Divisible, Fold, Sources
+from projections.engine.port import Fold, Sources, Staged
 from projections.engine.side import messages
 from projections.engine.side.messages import Finish, Flush, Forget, Message, Part, Reached
-from projections.engine.view import transaction
+from projections.engine.view_file import transaction
 from projections.runs.changes import Changes
 from projections.storage import generation
 from projections.storage.store import Store
@@ -36,7 +36,7 @@ class Side:
         SideFailed: it could not be started.
     """
 
-    def __init__(self, path: Path, folds: Sequence[Divisible]) -> None:
+    def __init__(self, path: Path, folds: Sequence[Staged]) -> None:
         self._path = path
         command = [sys.executable, "-P", "-m", "projections.engine.side", str(path)]
         try:
@@ -51,7 +51,7 @@ class Side:
     @classmethod
     def of(cls, path: Path, folds: Sequence[Fold]) -> "Side | None":
         """One for what it can write of these folds; None if that is nothing."""
-        divisible = [fold for fold in folds if isinstance(fold, Divisible)]
+        divisible = [fold for fold in folds if isinstance(fold, Staged)]
         return cls(path, divisible) if divisible else None
 
     def send(self, message: Message) -> None:

@@ -6,8 +6,9 @@ caller compares the trace ids of the events that it reads.
 """
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from events.log.port import Page
 from projections.engine.port import Projection
@@ -24,6 +25,8 @@ class Traces:
     name = NAME
     version = 3
     tables: Sequence[str] = _INDEX.tables
+    configuration: Mapping[str, Any] = MappingProxyType({})
+    depends: Sequence[str] = ()
 
     def __init__(self) -> None:
         self.projections: Sequence[Projection] = (self,)

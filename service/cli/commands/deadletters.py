@@ -89,7 +89,8 @@ def show(
         raise NotFound(f"no dead letter {letter_id}")
     (letter,) = found
     with closing(open_reader(folder)) as reader:
-        events = reader.fetch(letter.partition, [letter.position])
+        wanted = [] if letter.run_no else [letter.position]  # a run's letter is no single event
+        events = reader.fetch(letter.partition, wanted)
     document = letter_document(letter) | {"event": event_document(events[0]) if events else None}
 
     def draw(_: Document) -> RenderableType:
@@ -134,12 +135,15 @@ def discard(
         typer.Option(
             "--projection",
             metavar="NAME",
-            help="With --position: an event that is not parked, but stopped a rebuild.",
+            help="With --position or --run: what is not parked, but stopped a rebuild.",
             autocompletion=complete_projection,
         ),
     ] = None,
     position: Annotated[
         int | None, typer.Option("--position", min=1, metavar="POSITION", help="See --projection.")
+    ] = None,
+    run: Annotated[
+        int | None, typer.Option("--run", min=1, metavar="NUMBER", help="See --projection.")
     ] = None,
     data: Data = None,
     as_json: Json = False,
@@ -153,14 +157,15 @@ def discard(
         spanledger deadletters discard --projection attempts --position 120017
     """
     folder = existing_folder(data)
-    if (projection is None) != (position is None):
-        raise BadInput("--projection and --position go together")
+    if (projection is None) != (position is None and run is None) or (position and run):
+        raise BadInput("--projection goes together with either --position or --run")
     if projection is not None:
         if ids or every:
-            raise BadInput("give ids, --all, or --projection and --position")
-        answer = ask_projector(
-            folder, "discard_event", projection=projection, position=str(position)
+            raise BadInput("give ids, --all, or --projection and --position or --run")
+        op, which = (
+            ("discard_run", {"run": run}) if run else ("discard_event", {"position": str(position)})
         )
+        answer = ask_projector(folder, op, projection=projection, **which)
         _tell([answer], "given up", as_json)
         return
     chosen = _chosen(folder, ids, every)
@@ -187,6 +192,7 @@ def letter_document(letter: DeadLetter) -> dict[str, Any]:
     return letter._asdict() | {
         "position": str(letter.position),
         "event_id": letter.event_id.hex(),
+        "run_no": letter.run_no or None,
         "parked_at": rfc3339(letter.parked_ns),
     }
 

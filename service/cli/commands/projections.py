@@ -52,6 +52,13 @@ GENERATIONS: Final = (
     Column("retired", "retired_ns", Kind.MOMENT, drop=2),
 )
 
+Some = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME]...", help="Only these projections.", autocompletion=complete_projection
+    ),
+]
+
 
 @app.command("list")
 @command
@@ -205,26 +212,28 @@ def cancel(data: Data = None, as_json: Json = False) -> None:
 
 @app.command()
 @command
-def pause(data: Data = None, as_json: Json = False) -> None:
-    """Apply nothing to the views until `resume`; the log goes on.
+def pause(data: Data = None, names: Some = None, as_json: Json = False) -> None:
+    """Apply nothing to the views, or to some projections, until `resume`; the log goes on.
 
     Examples:
 
         spanledger projections pause
+
+        spanledger projections pause task_metrics
     """
-    _perform(data, "pause", {}, as_json=as_json)
+    _perform(data, "pause", {"names": names}, as_json=as_json)
 
 
 @app.command()
 @command
-def resume(data: Data = None, as_json: Json = False) -> None:
+def resume(data: Data = None, names: Some = None, as_json: Json = False) -> None:
     """Go on after a pause, also after one because of too many dead letters.
 
     Examples:
 
         spanledger projections resume
     """
-    _perform(data, "resume", {}, as_json=as_json)
+    _perform(data, "resume", {"names": names}, as_json=as_json)
 
 
 @app.command()

@@ -1,0 +1,6 @@
+-- name: load
+SELECT projection, content FROM configuration
+
+-- name: store
+INSERT OR REPLACE INTO configuration (projection, digest, content)
+VALUES (:projection, :digest, :content)
