@@ -17,6 +17,7 @@ from service.api.feed import Feed
 from service.api.problems import HANDLERS
 from service.api.system import Metrics, Probe, System, own_metrics
 from service.configuration.settings import Settings
+from service.roles.declaration import needed_roles
 
 
 class Application(Litestar):
@@ -67,7 +68,7 @@ def create_app(
     app = Application(
         route_handlers=[
             *Answers(queries, tokens).routes(),
-            *System(queries, tokens, probe, metrics).routes(),
+            *System(queries, tokens, needed_roles(settings), probe, metrics).routes(),
             Events(queries.log, feed, tokens).route(),
         ],
         exception_handlers=HANDLERS,

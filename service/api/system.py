@@ -1,6 +1,6 @@
 """The service about itself: health, the log's head, metrics, documentation, welcome."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import anyio
@@ -21,9 +21,6 @@ from service.api.asking import parameters, tenant_of
 from service.api.problems import NotReady
 from service.telemetry.samples import scrape, text_of
 
-ROLES: Final = ("receiver", "writer", "projector")
-"""What readiness needs. Without the forwarder spans are taken and questions answered, and it
-catches up from the log: a balancer that left the service out would turn away both for nothing."""
 _PAGE_HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -43,15 +40,22 @@ class System:
     """Serves what is not about tasks.
 
     Args:
+        needed: the roles without which the service is not ready.
         probe: raises a SpanledgerError if the role that it is given does not answer.
         metrics: tells those of the service in Prometheus's text format.
     """
 
     def __init__(
-        self, queries: Queries, tokens: TokenStore, probe: Probe, metrics: Metrics
+        self,
+        queries: Queries,
+        tokens: TokenStore,
+        needed: Sequence[str],
+        probe: Probe,
+        metrics: Metrics,
     ) -> None:
         self._queries = queries
         self._tokens = tokens
+        self._needed = needed
         self._probe = probe
         self._tell_metrics = metrics
         self._document = openapi.document()
@@ -101,7 +105,7 @@ class System:
     def _missing(self) -> list[str]:
         """What keeps the service from being ready."""
         missing = []
-        for role in ROLES:
+        for role in self._needed:
             try:
                 self._probe(role)
             except SpanledgerError:

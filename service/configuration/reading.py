@@ -24,6 +24,7 @@ from events.errors import BadSetting
 from service.access.tokens import TokenStore
 from service.configuration.settings import ForwardTarget, Settings
 from service.forward.target import parse_url, resolve, resolve_all
+from service.roles.declaration import ROLES, all_ports
 
 ENVIRONMENT_PREFIX: Final = "SPANLEDGER_"
 CONFIG_VARIABLE: Final = "SPANLEDGER_CONFIG"
@@ -36,7 +37,6 @@ _OTHER_VARIABLES: Final = frozenset(
     | {f"{ENVIRONMENT_PREFIX}{name}" for name in ("CA_FILE", "CERT_FILE", "KEY_FILE")}
 )
 _SECRET: Final = frozenset({"forward", "telemetry_endpoint"})
-_PORTS: Final = ("grpc_port", "http_port", "api_port")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,10 @@ class Field:
         return isinstance(self.kind, kinds.VarTupleType)
 
     @property
+    def may_be_off(self) -> bool:
+        return isinstance(self.kind, kinds.UnionType) and bool(_numbers(self.kind))
+
+    @property
     def is_flag(self) -> bool:
         return isinstance(self.kind, kinds.BoolType)
 
@@ -74,9 +78,8 @@ class Field:
     def allowed(self) -> str:
         """What may stand there, in words."""
         kind = self.kind
-        if isinstance(kind, kinds.IntType | kinds.FloatType):
-            low = f"above {kind.gt}" if kind.ge is None else f"from {kind.ge}"
-            return f"a number {low} to {kind.le}"
+        if numbers := _numbers(kind):
+            return _range(numbers[0]) + (", or off" if self.may_be_off else "")
         if isinstance(kind, kinds.LiteralType):
             return "one of " + ", ".join(str(value) for value in kind.values)
         if self.is_flag:
@@ -88,14 +91,35 @@ class Field:
         return "a text" if self.default == "" else "a text that is not empty"
 
 
+def _numbers(kind: kinds.Type) -> list[kinds.IntType | kinds.FloatType]:
+    members = kind.types if isinstance(kind, kinds.UnionType) else (kind,)
+    return [k for k in members if isinstance(k, kinds.IntType | kinds.FloatType)]
+
+
+def _range(kind: kinds.IntType | kinds.FloatType) -> str:
+    low = f"above {kind.gt}" if kind.ge is None else f"from {kind.ge}"
+    return f"a number {low} to {kind.le}"
+
+
 def _fields() -> dict[str, Field]:
-    found = {}
-    for field in msgspec.structs.fields(Settings):
-        kind = kinds.type_info(field.type)
-        assert isinstance(kind, kinds.Metadata), f"{field.name} has no description"
-        sentence = (kind.extra_json_schema or {})["description"]
-        found[field.name] = Field(field.name, field.type, kind.type, sentence, field.default)
-    return found
+    own = [(field.name, field.type, field.default) for field in msgspec.structs.fields(Settings)]
+    of_roles = [
+        (setting.name, setting.type, setting.default)
+        for declared in ROLES.values()
+        for setting in declared.own_settings()
+    ]
+    return {
+        name: _field(name, kind, default)
+        for name, kind, default in own + of_roles
+        if name != "of_roles"
+    }
+
+
+def _field(name: str, type_: Any, default: Any) -> Field:
+    kind = kinds.type_info(type_)
+    assert isinstance(kind, kinds.Metadata), f"{name} has no description"
+    sentence = (kind.extra_json_schema or {})["description"]
+    return Field(name, type_, kind.type, sentence, default)
 
 
 FIELDS: Final[Mapping[str, Field]] = _fields()
@@ -137,7 +161,8 @@ def load(options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
             raise BadSetting(f"data in {beside}: the folder that the file is in is the data folder")
         given = found | given
     values = {name: _convert(FIELDS[name], value) for name, value in given.items()}
-    settings = Settings(**(values | {"data": data}))
+    of_roles = {name: values.pop(name) for name in values.keys() - Settings.__struct_fields__}
+    settings = Settings(**(values | {"data": data, "of_roles": of_roles}))
     _check(settings)
     return settings
 
@@ -196,6 +221,8 @@ def _meant(word: str, known: Mapping[str, Any]) -> str:
 def _convert(field: Field, given: _Given) -> Any:
     if field.name == "forward":
         return tuple(_target(value, given.source) for value in _as_list(given.value))
+    if field.may_be_off and given.value == "off":
+        return None
     value = _as_list(given.value) if field.is_list else given.value
     try:
         converted = msgspec.convert(value, field.type, strict=False, dec_hook=_decode)
@@ -245,9 +272,10 @@ def _check(settings: Settings) -> None:
     """What no setting can know alone."""
     resolve_all(settings.forward)
     _check_tls(settings)
-    taken = [port for name in _PORTS if (port := getattr(settings, name))]
+    taken = [number for port in all_ports() if (number := port.number(settings))]
     if len(set(taken)) < len(taken):
-        raise BadSetting("--grpc-port, --http-port and --api-port must differ")
+        *some, last = (FIELDS[port.setting].option for port in all_ports())
+        raise BadSetting(f"{', '.join(some)} and {last} must differ")
     if settings.data.exists() and not settings.data.is_dir():
         raise BadSetting(f"--data {settings.data}: that is a file, a folder is needed")
     if not is_loopback(settings.host) and not TokenStore(settings.data / "tokens.json").list():

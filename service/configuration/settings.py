@@ -6,7 +6,7 @@ bounds and the sentence of each setting stand here, so that its option, check an
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -120,3 +120,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     telemetry_endpoint: Annotated[
         str, Meta(description="OTLP/gRPC address to send this service's own spans to; empty: none.")
     ] = ""
+    of_roles: dict[str, Any] = {}
+    """What was given of the settings that roles declare for themselves, by name; see
+    `service.roles.declaration`."""
+
+    def of_role(self, name: str, default: Any) -> Any:
+        """A setting of a role: what was given, or else the `default` of its declaration."""
+        return self.of_roles.get(name, default)

@@ -19,10 +19,12 @@ from rich.live import Live
 
 from events.errors import Unavailable
 from events.private import make_private
+from service.configuration.reading import FIELDS
 from service.demo.jobs import JOBS
 from service.demo.orchestrator import Orchestrator
 from service.demo.show import Api, print_next_steps, screen, totals
 from service.network.endpoints import read_endpoints
+from service.roles.declaration import all_ports
 
 READY_S = 60.0
 STOP_S = 20.0
@@ -156,14 +158,17 @@ def _wait_ready(process: subprocess.Popen[bytes], data: Path) -> dict[str, Any]:
 def _free_ports(console: Console) -> list[str]:
     """Options that move a port to a free one where the usual one is taken."""
     options = []
-    for option, port in (("--grpc-port", 4317), ("--http-port", 4318), ("--api-port", 8000)):
+    for port in all_ports():
+        setting = FIELDS[port.setting]
+        if port.default is not None:
+            continue  # the service leaves it out by itself
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind(("127.0.0.1", setting.default))
             except OSError:
-                console.print(f"Port {port} is taken: a free one is used in its place.")
-                options += [option, "0"]
+                console.print(f"Port {setting.default} is taken: a free one is used in its place.")
+                options += [setting.option, "0"]
     return options
 
 

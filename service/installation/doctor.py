@@ -11,10 +11,10 @@ import sqlite3
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from importlib import metadata
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -31,6 +31,7 @@ from service.installation.version import VERSION
 from service.network.endpoints import read_endpoints
 from service.network.ports import Ports, PortTaken
 from service.network.tls import days_left, shake_hands, told
+from service.roles.declaration import Port, all_ports
 
 _MIB: Final = 1 << 20
 _SCARCE_BYTES: Final = 1024 * _MIB
@@ -147,22 +148,28 @@ def _sync(settings: Settings) -> Iterator[Check]:
 
 def _ports(settings: Settings) -> Iterator[Check]:
     ours = read_endpoints(settings.data) or {}
-    for name in ("grpc", "http", "api"):
-        port = getattr(settings, f"{name}_port")
-        there = str(ours.get(name, ""))
-        if there and (port == 0 or there.rpartition(":")[2] == str(port)):
-            yield Check(f"port {name}", "ok", f"{there}, of our service (process {ours['pid']})")
-            continue
-        try:
-            Ports(settings.host, {f"{name}_port": port}).close()
-        except PortTaken as exc:
-            yield Check(f"port {name}", "failed", str(exc))
-        else:
-            yield Check(f"port {name}", "ok", f"{port} is free" if port else "takes a free one")
+    for port in all_ports():
+        yield _port(settings, port, ours)
     if not ours and (settings.data / "endpoints.json").exists():
         yield Check(
             "endpoints", "ok", "left by a service that was killed; the next start cleans up"
         )
+
+
+def _port(settings: Settings, port: Port, ours: Mapping[str, Any]) -> Check:
+    name, number = f"port {port.name}", port.number(settings)
+    there = str(ours.get(port.name, ""))
+    if number is None:
+        return Check(name, "ok", "off")
+    if there and (number == 0 or there.rpartition(":")[2] == str(number)):
+        return Check(name, "ok", f"{there}, of our service (process {ours['pid']})")
+    try:
+        Ports(settings.host, {port.setting: number}).close()
+    except PortTaken as exc:
+        if port.is_asked_for(settings):
+            return Check(name, "failed", str(exc))
+        return Check(name, "warning", str(exc), "it was not asked for: the service leaves it out")
+    return Check(name, "ok", f"{number} is free" if number else "takes a free one")
 
 
 def _clock(settings: Settings) -> Iterator[Check]:

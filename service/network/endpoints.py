@@ -18,9 +18,17 @@ from service.process.locks import is_held
 SUPERVISOR: Final = "supervisor"
 
 
-def write_endpoints(data: Path, ports: Mapping[str, str], version: str) -> None:
-    """Publish `ports` (grpc, http, api as host:port) and this process, at once and whole."""
-    content = dict(ports) | {"pid": os.getpid(), "version": version}
+def write_endpoints(
+    data: Path, ports: Mapping[str, str], version: str, *, left_out: Mapping[str, str]
+) -> None:
+    """Publish `ports` (host:port by name) and this process, at once and whole.
+
+    Args:
+        left_out: the ports that were not asked for and could not be had, each with the reason.
+    """
+    content: dict[str, Any] = dict(ports) | {"pid": os.getpid(), "version": version}
+    if left_out:
+        content["left_out"] = dict(left_out)
     body = msgspec.json.format(msgspec.json.encode(content), indent=2)
     replace_file(_path(data), body + b"\n")
 

@@ -1,9 +1,10 @@
 """One command, several processes: started in order, watched, restarted, drained in order.
 
-Order of a start: locks, ports, the forwarder, all other children at once; ready when all are.
-Order of an end: the API with its open streams, the receivers, the projector once it has caught
-up a little, the forwarder, and the writer last. A child that dies is started again, each time
-after a longer pause; one that cannot start at all ends the service with its message.
+Order of a start: locks, ports, what starts ahead, all other children at once; ready when all are.
+Order of an end: as the roles declare it; the API with its open streams first, the receivers, the
+projector once it has caught up a little, the forwarder, and the writer last. A child that dies is
+started again, each time after a longer pause; one that cannot start at all ends the service with
+its message.
 """
 
 import logging
@@ -26,14 +27,12 @@ from service.configuration.settings import Settings
 from service.control.socket import ControlServer, socket_path
 from service.installation.version import VERSION
 from service.network.endpoints import SUPERVISOR, read_endpoints, remove_endpoints, write_endpoints
-from service.network.ports import Ports
+from service.network.ports import Ports, PortTaken
 from service.process.child import Child
 from service.process.locks import AlreadyRunning, RoleLock, is_held
-from service.roles import role_of
+from service.roles.declaration import ROLES, all_ports, instances_of, role_of
 from service.telemetry.gathering import Gatherer
 
-_DRAIN_ORDER: Final = ("api", "receiver", "projector", "forwarder", "writer")
-_SHARE_OF_DRAIN: Final = {"api": 0.25, "projector": 0.5}
 _START_S: Final = 600.0
 """A log of many events takes its time to be indexed; a hung child is stopped by people."""
 _QUICK_S: Final = 0.2
@@ -61,6 +60,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._signals = 0
         self._announced = False
+        self._left_out: dict[str, str] = {}
         self._started_s = time.monotonic()
         # Views and index use numpy for short arrays: its thread pools would only cost memory.
         # Metrics are gathered over sockets: no file of prometheus_client's is made for them.
@@ -82,8 +82,7 @@ class Supervisor:
             held.enter_context(_only_one(data))
             _await_orphans(self._settings)
             remove_endpoints(data)
-            ports = held.enter_context(Ports(self._settings.host, _wanted(self._settings)))
-            self._settings = msgspec.structs.replace(self._settings, **ports.numbers)
+            self._take_ports(held)
             held.enter_context(self._waking_signals())
             held.enter_context(self._metrics.gathering())
             control = ControlServer(socket_path(data, SUPERVISOR), self._handlers())
@@ -98,14 +97,33 @@ class Supervisor:
             remove_endpoints(data)
             self._drain()
 
-    def _start_all(self) -> None:
-        """Start every child at once; those who need the log wait for the writer to open it.
+    def _take_ports(self, held: ExitStack) -> None:
+        """Take the ports that are on, and put their numbers into the settings.
 
-        Only the forwarder goes ahead: a new target begins before the first event is taken.
+        Raises:
+            PortTaken: another process has one that the service is not to start without.
         """
+        for port in all_ports():
+            number = port.number(self._settings)
+            if number is None:
+                continue
+            try:
+                ports = held.enter_context(Ports(self._settings.host, {port.setting: number}))
+                number = ports.numbers[port.setting]
+            except PortTaken as exc:
+                if port.is_asked_for(self._settings):
+                    raise
+                number, self._left_out[port.name] = None, f"left out: {exc}"
+                _log.warning("port left out", extra={"action": "port", "error": str(exc)})
+            placed = port.placed(self._settings, number)
+            self._settings = msgspec.structs.replace(self._settings, **placed)
+
+    def _start_all(self) -> None:
+        """Start every child at once, after those that go ahead; those who need the log wait for
+        the writer to open it."""
         deadline_s = time.monotonic() + _START_S
-        instances = _instances(self._settings)
-        ahead = [name for name in instances if name == "forwarder"]
+        instances = instances_of(self._settings)
+        ahead = [name for name in instances if ROLES[role_of(name)].starts_ahead]
         for stage in (ahead, [name for name in instances if name not in ahead]):
             if self._signals:
                 return
@@ -183,7 +201,7 @@ class Supervisor:
         ports: dict[str, str] = {}
         for child in self._children.values():
             ports |= child.ports
-        write_endpoints(self._settings.data, ports, VERSION)
+        write_endpoints(self._settings.data, ports, VERSION, left_out=self._left_out)
         seconds = round(time.monotonic() - self._started_s, 2)
         _log.info("serving", extra={"action": "serve", "seconds": seconds, **ports})
         self._on_ready(ports)
@@ -193,10 +211,10 @@ class Supervisor:
         started_s = time.monotonic()
         deadline_s = started_s + self._settings.drain_s
         _log.info("draining", extra={"action": "drain", "seconds": self._settings.drain_s})
-        for role in _DRAIN_ORDER:
-            stage = [c for c in self._children.values() if role_of(c.instance) == role]
+        for declared in sorted(ROLES.values(), key=lambda declared: declared.drains):
+            stage = [c for c in self._children.values() if role_of(c.instance) == declared.name]
             left_s = max(deadline_s - time.monotonic(), _QUICK_S)
-            within_s = left_s * _SHARE_OF_DRAIN.get(role, 1.0)
+            within_s = left_s * declared.drain_share
             for child in stage:
                 if child.running:
                     child.ask_stop(within_s)
@@ -280,7 +298,7 @@ def _only_one(data: Path) -> Iterator[None]:
     except AlreadyRunning as exc:
         there = read_endpoints(data) or {}
         where = ", ".join(
-            f"{name} {there[name]}" for name in ("grpc", "http", "api") if name in there
+            f"{port.name} {there[port.name]}" for port in all_ports() if port.name in there
         )
         raise AlreadyRunning(
             f"another service runs on {data}: process {there.get('pid', 'unknown')}"
@@ -295,23 +313,10 @@ def _only_one(data: Path) -> Iterator[None]:
 def _await_orphans(settings: Settings) -> None:
     """A killed service's children end within a second; until then they hold locks and ports."""
     deadline_s = time.monotonic() + _ORPHANS_S
-    while any(is_held(settings.data, name) for name in ("writer", *_instances(settings))):
+    while any(is_held(settings.data, name) for name in {"writer", *instances_of(settings)}):
         if time.monotonic() > deadline_s:
             return  # they are no orphans; whoever needs their lock or port says so
         time.sleep(0.02)
-
-
-def _wanted(settings: Settings) -> dict[str, int]:
-    return {name: getattr(settings, name) for name in ("grpc_port", "http_port", "api_port")}
-
-
-def _instances(settings: Settings) -> list[str]:
-    """The children of a service."""
-    if settings.workers == 1:
-        receivers = ["receiver"]
-    else:
-        receivers = ["writer", *(f"receiver-{n}" for n in range(1, settings.workers + 1))]
-    return [*receivers, "projector", *(["forwarder"] if settings.forward else []), "api"]
 
 
 def _start_error(child: Child, code: int) -> SpanledgerError:

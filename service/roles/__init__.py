@@ -1,19 +1,19 @@
 """The roles of a service: what each process of it builds and runs.
 
-A role has a module here, named as it is, with `build(settings, place) -> Role`; that module alone
-builds the objects of its process, by constructor arguments. An *instance* is a role as it runs:
-`receiver` holds the writer as well, `receiver-1`, `receiver-2`, … reach it through its door.
+A role has a record in `service.roles.declaration` and a module with `build(settings, place) ->
+Role`; that module alone builds the objects of its process, by constructor arguments. An
+*instance* is a role as it runs: `receiver` holds the writer as well, `receiver-1`, `receiver-2`,
+… reach it through its door.
 """
 
 import importlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from service.configuration.settings import Settings
-
-ROLES: Final = ("writer", "receiver", "projector", "forwarder", "api")
+from service.roles.declaration import ROLES, role_of
 
 
 class Role(Protocol):
@@ -49,15 +49,8 @@ class Place:
     stopping: threading.Event
 
 
-def role_of(instance: str) -> str:
-    """The role that `instance` is one of."""
-    return instance.partition("-")[0]
-
-
 def build(settings: Settings, place: Place) -> Role:
     """The role of `place`, not started. Only its own module is loaded: memory counts."""
-    role = role_of(place.instance)
-    assert role in ROLES, role
-    module = importlib.import_module(f"{__name__}.{role}")
+    module = importlib.import_module(ROLES[role_of(place.instance)].module)
     built: Role = module.build(settings, place)
     return built

@@ -14,6 +14,7 @@ from service.control.socket import call, instances
 from service.network.endpoints import SUPERVISOR
 from service.process.locks import is_held
 from service.roles import Place
+from service.roles.declaration import ROLES
 from service.telemetry.gathering import Gatherer
 
 _PING_S: Final = 2.0
@@ -68,12 +69,12 @@ class ApiRole:
 
 
 def require_role(data: Path, role: str) -> None:
-    """See to it that an instance of `role` answers and, if it is the writer, takes events.
+    """See to it that an instance of `role` works: that it answers what its readiness asks.
 
     Raises:
         Unavailable: none does.
     """
-    question = "writable" if role == "writer" else "ping"
+    question = ROLES[role].readiness
     failure: SpanledgerError = Unavailable(f"no {role} of {data} runs")
     for instance in instances(data, role):
         try:

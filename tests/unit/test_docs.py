@@ -15,6 +15,7 @@ from events.log.writer import LogWriter
 from service.api import openapi
 from service.cli.main import app
 from service.configuration.reading import FIELDS
+from service.roles.declaration import ROLES, Declaration
 from tests.events import make_batch, make_span
 
 ROOT = Path(__file__).parents[2]
@@ -158,3 +159,14 @@ def test_the_reader_of_the_format_page_reads_a_log(tmp_path: Path) -> None:
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     expected = [f"{n} default span.v1 {s.trace_id.hex()}" for n, s in enumerate(spans, 1)]
     assert printed.splitlines() == expected
+
+
+@pytest.mark.parametrize("declared", ROLES.values(), ids=ROLES)
+def test_every_role_is_documented_as_it_is_declared(declared: Declaration) -> None:
+    """The operator's page says of each role where it listens and when it ends."""
+    rows = page("operating.md").splitlines()
+    row = next(row for row in rows if row.startswith(f"| `{declared.name}` |"))
+    _, _, _, ports, ends, needed, _ = (cell.strip() for cell in row.split("|"))
+    assert ports == ", ".join(f"`{FIELDS[port.setting].option}`" for port in declared.ports)
+    assert int(ends) == declared.drains
+    assert needed == ("yes" if declared.readiness else "no")

@@ -25,12 +25,12 @@ from service.installation.version import VERSION
 from service.network.ports import Ports, PortTaken
 from service.process.locks import AlreadyRunning, RoleLock, is_held
 from service.process.supervisor import Supervisor
-from service.roles import ROLES
+from service.roles.declaration import ROLES, all_ports
 from service.roles.runner import Stop, run
 from service.telemetry.logs import start_logging
 
 _PANELS: Final = {
-    "Ports and data": ("data", "host", "grpc_port", "http_port", "api_port", "workers",
+    "Ports and data": ("data", "host", *(port.setting for port in all_ports()), "workers",
                        "pin_receivers"),
     "Forwarding": ("forward",),
     "Access": ("tls_cert", "tls_key", "tls_client_ca", "cors_origins"),
@@ -40,6 +40,9 @@ _PANELS: Final = {
         "max_span_events", "max_links", "queue_bytes",
     ),
     "Times": ("heartbeat_interval_s", "drain_s", "query_budget_s", "rollback_s"),
+    "Of single roles": tuple(
+        setting.name for declared in ROLES.values() for setting in declared.settings
+    ),
     "Its own records": ("log_level", "log_format", "telemetry_endpoint"),
 }  # fmt: skip
 _RECEIVERS: Final = tuple(f"receiver-{number}" for number in range(1, 65))
@@ -67,6 +70,8 @@ def _option(field: Field, panel: str) -> Any:
 def _metavar(field: Field) -> str:
     if isinstance(field.kind, kinds.LiteralType):
         return "|".join(str(value) for value in field.kind.values)
+    if field.may_be_off:
+        return "NUMBER|off"
     if isinstance(field.kind, kinds.IntType | kinds.FloatType):
         return "NUMBER"
     if field.name == "forward":
@@ -204,13 +209,13 @@ def _require_own_ports(settings: Settings, instance: str) -> None:
 
 
 def _try_ports(settings: Settings) -> None:
-    for name in ("grpc", "http"):
-        port = getattr(settings, f"{name}_port")
+    for port in ROLES["receiver"].ports:
+        number = port.number(settings) or 0
         try:
-            Ports(settings.host, {f"{name}_port": port}).close()
+            Ports(settings.host, {port.setting: number}).close()
         except PortTaken:
-            ours = [receiver["ports"].get(name, "") for receiver in _receivers(settings.data)]
-            if not any(there.endswith(f":{port}") for there in ours):
+            ours = [receiver["ports"].get(port.name, "") for receiver in _receivers(settings.data)]
+            if not any(there.endswith(f":{number}") for there in ours):
                 raise
 
 
@@ -234,10 +239,9 @@ def _print_ports(settings: Settings, ports: dict[str, str], instance: str = "") 
     secure = "s" if settings.tls_cert else ""
     what = f"Spanledger {VERSION}" + (f" ({instance})" if instance else "")
     console.print(f"[bold]{what}[/bold] serves {settings.data}")
-    if "grpc" in ports:
-        console.print(f"  OTLP/gRPC  [cyan]{ports['grpc']}[/cyan]")
-    if "http" in ports:
-        console.print(f"  OTLP/HTTP  [cyan]http{secure}://{ports['http']}[/cyan]")
-    if "api" in ports:
-        console.print(f"  API        [cyan]http{secure}://{ports['api']}[/cyan]  (docs at /docs)")
+    for port in all_ports():
+        if port.name in ports:
+            address = f"http{secure}://{ports[port.name]}" if port.is_web else ports[port.name]
+            note = f"  ({port.note})" if port.note else ""
+            console.print(f"  {port.label:<9}  [cyan]{address}[/cyan]{note}")
     sys.stdout.flush()

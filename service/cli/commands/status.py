@@ -15,10 +15,10 @@ from service.cli.output.render import console, grid, pairs, writing_on
 from service.cli.source.folder import existing_folder
 from service.cli.source.source import Source, open_source
 from service.control.socket import NoAnswer, call, instances
-from service.network.endpoints import read_endpoints
+from service.network.endpoints import SUPERVISOR, read_endpoints
 from service.process.locks import is_held
+from service.roles.declaration import ROLES
 
-ROLES: Final = ("supervisor", "receiver", "writer", "projector", "forwarder", "api")
 _PING_S: Final = 2.0
 
 
@@ -57,6 +57,8 @@ def status_document(source: Source, data: Path | None) -> dict[str, Any]:
     }
     if data is not None:
         endpoints = read_endpoints(data)
+        left_out = (endpoints or {}).get("left_out", {})
+        problems += [f"port {name}: {reason}" for name, reason in left_out.items()]
         document |= {
             "serving": endpoints is not None,
             "endpoints": endpoints,
@@ -68,7 +70,9 @@ def status_document(source: Source, data: Path | None) -> dict[str, Any]:
 
 def _roles(data: Path, problems: list[str]) -> list[str]:
     """The roles that run; whichever does not answer is a problem."""
-    names = [name for role in ROLES for name in sorted({role, *instances(data, role)})]
+    names = [
+        name for role in (SUPERVISOR, *ROLES) for name in sorted({role, *instances(data, role)})
+    ]
     running = [name for name in names if is_held(data, name)]
     for role in running:
         if role == "forwarder":
@@ -104,7 +108,7 @@ def draw_status(document: Document) -> RenderableType:
         facts |= {
             name: address
             for name, address in (document["endpoints"] or {}).items()
-            if name != "version"
+            if name not in ("version", "left_out")
         }
         facts["roles"] = document["roles"] or "none runs"
     facts["head"] = f"{head['position']}  {head.get('committed_at') or ''}"
