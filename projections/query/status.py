@@ -31,7 +31,13 @@ class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     position: PositionText
     lag_events: int
     lag_s: Annotated[float, Meta(description="Age of the oldest event not applied; 0 if none")]
-    dead_letters: Annotated[int, Meta(description="Events parked because they failed")]
+    dead_letters: (
+        Annotated[
+            int,
+            Meta(description="Events parked because they failed; null for who may see one tenant"),
+        ]
+        | None
+    )
     committed_at: Annotated[str, Meta(description="When its last event was committed")] | None
     updated_at: Rfc3339 | None
 
@@ -63,6 +69,12 @@ def seen(connection: sqlite3.Connection, projections: Sequence[str]) -> int:
     """The position that all of these projections have seen."""
     row = connection.execute(SQL["seen"], {"names": json.dumps(projections)}).fetchone()
     return int(row[0])
+
+
+def without_counts(answer: ProjectionList) -> ProjectionList:
+    """The same for who may see one tenant: dead letters are counted over all of them."""
+    items = [msgspec.structs.replace(item, dead_letters=None) for item in answer.items]
+    return msgspec.structs.replace(answer, items=items)
 
 
 def projection_list(inquiry: Inquiry, question: Question) -> ProjectionList:

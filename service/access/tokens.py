@@ -4,7 +4,6 @@
 need no slow hash. The file is replaced whole, and read again when it changed.
 """
 
-import contextlib
 import hashlib
 import logging
 import re
@@ -12,13 +11,13 @@ import secrets
 import threading
 import time
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
 
 from events import names
 from events.atomic_file import replace_file
-from events.errors import BadInput, BadSetting, NotFound, Rejected
+from events.errors import BadInput, BadSetting, NotFound, Rejected, Unavailable
 from service.process.locks import RoleLock
 
 Scope = Literal["ingest", "read", "admin"]
@@ -62,6 +61,15 @@ def check_tenant(name: str) -> str:
     return name
 
 
+class Admission(NamedTuple):
+    """Who is let in: for which tenant, whether to that one only, and by which token (its name;
+    None where none is needed)."""
+
+    tenant: str
+    is_bound: bool
+    token: str | None
+
+
 class TokenStore:
     """The tokens of `path`; safe for any number of threads.
 
@@ -76,10 +84,13 @@ class TokenStore:
         self._lock = threading.Lock()
         self._seen: tuple[int, int, int] | None = (0, 0, 0)
         self._tokens: dict[str, Token] = {}
-        self._readable = True
 
     def authorize(self, bearer: str | None, scope: Scope, tenant: str | None) -> str:
-        """The tenant that a request acts for.
+        """The tenant that a request acts for; see `admit`."""
+        return self.admit(bearer, scope, tenant).tenant
+
+    def admit(self, bearer: str | None, scope: Scope, tenant: str | None) -> Admission:
+        """Who sends a request, if it may.
 
         Args:
             bearer: the token, or a whole `authorization` header.
@@ -89,12 +100,13 @@ class TokenStore:
             Unauthenticated: there are tokens, and this is none of them.
             Forbidden: the token has another scope or is bound to another tenant.
             BadInput: `tenant` can be none.
+            Unavailable: the tokens cannot be read now, so nobody is let in.
         """
         if tenant is not None:
             check_tenant(tenant)
         tokens = self._current()
-        if not tokens and self._open and self._readable:
-            return tenant or names.DEFAULT_TENANT
+        if not tokens and self._open:
+            return Admission(tenant or names.DEFAULT_TENANT, False, None)
         token = tokens.get(_digest(_bare(bearer))) if bearer else None
         if token is None:
             what = "unknown token" if bearer else f"a token with scope {scope} is needed"
@@ -103,7 +115,12 @@ class TokenStore:
             raise Forbidden(f"token {token.name} has scope {token.scope}, this needs {scope}")
         if token.tenant is not None and tenant not in (None, token.tenant):
             raise Forbidden(f"token {token.name} is bound to another tenant than {tenant}")
-        return token.tenant or tenant or names.DEFAULT_TENANT
+        acts_for = token.tenant or tenant or names.DEFAULT_TENANT
+        return Admission(acts_for, token.tenant is not None, token.name)
+
+    def is_open(self) -> bool:
+        """Whether everybody is let in: there are no tokens, and none are asked for."""
+        return self._open and not self._current()
 
     def list(self) -> tuple[Token, ...]:
         """All tokens, in order of creation.
@@ -153,22 +170,32 @@ class TokenStore:
         replace_file(self._path, body + b"\n", mode=0o600)
 
     def _current(self) -> dict[str, Token]:
-        seen = None
-        with contextlib.suppress(FileNotFoundError):
-            status = self._path.stat()
-            seen = (status.st_mtime_ns, status.st_ino, status.st_size)
-        if seen == self._seen:
-            return self._tokens
-        with self._lock:
-            try:
+        """The tokens as they are now.
+
+        Raises:
+            Unavailable: the file changed and cannot be read. A token may have been revoked, so
+                none counts until it can; each request tries again.
+        """
+        try:
+            seen = self._identity()
+            if seen == self._seen:
+                return self._tokens
+            with self._lock:
+                # The identity was taken before the content: a change in between is seen next time.
                 self._tokens = {token.sha256: token for token in _read(self._path).tokens}
-                self._readable = True
-            except BadSetting as exc:
-                # Whoever had a token keeps it; a file that cannot be read lets nobody new in.
-                _log.error("tokens unreadable", extra={"action": "tokens", "error": str(exc)})
-                self._readable = False
-            self._seen = seen
-            return self._tokens
+                self._seen = seen
+                return self._tokens
+        except (BadSetting, OSError) as exc:
+            _log.error("tokens unreadable", extra={"action": "tokens", "error": str(exc)})
+            raise Unavailable(f"the tokens cannot be read, so nobody is let in: {exc}") from exc
+
+    def _identity(self) -> tuple[int, int, int] | None:
+        """What changes when the file is replaced; None without one."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def _read(path: Path) -> _File:

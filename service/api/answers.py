@@ -14,8 +14,9 @@ from projections.endpoints import ENDPOINTS
 from projections.queries import POLL_S, Queries
 from projections.query.endpoint import Endpoint
 from projections.query.parameters import Question, parse
+from projections.query.status import ProjectionList, without_counts
 from service.access.tokens import TokenStore
-from service.api.asking import AnyRequest, arguments, parameters, tenant_of
+from service.api.asking import AnyRequest, admitted, arguments, parameters
 
 PREFIX: Final = "/api/v1"
 _AT_ONCE: Final = 16
@@ -45,13 +46,16 @@ class Answers:
     async def _answer(
         self, endpoint: Endpoint, wanted: Sequence[str], request: AnyRequest
     ) -> Response[bytes]:
-        tenant = await tenant_of(request, self._tokens)
+        who = await admitted(request, self._tokens)
         question = parse(endpoint.asks, parameters(request))
         named = arguments(request, wanted)
         await self._reach(endpoint, question)
 
         def body() -> bytes:
-            return msgspec.json.encode(self._queries.ask(endpoint, question, named, tenant=tenant))
+            answer = self._queries.ask(endpoint, question, named, tenant=who.tenant)
+            if who.is_bound and isinstance(answer, ProjectionList):
+                answer = without_counts(answer)
+            return msgspec.json.encode(answer)
 
         content = await anyio.to_thread.run_sync(body, limiter=self._limiter)
         return Response(content, media_type=MediaType.JSON, headers={"cache-control": "no-store"})

@@ -4,27 +4,35 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
+from litestar.response import Redirect
 
 from events import names
+from events.errors import Rejected
 from events.metrics import REQUESTS
 from projections.queries import Queries
+from service.access.hosts import Hosts
+from service.access.proxies import Proxies
 from service.access.tokens import TokenStore
 from service.api.answers import Answers
+from service.api.asking import PLACE
 from service.api.events import Events
 from service.api.feed import Feed
-from service.api.problems import HANDLERS
+from service.api.problems import HANDLERS, spanledger_problem
 from service.api.system import Metrics, Probe, System, own_metrics
 from service.configuration.settings import Settings
 from service.roles.declaration import needed_roles
 
 
 class Application(Litestar):
-    """Routes by the path as it was sent, so that a task id may hold encoded slashes."""
+    """Routes by the path as it was sent, so that a task id may hold encoded slashes, below the
+    prefix of a proxy; refuses hosts that are none of ours before anything else."""
 
     queries: Queries
     feed: Feed
+    hosts: Hosts
+    proxies: Proxies
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """See ASGI; counts each answer by its status."""
@@ -34,13 +42,25 @@ class Application(Litestar):
         raw = scope.get("raw_path")
         if raw:
             scope["path"] = raw.partition(b"?")[0].decode("latin-1")
+        place = scope[PLACE] = self.proxies.place(scope)
+        scope["path"] = place.path or "/"
 
         async def counted(message: Any) -> None:
             if message["type"] == "http.response.start":
                 REQUESTS.labels("query", "http", str(message["status"])).inc()
             await send(message)
 
-        await super().__call__(scope, receive, counted)
+        try:
+            self.hosts.check(scope["headers"], scope["http_version"])
+        except Rejected as refused:
+            answer = spanledger_problem(Request(scope), refused)
+        else:
+            if place.path:
+                await super().__call__(scope, receive, counted)
+                return
+            # Links that lead on from a page need the slash; the last part alone is a safe link.
+            answer = Redirect(f"./{place.prefix.rpartition('/')[2]}/", status_code=308)
+        await answer.to_asgi_response(None, Request(scope))(scope, receive, counted)
 
 
 def create_app(
@@ -79,4 +99,6 @@ def create_app(
         request_max_body_size=64 << 10,
     )
     app.queries, app.feed = queries, feed
+    app.hosts = Hosts(settings.allowed_hosts, tokens.is_open)
+    app.proxies = Proxies(settings.trusted_proxies, settings.root_path)
     return app

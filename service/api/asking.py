@@ -1,6 +1,6 @@
 """What a request asks and for whom: its parameters, its path's arguments, its tenant."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -10,11 +10,21 @@ from litestar import Request
 from events import names
 from projections.query.parameters import TEXT_LIMIT
 from projections.query.refusals import BadQuestion
-from service.access.tokens import Scope, TokenStore
+from service.access.hosts import require_own_origin
+from service.access.proxies import Place
+from service.access.tokens import Admission, Forbidden, Scope, TokenStore
 
 QUERY_LIMIT_BYTES: Final = 32 << 10
 _MOST_PARAMETERS: Final = 64
 AnyRequest = Request[Any, Any, Any]
+PLACE: Final = "spanledger.place"
+"""Where in the scope the `Place` of the request is."""
+
+
+def place_of(request: AnyRequest) -> Place:
+    """Where the request found the service; what links in its answer begin with."""
+    place: Place = request.scope[PLACE]  # type: ignore[typeddict-item]
+    return place
 
 
 def parameters(request: AnyRequest) -> dict[str, str]:
@@ -62,13 +72,41 @@ def arguments(request: AnyRequest, wanted: Iterable[str]) -> list[str]:
 
 
 async def tenant_of(request: AnyRequest, tokens: TokenStore, scope: Scope = "read") -> str:
-    """The tenant that the request acts for.
+    """The tenant that the request acts for; see `admitted`."""
+    return (await admitted(request, tokens, scope)).tenant
+
+
+async def require_unbound(request: AnyRequest, tokens: TokenStore, what: str) -> None:
+    """See to it that the request may read figures of all tenants together.
 
     Raises:
-        Unauthenticated, Forbidden, BadInput: as `TokenStore.authorize`.
+        Forbidden: its token is bound to a tenant; the message says what is needed for `what`.
+    """
+    if (await admitted(request, tokens)).is_bound:
+        raise Forbidden(
+            f"{what} tell of all tenants, and this token is bound to one: a token with scope read "
+            "or admin that is bound to no tenant is needed"
+        )
+
+
+def require_own_page(request: AnyRequest, allowed_origins: Sequence[str]) -> None:
+    """Refuse a write that a page of another site made a browser send.
+
+    Raises:
+        ForeignOrigin: see `service.access.hosts.require_own_origin`.
+    """
+    origin = place_of(request).origin
+    require_own_origin(request.scope["headers"], origin, allowed_origins)
+
+
+async def admitted(request: AnyRequest, tokens: TokenStore, scope: Scope = "read") -> Admission:
+    """Who sends the request.
+
+    Raises:
+        Unauthenticated, Forbidden, BadInput, Unavailable: as `TokenStore.admit`.
     """
     return await anyio.to_thread.run_sync(
-        tokens.authorize,
+        tokens.admit,
         request.headers.get("authorization"),
         scope,
         request.headers.get(names.TENANT_HEADER),

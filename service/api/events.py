@@ -6,6 +6,7 @@ events behind is moved on: an event `gap` names the positions that it misses. `i
 so a client that connects again with `Last-Event-ID` misses nothing within its backlog.
 """
 
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Final
@@ -17,7 +18,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 from msgspec import Meta
 
-from events.errors import Rejected
+from events.errors import SpanledgerError, Unavailable
 from events.kinds import FILTER, is_of_kind, kind_of
 from events.log.port import Recorded
 from projections.query import ids
@@ -100,7 +101,7 @@ class Events:
         if after > head:
             raise BeyondHead(after, head)
         tail = Tail(self._recent, tenant, question, after)
-        self._feed.require_room()  # refuses before the answer begins
+        self._feed.require_room(tenant)  # refuses before the answer begins
         return Stream(
             self._frames(request, tenant, question, tail),
             media_type="text/event-stream",
@@ -110,7 +111,12 @@ class Events:
     async def _frames(
         self, request: AnyRequest, tenant: str, question: EventsQuestion, tail: "Tail"
     ) -> AsyncIterator[bytes]:
-        async with self._feed.subscribed():
+        async with contextlib.AsyncExitStack() as held:
+            try:
+                await held.enter_async_context(self._feed.subscribed(tenant))
+            except Unavailable:  # others were quicker; the client asks again and is told why
+                yield b"retry: 5000\n\n"
+                return
             yield b"retry: 2000\n\n"
             quiet_s = 0.0
             while not self._feed.closed and await self._is_allowed(request, tenant):
@@ -131,10 +137,11 @@ class Events:
             yield b": closing\n\n"
 
     async def _is_allowed(self, request: AnyRequest, tenant: str) -> bool:
-        """Whether the token is still good: it may have been revoked since."""
+        """Whether the token is still good: it may have been revoked since, and nobody can say
+        while the tokens cannot be read."""
         try:
             return await tenant_of(request, self._tokens) == tenant
-        except Rejected:
+        except SpanledgerError:
             return False
 
 

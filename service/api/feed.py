@@ -2,16 +2,23 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Final
 
 import anyio
 
-from events.errors import SpanledgerError, Unavailable
+from events.errors import Closing, SpanledgerError, Unavailable
 from projections.query.log import Log
 
 POLL_S: Final = 0.1
-MOST_STREAMS: Final = 100
+MOST_STREAMS: Final = 400
+MOST_STREAMS_OF_A_TENANT: Final = 100
+_RETRY_S: Final = 5.0
+
+
+class TooManyStreams(Unavailable):
+    """As many live streams are open as there may be."""
 
 
 class Feed:
@@ -20,33 +27,45 @@ class Feed:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._head = 0
-        self._streams = 0
+        self._streams: Counter[str] = Counter()
         self._changed = asyncio.Condition()
         self._watch: asyncio.Task[None] | None = None
         self.closed = False
 
-    def require_room(self) -> None:
-        """See to it that one more stream may begin.
+    def require_room(self, tenant: str) -> None:
+        """See to it that one more stream of a tenant may begin.
 
         Raises:
-            Unavailable: there are too many, or the service is closing.
+            TooManyStreams: there are too many, of the tenant or in all.
+            Closing: the service is closing.
         """
         if self.closed:
-            raise Unavailable("the service is closing")
-        if self._streams >= MOST_STREAMS:
-            raise Unavailable(f"{MOST_STREAMS} streams are open, which is the most there may be")
+            raise Closing("the service is closing")
+        whose, most = "", MOST_STREAMS
+        if self._streams[tenant] >= MOST_STREAMS_OF_A_TENANT:
+            whose, most = " of this tenant", MOST_STREAMS_OF_A_TENANT
+        elif self._streams.total() < MOST_STREAMS:
+            return
+        told = f"{most} streams{whose} are open, which is the most there may be"
+        raise TooManyStreams(told, retry_after_s=_RETRY_S)
 
     @contextlib.asynccontextmanager
-    async def subscribed(self) -> AsyncIterator[None]:
-        """Count a stream in; the head is watched while there is any."""
-        self._streams += 1
+    async def subscribed(self, tenant: str) -> AsyncIterator[None]:
+        """Count a stream in; the head is watched while there is any.
+
+        Raises:
+            TooManyStreams, Closing: as `require_room`; others may have come first.
+        """
+        self.require_room(tenant)
+        self._streams[tenant] += 1
         if self._watch is None:
             self._watch = asyncio.create_task(self._follow())
         try:
             yield
         finally:
-            self._streams -= 1
-            if self._streams == 0 and self._watch is not None:
+            self._streams[tenant] -= 1
+            self._streams += Counter()  # forget tenants without any
+            if not self._streams and self._watch is not None:
                 self._watch.cancel()
                 self._watch = None
 
@@ -59,9 +78,10 @@ class Feed:
         """Wait until the head is beyond `position`, the feed closes or the time is over."""
         async with self._changed:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(
-                    self._changed.wait_for(lambda: self.closed or self._head > position), wait_s
-                )
+                # Not wait_for: it waits in a task of its own, and a stream that is cancelled
+                # meanwhile would let go of a lock that the other task holds.
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait_for(lambda: self.closed or self._head > position)
         return self._head > position
 
     async def close(self) -> None:

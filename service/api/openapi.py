@@ -142,7 +142,7 @@ def _events_operation(text: dict[str, Any]) -> dict[str, Any]:
         EVENTS_PATH,
         "The log as it grows (server-sent events). `id` is the position; a `gap` event names the "
         "positions that a client too far behind misses.",
-        _answers(_content("text/event-stream", text), "400", "401", "403", "503"),
+        _answers(_content("text/event-stream", text), "400", "401", "403", "429", "503"),
     )
     events["parameters"] = [
         *_parameters(EventsQuestion),
@@ -186,6 +186,7 @@ def _problem(status: str) -> dict[str, Any]:
         "401": "A token is needed",
         "403": "The token does not allow it",
         "404": "Nothing of that name, or no such view",
+        "429": "Too many streams are open; `Retry-After` says when to ask again",
         "503": "Not now; `Retry-After` says when to ask again",
     }
     schema = {"$ref": REF.format(name=Problem.__name__)}

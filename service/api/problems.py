@@ -10,7 +10,10 @@ from litestar.exceptions import HTTPException
 
 from events.errors import Damaged, NotFound, Rejected, SpanledgerError, Unavailable
 from projections.query.refusals import BadQuestion, BeyondHead, NotReached
+from service.access.hosts import ForeignOrigin, UnknownHost
 from service.access.tokens import Forbidden, Unauthenticated
+from service.api.asking import place_of
+from service.api.feed import TooManyStreams
 
 MEDIA_TYPE: Final = "application/problem+json"
 _PREFIX: Final = "urn:spanledger:problem:"
@@ -23,6 +26,8 @@ _KINDS: Final[tuple[tuple[type[SpanledgerError], str, HTTPStatus, str], ...]] = 
     (NotFound, "not-found", HTTPStatus.NOT_FOUND, "Not found"),
     (Unauthenticated, "unauthenticated", HTTPStatus.UNAUTHORIZED, "Token needed"),
     (Forbidden, "forbidden", HTTPStatus.FORBIDDEN, "Not allowed"),
+    (UnknownHost, "unknown-host", HTTPStatus.MISDIRECTED_REQUEST, "Unknown host"),
+    (ForeignOrigin, "foreign-origin", HTTPStatus.FORBIDDEN, "Not allowed"),
     (Rejected, "bad-request", HTTPStatus.BAD_REQUEST, "Bad request"),
     (
         NotReached,
@@ -30,6 +35,7 @@ _KINDS: Final[tuple[tuple[type[SpanledgerError], str, HTTPStatus, str], ...]] = 
         HTTPStatus.SERVICE_UNAVAILABLE,
         "Position not reached in time",
     ),
+    (TooManyStreams, "too-many-streams", HTTPStatus.TOO_MANY_REQUESTS, "Too many streams"),
     (Unavailable, "unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Not available now"),
     (Damaged, "damaged", HTTPStatus.INTERNAL_SERVER_ERROR, "Damaged"),
     (SpanledgerError, "internal", HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
@@ -120,7 +126,7 @@ def _response(
         title=title,
         status=status,
         detail=detail,
-        instance=request.scope["path"],
+        instance=place_of(request).prefix + request.scope["path"],
         **extra,
     )
     body = {k: v for k, v in msgspec.structs.asdict(problem).items() if v is not None}

@@ -1,6 +1,7 @@
 """The service about itself: health, the log's head, metrics, documentation, welcome."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import anyio
@@ -14,10 +15,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from events.errors import SpanledgerError, Unavailable
 from projections.queries import Queries
 from projections.query.refusals import BadQuestion
-from service.access.tokens import Forbidden, TokenStore, Unauthenticated
+from service.access.tokens import Admission, Forbidden, TokenStore, Unauthenticated
 from service.api import openapi
 from service.api.answers import PREFIX
-from service.api.asking import parameters, tenant_of
+from service.api.asking import admitted, parameters, place_of, require_unbound
 from service.api.problems import NotReady
 from service.telemetry.samples import scrape, text_of
 
@@ -65,9 +66,8 @@ class System:
         )  # fmt: skip
         pages.filters["code"] = _code
         self._welcome = pages.get_template("welcome.html.j2")
-        self._docs = pages.get_template("docs.html.j2").render(
-            document=self._document, operations=openapi.operations(self._document)
-        )
+        self._docs = lru_cache(8)(self._render_docs)
+        self._docs_template = pages.get_template("docs.html.j2")
 
     def routes(self) -> list[HTTPRouteHandler]:
         """All handlers."""
@@ -80,6 +80,10 @@ class System:
             get("/docs", name="docs")(self._answering(self._docs_page)),
             get("/", name="welcome")(self._answering(self._welcome_page)),
         ]
+
+    def _render_docs(self, root: str) -> str:
+        operations = openapi.operations(self._document)
+        return self._docs_template.render(root=root, document=self._document, operations=operations)
 
     def _answering(self, answer: Callable[..., Any]) -> Callable[..., Any]:
         """A handler that Litestar accepts: a function with an annotated request."""
@@ -117,38 +121,43 @@ class System:
         return missing
 
     async def _log_head(self, request: Request[Any, Any, Any]) -> Response[Any]:
-        await tenant_of(request, self._tokens)
+        await require_unbound(request, self._tokens, "position and hash of the log's end")
         return _json(await anyio.to_thread.run_sync(self._queries.log_head))
 
     async def _metrics(self, request: Request[Any, Any, Any]) -> Response[Any]:
-        await tenant_of(request, self._tokens)
+        await require_unbound(request, self._tokens, "metrics of the service")
         content = await anyio.to_thread.run_sync(self._tell_metrics)
         return Response(content, media_type=CONTENT_TYPE_LATEST.rpartition(";")[0])
 
     async def _openapi(self, request: Request[Any, Any, Any]) -> Response[Any]:
-        return _json(self._document)
+        prefix = place_of(request).prefix
+        return _json({**self._document, "servers": [{"url": prefix or "/"}]})
 
     async def _docs_page(self, request: Request[Any, Any, Any]) -> Response[Any]:
-        return Response(self._docs, media_type=MediaType.HTML, headers=_PAGE_HEADERS)
+        text = self._docs(place_of(request).root)
+        return Response(text, media_type=MediaType.HTML, headers=_PAGE_HEADERS)
 
     async def _welcome_page(self, request: Request[Any, Any, Any]) -> Response[Any]:
         facts: dict[str, Any] | None = None
         try:
-            tenant = await tenant_of(request, self._tokens)
-            facts = await anyio.to_thread.run_sync(self._facts, tenant)
-        except (Unauthenticated, Forbidden):
+            who = await admitted(request, self._tokens)
+            facts = await anyio.to_thread.run_sync(self._facts, who)
+        except (Unauthenticated, Forbidden, Unavailable):
             pass  # the page stays without figures
-        text = self._welcome.render(facts=facts, base=str(request.base_url).rstrip("/"))
+        place = place_of(request)
+        text = self._welcome.render(facts=facts, root=place.root, base=place.origin + place.prefix)
         return Response(text, media_type=MediaType.HTML, headers=_PAGE_HEADERS)
 
-    def _facts(self, tenant: str) -> dict[str, Any]:
-        """The figures of the welcome page."""
-        facts: dict[str, Any] = {"tenant": tenant, "figures": {}, "missing": self._missing()}
+    def _facts(self, who: Admission) -> dict[str, Any]:
+        """The figures of the welcome page; those of all tenants for who may see them."""
+        facts: dict[str, Any] = {"tenant": who.tenant, "figures": {}, "missing": self._missing()}
         try:
             head = self._queries.log.head()
-            facts["figures"] = {"events in the log": head}
-            facts["figures"] |= self._queries.counts(tenant)
-            facts["figures"]["events not in the views yet"] = head - self._queries.seen(())
+            if not who.is_bound:
+                facts["figures"] = {"events in the log": head}
+            facts["figures"] |= self._queries.counts(who.tenant)
+            if not who.is_bound:
+                facts["figures"]["events not in the views yet"] = head - self._queries.seen(())
         except Unavailable:
             pass  # no log or no views yet; `missing` tells
         return facts

@@ -21,6 +21,8 @@ import platformdirs
 from msgspec import inspect as kinds
 
 from events.errors import BadSetting
+from service.access.hosts import check_hosts
+from service.access.proxies import Proxies
 from service.access.tokens import TokenStore
 from service.configuration.settings import ForwardTarget, Settings
 from service.forward.target import parse_url, resolve, resolve_all
@@ -271,6 +273,8 @@ def _parsed(value: Any) -> ForwardTarget:
 def _check(settings: Settings) -> None:
     """What no setting can know alone."""
     resolve_all(settings.forward)
+    check_hosts(settings.allowed_hosts)
+    Proxies(settings.trusted_proxies, settings.root_path)
     _check_tls(settings)
     taken = [number for port in all_ports() if (number := port.number(settings))]
     if len(set(taken)) < len(taken):

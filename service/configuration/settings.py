@@ -67,6 +67,23 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tls_client_ca: Annotated[
         Path | None, Meta(description="PEM file of the CA that clients must have a certificate of.")
     ] = None
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Names the API may be asked by (NAME, NAME:PORT, *.NAME, *); loopback "
+            "names always may; if none is given, any where there are tokens; repeatable."
+        ),
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Addresses and networks whose X-Forwarded-… headers count; * is all, "
+            "none is nobody; repeatable."
+        ),
+    ] = ("127.0.0.0/8", "::1")
+    root_path: Annotated[
+        str, Meta(description="Path under which a proxy serves the API, e.g. /ops/spanledger.")
+    ] = ""
     cors_origins: Annotated[
         tuple[str, ...],
         Meta(description="Origins whose browsers may send and ask; `*` is any; repeatable."),

@@ -8,6 +8,7 @@ behind its body. What cannot be parsed never gets between a request and its answ
 """
 
 import asyncio
+import re
 from typing import Any, Final
 
 import httptools
@@ -93,8 +94,17 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._offered = True
             return
+        self._take_host_from_target()
         super().on_headers_complete()
         self.headers = []  # the scope has its own by now: here come the trailers
+
+    def _take_host_from_target(self) -> None:
+        """A target that is a whole URL, as proxies are asked, says the host (RFC 9112 §3.2.2)."""
+        _, mark, rest = self.url.partition(b"://")
+        if mark and not self.url.startswith(b"/"):
+            authority = re.split(rb"[/?#]", rest, maxsplit=1)[0]
+            self.headers[:] = [header for header in self.headers if header[0] != b"host"]
+            self.headers.append((b"host", authority))
 
     def on_body(self, body: bytes) -> None:
         self._framing_bytes -= len(body)

@@ -145,7 +145,7 @@ def test_every_bad_parameter_is_named_at_once(client: httpx.Client) -> None:
         f"{API}/health/ready?x=1",
         f"{API}/events?after=x",
         f"{API}/events?kind=metric",
-        f"{API}/events?trace=12",
+        f"{API}/events?trace=xy",
         f"{API}/events?backlog=0",
     ],
 )

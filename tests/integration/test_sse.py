@@ -14,15 +14,18 @@ import pytest
 from events import names
 from events.abandonment import Abandonment, fact_of
 from events.log.door import GroupDoor
+from events.names import TENANT_HEADER
 from events.schema import AttemptAbandoned
 from service.access.tokens import TokenStore
-from service.api.feed import MOST_STREAMS
+from service.api import feed
 from service.api.server import ApiServer
 from service.configuration.settings import Settings
 from tests.api_service import everyone_answers
 from tests.events import make_batch, make_fact, make_log, make_span, make_unknown, trace_id
+from tests.serving import until
 
 QUICK = "heartbeat_s=0.2"
+MOST = 3
 Message = dict[str, Any]
 
 
@@ -205,26 +208,48 @@ def test_streams_end_first_when_the_service_drains(
     assert time.monotonic() - started_s < 4
 
 
-def test_streams_are_bounded_in_number(door: GroupDoor, server: tuple[ApiServer, str]) -> None:
-    """One more than allowed is refused; a place is free again when one leaves."""
-    limits = httpx.Limits(max_connections=MOST_STREAMS + 10)
-    with httpx.Client(timeout=20, trust_env=False, limits=limits) as client:
-        streams = []
-        for _ in range(MOST_STREAMS):
-            stream = client.send(client.build_request("GET", server[1]), stream=True)
-            assert stream.status_code == 200
-            streams.append(stream)
-        assert client.get(server[1]).status_code == 503
+def test_streams_are_bounded_for_each_tenant(
+    door: GroupDoor, server: tuple[ApiServer, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One more than allowed is refused and told when to come again; other tenants have room."""
+    monkeypatch.setattr(feed, "MOST_STREAMS", MOST + 1)
+    monkeypatch.setattr(feed, "MOST_STREAMS_OF_A_TENANT", MOST)
+    reading: list[Iterator[str]] = []
+    with httpx.Client(timeout=20, trust_env=False) as client:
+
+        def begin(tenant: str) -> httpx.Response:
+            request = client.build_request("GET", server[1], headers={TENANT_HEADER: tenant})
+            stream = client.send(request, stream=True)
+            if stream.status_code == 200:
+                reading.append(stream.iter_lines())
+                next(reading[-1])  # a stream is counted once it has begun
+            return stream
+
+        streams = [begin("many") for _ in range(MOST)]
+        assert {stream.status_code for stream in streams} == {200}
+        refused = client.get(server[1], headers={TENANT_HEADER: "many"})
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+        assert f"{MOST} streams of this tenant" in refused.json()["detail"]
+        streams.append(begin("other"))
+        assert streams[-1].status_code == 200
+        refused = client.get(server[1])
+        assert (refused.status_code, "of this tenant" in refused.text) == (429, False)
         for stream in streams:
             stream.close()
-        ends = time.monotonic() + 10
-        while time.monotonic() < ends:
-            again = client.send(client.build_request("GET", server[1]), stream=True)
-            again.close()
-            if again.status_code == 200:
-                return
-            time.sleep(0.05)
-    raise AssertionError("no place became free")
+        until(lambda: begin("many").status_code == 200)
+
+
+def test_streams_end_when_the_tokens_cannot_be_read(
+    door: GroupDoor, server: tuple[ApiServer, str], tmp_path: Path
+) -> None:
+    """A token may have been revoked: within seconds the stream is over."""
+    token = TokenStore(tmp_path / "tokens.json").add("a", "read")
+    with listening(server[1], authorization=f"Bearer {token}") as stream:
+        assert next(stream)
+        (tmp_path / "tokens.json").write_text("{")
+        started_s = time.monotonic()
+        assert [m for m in stream if "comment" in m][-1]["comment"] == "closing"
+    assert time.monotonic() - started_s < 10
 
 
 def test_facts_and_strangers_are_told(door: GroupDoor, server: tuple[ApiServer, str]) -> None:

@@ -1,12 +1,16 @@
 """Tokens: what is let in, for which tenant, and what is kept of them."""
 
+import os
+import resource
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from events.errors import BadInput, BadSetting, NotFound
-from service.access.tokens import Forbidden, TokenStore, Unauthenticated, check_tenant
+from events.errors import BadInput, BadSetting, NotFound, Unavailable
+from service.access.tokens import Admission, Forbidden, TokenStore, Unauthenticated, check_tenant
 
 
 @pytest.fixture
@@ -79,16 +83,61 @@ def test_names_are_unique(store: TokenStore) -> None:
     store.add("a", "admin")
 
 
-def test_unreadable_file_lets_nobody_new_in(store: TokenStore, tmp_path: Path) -> None:
-    """A damaged file closes the door; those who had a token keep it."""
+def test_an_unreadable_file_lets_nobody_in(store: TokenStore, tmp_path: Path) -> None:
+    """A damaged file closes the door, to those with a token too: it may have been revoked."""
     token = store.add("a", "read")
     store.authorize(token, "read", None)
+    content = (tmp_path / "tokens.json").read_text()
     (tmp_path / "tokens.json").write_text("{")
-    assert store.authorize(token, "read", None) == "default"
-    with pytest.raises(Unauthenticated):
+    for bearer in (token, None):
+        with pytest.raises(Unavailable, match="nobody is let in"):
+            store.authorize(bearer, "read", None)
+    with pytest.raises(Unavailable):
         TokenStore(tmp_path / "tokens.json").authorize(None, "read", None)
     with pytest.raises(BadSetting):
         store.list()
+    (tmp_path / "tokens.json").write_text(content)
+    assert store.authorize(token, "read", None) == "default"
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """No file can be opened in this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_revoked_token_stays_out_if_the_file_cannot_be_read(
+    store: TokenStore, tmp_path: Path
+) -> None:
+    """Out of descriptors at the wrong moment: all are told to come again, then the rest may."""
+    other = TokenStore(tmp_path / "tokens.json")
+    revoked, kept = other.add("a", "read"), other.add("b", "read")
+    assert store.authorize(revoked, "read", None) == "default"
+    with no_more_files():
+        assert store.authorize(revoked, "read", None) == "default"  # nothing changed
+    other.revoke("a")
+    with no_more_files():
+        for token in (revoked, kept):
+            with pytest.raises(Unavailable):
+                store.authorize(token, "read", None)
+    assert store.authorize(kept, "read", None) == "default"
+    with pytest.raises(Unauthenticated):
+        store.authorize(revoked, "read", None)
+
+
+def test_who_is_let_in_is_known_by_name(store: TokenStore) -> None:
+    """The token's name, and whether it is bound; nobody's where none is needed."""
+    assert store.admit(None, "read", "x") == Admission("x", False, None)
+    bound, free = store.add("a", "read", "team-a"), store.add("b", "admin")
+    assert store.admit(bound, "read", None) == Admission("team-a", True, "a")
+    assert store.admit(free, "read", "x") == Admission("x", False, "b")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "x" * 65, "ä", "a\n"])

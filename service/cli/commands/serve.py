@@ -33,7 +33,8 @@ _PANELS: Final = {
     "Ports and data": ("data", "host", *(port.setting for port in all_ports()), "workers",
                        "pin_receivers"),
     "Forwarding": ("forward",),
-    "Access": ("tls_cert", "tls_key", "tls_client_ca", "cors_origins"),
+    "Access": ("tls_cert", "tls_key", "tls_client_ca", "allowed_hosts", "trusted_proxies",
+               "root_path", "cors_origins"),
     "Privacy": ("scrub", "scrub_uuids", "scrub_exempt"),
     "Limits": (
         "max_request_bytes", "max_decompressed_bytes", "max_string_bytes", "max_attributes",
