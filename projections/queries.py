@@ -1,7 +1,7 @@
 """Answering questions on a data folder."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from projections.query.lookup import find_tenant
 from projections.query.parameters import Question, parse
 from projections.query.reading import Views
 from projections.query.refusals import BeyondHead, NotReached
+from projections.query.seen import seen_by, seen_by_all
 
 POLL_S: Final = 0.02
 
@@ -69,7 +70,7 @@ class Queries:
                 connection,
                 tenant,
                 find_tenant(connection, tenant),
-                status.seen(connection, endpoint.reads),
+                seen_by(connection, endpoint),
                 self._budget_s,
                 "/".join((endpoint.path, *arguments)),
                 self.log,
@@ -86,20 +87,21 @@ class Queries:
         if question.min_position is None:
             return True
         wanted = int(question.min_position)
-        seen = self.seen(endpoint.reads, question.view)
-        if seen >= wanted:
+        with self.views.read(question.view) as connection:
+            position = seen_by(connection, endpoint).position
+        if position >= wanted:
             return True
         head = self.log.head()
         if wanted > head:
             raise BeyondHead(wanted, head)
         if last or question.view is not None:  # a view of the past does not move on
-            raise NotReached(wanted, seen, question.wait_s)
+            raise NotReached(wanted, position, question.wait_s)
         return False
 
-    def seen(self, projections: Iterable[str], view: str | None = None) -> int:
-        """The position that these projections have all seen; of all if none is named."""
-        with self.views.read(view) as connection:
-            return status.seen(connection, tuple(projections))
+    def seen(self) -> int:
+        """The position that every projection has seen."""
+        with self.views.read() as connection:
+            return seen_by_all(connection)
 
     def log_head(self) -> status.LogHead:
         """The end of the log."""

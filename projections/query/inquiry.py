@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -12,41 +12,54 @@ from projections.query import cursor, lookup
 from projections.query.listing import Budget, Order, Strand, find
 from projections.query.log import Log
 from projections.query.parameters import ListQuestion, moment_ns
-from projections.query.records import Page, T
+from projections.query.records import Page
 from projections.query.rows import Key, R, Rows
+from projections.query.seen import Seen
 from projections.runs.words import STATUS_NUMBERS
 
 SQL = load_queries("projections.query", "inquiry.sql")
 _UNBOUND: Final = frozenset({"cursor", "limit", "min_position", "wait_s"})
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
     """A question's surroundings; lives as long as its read transaction.
 
-    `position` is what the views that are read have seen of the log; `tenant_no` is None while
-    no task of the tenant is known.
+    `seen` is what the views that are read have seen of the log; `tenant_no` is None while no task
+    of the tenant is known.
     """
 
     connection: sqlite3.Connection
     tenant: str
     tenant_no: int | None
-    position: int
+    seen: Seen
     budget_s: float
     endpoint: str
     log: Log
+
+    @property
+    def position(self) -> int:
+        """What all views that are read have seen of the log."""
+        return self.seen.position
+
+    def current(self, record: S) -> S:
+        """The record without the fields of views that are behind."""
+        behind = dict.fromkeys(self.seen.behind)
+        return msgspec.structs.replace(record, **behind) if behind else record
 
     def page(
         self,
         question: ListQuestion,
         strands: Sequence[Strand],
         rows: Rows[R],
-        record: Callable[[R], T],
+        record: Callable[[R], S],
         *,
         newest_first: bool,
         filtered: bool,
         bounded: bool = True,
-    ) -> Page[T]:
+    ) -> Page[S]:
         """The next items of a list.
 
         Args:
@@ -56,7 +69,7 @@ class Inquiry:
             bounded: whether `since` and `until` are about the time that the keys begin with.
         """
         if not strands:
-            return Page([], None, str(self.position))
+            return Page([], None, str(self.position), behind=self.seen.behind)
         bound = self.binding(question)
         since_ns, until_ns = window(question) if bounded else (None, None)
         order = Order(
@@ -67,7 +80,8 @@ class Inquiry:
             filtered=filtered,
         )  # fmt: skip
         next_ = cursor.write(bound, part.after) if part.after else None
-        return Page([record(row) for row in part.rows], next_, str(self.position), part.complete)
+        items = [self.current(record(row)) for row in part.rows]
+        return Page(items, next_, str(self.position), part.complete, self.seen.behind)
 
     def binding(self, question: ListQuestion) -> bytes:
         """What cursors of this question are bound to; the endpoint holds the path's arguments."""

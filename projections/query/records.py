@@ -20,6 +20,10 @@ PositionText = Annotated[
     str, Meta(description="A place in the log, opaque (embedded log: a decimal number)")
 ]
 
+Behind = Annotated[
+    list[str], Meta(description="Fields that are null because the view they come from lags")
+]
+
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
     """Part of a list."""
@@ -32,6 +36,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     complete: Annotated[
         bool, Meta(description="False: the time budget ended; `next` searches on")
     ] = True
+    behind: Behind = []
 
 
 class RanBy(msgspec.Struct, frozen=True, kw_only=True):

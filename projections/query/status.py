@@ -1,9 +1,6 @@
 """How far the projections have followed the log, and the log's end."""
 
-import json
-import sqlite3
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -63,12 +60,6 @@ class LogHead(msgspec.Struct, frozen=True):
     committed_at: Rfc3339 | None
     committed_ns: Ns | None
     log_id: str
-
-
-def seen(connection: sqlite3.Connection, projections: Sequence[str]) -> int:
-    """The position that all of these projections have seen."""
-    row = connection.execute(SQL["seen"], {"names": json.dumps(projections)}).fetchone()
-    return int(row[0])
 
 
 def without_counts(answer: ProjectionList) -> ProjectionList:

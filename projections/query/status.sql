@@ -1,13 +1,3 @@
--- name: seen
--- What the least advanced of some projections (JSON list of names; empty: all) has seen of
--- partition 0; 0 if one of them has no checkpoint.
-SELECT CASE
-    WHEN count(*) >= json_array_length(:names) THEN coalesce(min(position), 0) ELSE 0
-END
-FROM checkpoint
-WHERE partition = 0
-    AND (json_array_length(:names) = 0 OR projection IN (SELECT value FROM json_each(:names)));
-
 -- name: projections
 -- Every projection with the number of events parked for it.
 SELECT

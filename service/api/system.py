@@ -115,7 +115,7 @@ class System:
             except SpanledgerError:
                 missing.append(role)
         try:
-            self._queries.seen(())
+            self._queries.seen()
         except SpanledgerError:
             missing.append("views")
         return missing
@@ -157,7 +157,7 @@ class System:
                 facts["figures"] = {"events in the log": head}
             facts["figures"] |= self._queries.counts(who.tenant)
             if not who.is_bound:
-                facts["figures"]["events not in the views yet"] = head - self._queries.seen(())
+                facts["figures"]["events not in the views yet"] = head - self._queries.seen()
         except Unavailable:
             pass  # no log or no views yet; `missing` tells
         return facts

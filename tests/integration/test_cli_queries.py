@@ -98,7 +98,7 @@ def test_filters_narrow_the_list(data: Path, words: list[str], expected: list[st
 def test_an_empty_document_of_a_list_has_the_shape_of_the_api(data: Path) -> None:
     """`--json` writes items, next, position and complete."""
     document = json.loads(run(data, "tasks", "--q", "none", "--json").stdout)
-    assert document == {"items": [], "next": None, "position": "6", "complete": True}
+    assert document == {"items": [], "next": None, "position": "6", "complete": True, "behind": []}
 
 
 def test_cursors_go_on_where_the_answer_ended(data: Path) -> None:

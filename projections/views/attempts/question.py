@@ -34,7 +34,7 @@ from projections.runs import words
 
 SQL = load_queries("projections.views.attempts", "question.sql")
 KEY = ("started_ns", "attempt_key")
-READS: Final = ("attempts", "runs", "tasks")
+JOINS: Final = {"tasks": ("task_name",), "runs": ("group_id",)}
 
 
 class Attempt(RanBy, frozen=True, kw_only=True):
@@ -227,6 +227,6 @@ def inferred(flags: int) -> list[str]:
 ENDPOINTS: Final = (
     Endpoint(
         "attempts", "Attempts: every single try, newest start first.",
-        AttemptsQuestion, Page[Attempt], READS, attempts,
+        AttemptsQuestion, Page[Attempt], ("attempts",), attempts, joins=JOINS,
     ),
 )  # fmt: skip

@@ -30,7 +30,7 @@ from projections.query.parameters import (
 from projections.query.records import Hex, Ns, Page, Rfc3339
 from projections.query.rows import Key, Rows, by_keys
 from projections.runs import words
-from projections.views.attempts.question import READS, Attempt, AttemptRow, attempt, rows_of
+from projections.views.attempts.question import JOINS, Attempt, AttemptRow, attempt, rows_of
 
 SQL = load_queries("projections.views.error_patterns", "question.sql")
 OCCURRENCE_KEY = ("seen_ns", "attempt_key")
@@ -281,7 +281,7 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "errors/{fingerprint}/occurrences", "The failures of one error pattern, newest first.",
-        OccurrencesQuestion, Page[Occurrence], ("error_patterns", *READS),
-        occurrences, _FINGERPRINT,
+        OccurrencesQuestion, Page[Occurrence], ("error_patterns", "attempts"),
+        occurrences, _FINGERPRINT, JOINS,
     ),
 )  # fmt: skip

@@ -98,6 +98,7 @@ def _transition(row: _TransitionRow) -> Transition:
 ENDPOINTS: Final = (
     Endpoint(
         "history", "State transitions: what changed when, newest first.",
-        HistoryQuestion, Page[Transition], ("execution_history", "attempts"), history,
+        HistoryQuestion, Page[Transition], ("execution_history",), history,
+        joins={"attempts": ("old_status", "reason")},
     ),
 )  # fmt: skip

@@ -31,11 +31,12 @@ from projections.query.records import Failure, Hex, Ns, Page, RanBy, Rfc3339, fa
 from projections.query.rows import Key, Rows, by_keys
 from projections.runs import words
 from projections.views.attempts.question import KEY as ATTEMPT_KEY
-from projections.views.attempts.question import READS
 from projections.views.tasks.question import TASK_ID
 
 SQL = load_queries("projections.views.runs", "question.sql")
 RUN_KEY = ("last_started_ns", "run_no")
+READS: Final = ("runs", "attempts")  # lists of an executor go by its attempts
+JOINS: Final = {"tasks": ("task_name",)}
 
 
 class Run(RanBy, frozen=True, kw_only=True):
@@ -232,10 +233,10 @@ def run(row: RunRow) -> Run:
 ENDPOINTS: Final = (
     Endpoint(
         "tasks/{task_id}/runs", "The runs of one task, newest start first.",
-        TaskRunsQuestion, Page[Run], READS, runs_of_task, TASK_ID,
+        TaskRunsQuestion, Page[Run], READS, runs_of_task, TASK_ID, JOINS,
     ),
     Endpoint(
         "runs", "Runs: executions of tasks with all their retries, newest start first.",
-        RunsQuestion, Page[Run], READS, runs,
+        RunsQuestion, Page[Run], READS, runs, joins=JOINS,
     ),
 )  # fmt: skip

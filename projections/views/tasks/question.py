@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Final, NamedTuple
 
+import msgspec
 from msgspec import Meta
 
 from events.errors import NotFound
@@ -27,13 +28,18 @@ from projections.query.parameters import (
     TaskStatus,
     Until,
 )
-from projections.query.records import Failure, Ns, Page, RanBy, Rfc3339, failure
+from projections.query.records import Behind, Failure, Ns, Page, RanBy, Rfc3339, failure
 from projections.query.rows import by_keys
 from projections.runs import words
-from projections.views.attempts.question import READS
 
 SQL = load_queries("projections.views.tasks", "question.sql")
 TASK_KEY = ("last_started_ns", "task_no")
+JOINS: Final = {
+    "runs": (
+        "total_execution_ns", "total_execution_s", "last_ended_at", "last_ended_ns",
+        "last_run_status", "error",
+    ),
+}  # fmt: skip
 TASK_ID: Final = "The task's id, percent-encoded; it may hold any character, slashes too."
 
 
@@ -62,6 +68,12 @@ class Task(RanBy, frozen=True, kw_only=True):
     last_run_status: str | None
     component: str | None
     error: Annotated[Failure, Meta(description="Newest failure of the latest run")] | None
+
+
+class OneTask(Task, frozen=True, kw_only=True):
+    """A task that was asked for by its id."""
+
+    behind: Behind = []
 
 
 class TasksQuestion(ListQuestion, frozen=True, kw_only=True):
@@ -130,7 +142,7 @@ def tasks(inquiry: Inquiry, question: TasksQuestion) -> Page[Task]:
     )  # fmt: skip
 
 
-def task(inquiry: Inquiry, question: Question, task_id: str) -> Task:
+def task(inquiry: Inquiry, question: Question, task_id: str) -> OneTask:
     """One task."""
     task_no = lookup.find_task(inquiry.connection, inquiry.tenant, task_id)
     keys = inquiry.connection.execute(SQL["task_key"], {"task": task_no}).fetchall()
@@ -138,7 +150,9 @@ def task(inquiry: Inquiry, question: Question, task_id: str) -> Task:
     rows = by_keys(inquiry.connection, SQL["tasks"], values or {}, _TaskRow)(keys)
     if not rows:
         raise NotFound(f"no task {task_id[:200]!r}")
-    return _task(next(iter(rows.values())))
+    (row,) = rows.values()
+    fields = msgspec.structs.asdict(inquiry.current(_task(row)))
+    return OneTask(**fields, behind=inquiry.seen.behind)
 
 
 def _task(row: _TaskRow) -> Task:
@@ -176,7 +190,9 @@ def _task(row: _TaskRow) -> Task:
 ENDPOINTS: Final = (
     Endpoint(
         "tasks", "Tasks with the state of their latest run, newest start first.",
-        TasksQuestion, Page[Task], READS, tasks,
+        TasksQuestion, Page[Task], ("tasks",), tasks, joins=JOINS,
     ),
-    Endpoint("tasks/{task_id}", "One task.", Question, Task, READS, task, TASK_ID),
+    Endpoint(
+        "tasks/{task_id}", "One task.", Question, OneTask, ("tasks",), task, TASK_ID, JOINS,
+    ),
 )  # fmt: skip

@@ -20,11 +20,11 @@ from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry
 from projections.query.listing import Budget
 from projections.query.parameters import ListQuestion
-from projections.query.records import Hex, PositionText
+from projections.query.records import Behind, Hex, PositionText
 from projections.query.rows import select
 from projections.query.spans import LogOut, SpanOut, log_out, span_out
 from projections.views.attempts.question import (
-    READS,
+    JOINS,
     SQL,
     Attempt,
     MemberRow,
@@ -58,6 +58,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
         None
     )
     complete: Annotated[bool, Meta(description="False: more follows, `next` goes on")] = True
+    behind: Behind = []
 
 
 class TraceQuestion(ListQuestion, frozen=True, kw_only=True):
@@ -124,6 +125,7 @@ def _answer(inquiry: Inquiry, question: TraceQuestion, known: _Known) -> Trace:
         position=str(inquiry.position),
         next=cursor.write(bound, part.next) if part.next else None,
         complete=part.next is None,
+        behind=inquiry.seen.behind,
     )
 
 
@@ -135,7 +137,7 @@ def _attempts(inquiry: Inquiry, trace_id: bytes) -> tuple[list[Attempt], set[int
         members += select(inquiry.connection, SQL["of_run_in_trace"], values, MemberRow)
     keys = sorted((member.started_ns, member.attempt_key) for member in members)
     rows = rows_of(inquiry, inquiry.numbers(None) or {})(keys)
-    tried = [attempt(inquiry.tenant, rows[key]) for key in sorted(rows)]
+    tried = [inquiry.current(attempt(inquiry.tenant, rows[key])) for key in sorted(rows)]
     return tried, {member.position for member in members}
 
 
@@ -201,8 +203,9 @@ ENDPOINTS: Final = (
     Endpoint(
         "traces/{trace_id}",
         "One trace: its attempts in order, retries, final status, spans and log records.",
-        TraceQuestion, Trace, ("traces", *READS), trace,
+        TraceQuestion, Trace, ("traces", "attempts"), trace,
         "32 hex digits, or as another tool shows it: in upper case, with dashes, without leading "
         "zeros, as a decimal number of 64 bits, in base64, a whole `traceparent`.",
+        JOINS,
     ),
 )  # fmt: skip

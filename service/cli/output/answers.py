@@ -74,6 +74,9 @@ def drawing_of_list(columns: Sequence[Column], nothing: str, *, more: str = "--c
         parts = [grid(columns, items, out) if items else Text(nothing, style="dim")]
         if out.is_terminal and not document.get("complete", True):
             parts.append(Text(_INCOMPLETE, style="yellow"))
+        if out.is_terminal and document.get("behind"):
+            names = ", ".join(document["behind"])
+            parts.append(Text(f"unknown because a view lags: {names}", style="yellow"))
         if out.is_terminal and document.get("next"):
             parts.append(Text(f"more: {more} {document['next']}", style="dim"))
         return Group(*parts)
