@@ -1,23 +1,23 @@
 """From raw requests to durable events: one thread decodes and builds, for all connections.
 
 Several decoding threads of one process were measured to be slower than one. Requests wait in a
-queue bounded in bytes; the thread takes what waits, decodes each on its own, builds one batch a
-signal and hands it to the door without waiting for its commit. A request's answer resolves after
-the commit, in the door's thread. Where many small requests come at once, the thread lingers for a
-moment, so that they share a segment and a commit; a lone one never waits. At most `_HANDED_OVER`
-batches are at the door while the next group is decoded.
+queue bounded in bytes, in which tenants take turns; the thread takes what waits, decompresses and
+decodes each on its own, builds one batch a signal and hands it to the door without waiting for
+its commit. A request's answer resolves after the commit, in the door's thread. Where several
+tenants send, groups are smaller, so that none waits long for another's. Where many small requests
+come at once, the thread lingers for a moment, so that they share a segment and a commit; a lone
+one never waits. At most `_HANDED_OVER` batches are at the door while the next group is decoded.
 """
 
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final
 
 from events import metrics
-from events.errors import Closing, QueueFull, SpanledgerError
+from events.errors import Closing, SpanledgerError
 from events.identity import Identity
 from events.log.port import Appended, Door
 from service.otlp.batch import BatchBuilder
@@ -25,10 +25,15 @@ from service.otlp.decode.decoded import Decoded
 from service.otlp.decode.decoder import decode_logs, decode_traces
 from service.otlp.decode.json_body import decode_logs_json, decode_traces_json
 from service.otlp.decode.limits import Limits
+from service.otlp.decode.metric_count import count_metrics
+from service.otlp.decompression import decompress
 from service.otlp.request import Answer, Encoding, Outcome, Request, Signal
 from service.otlp.scrub.scrubber import Scrubber
+from service.otlp.turns import Turns
 
 GROUP_BYTES: Final = 1_500_000
+_SHARED_GROUP_BYTES: Final = 256 << 10
+"""Where several tenants send."""
 _GATHER_BYTES: Final = 64 << 10
 _CROWD: Final = 4
 """Requests in one group from which on senders are taken to be many, and worth waiting for."""
@@ -49,17 +54,22 @@ class Pipeline:
 
     Args:
         queue_bytes: bodies that may wait to be decoded; a single request may be larger.
+        inflated_bytes: the largest body once it is decompressed.
     """
 
     def __init__(
-        self, door: Door, limits: Limits, scrubber: Scrubber | None, queue_bytes: int
+        self,
+        door: Door,
+        limits: Limits,
+        scrubber: Scrubber | None,
+        queue_bytes: int,
+        inflated_bytes: int = 64 << 20,
     ) -> None:
         self._door = door
         self._limits = limits
         self._builder = BatchBuilder(Identity(door.identity_key), scrubber)
-        self._queue_bytes = queue_bytes
-        self._waiting: deque[Request] = deque()
-        self._bytes = 0
+        self._inflated_bytes = inflated_bytes
+        self._turns = Turns(queue_bytes)
         self._published = 0
         self._closing = False
         self._crowded = False
@@ -71,23 +81,19 @@ class Pipeline:
     @property
     def waiting_bytes(self) -> int:
         """Bytes of the bodies that wait to be decoded."""
-        return self._bytes
+        return self._turns.waiting_bytes
 
     def submit(self, request: Request) -> Answer:
         """Queue `request`; its answer.
 
         Raises:
-            QueueFull: the bound in bytes is reached.
+            QueueFull: the bound in bytes is reached, or the tenant's share of it.
             Closing: nothing new is taken any more.
         """
-        size = len(request.body)
         with self._changed:
             if self._closing:
                 raise Closing("the service is stopping; send it again")
-            if self._waiting and self._bytes + size > self._queue_bytes:
-                raise QueueFull(f"{self._bytes} bytes wait to be stored, which is the bound")
-            self._waiting.append(request)
-            self._bytes += size
+            self._turns.add(request)
             self._changed.notify()
         return request.answer
 
@@ -104,31 +110,40 @@ class Pipeline:
     def _take(self) -> list[Request]:
         """The next group, at least one request; empty at the end."""
         with self._changed:
-            while not (self._waiting or self._closing):
+            while not (self._turns or self._closing):
                 self._changed.wait()
-            lingering = self._crowded and self._bytes < _GATHER_BYTES and not self._closing
+            waiting = self._turns.waiting_bytes
+            lingering = self._crowded and waiting < _GATHER_BYTES and not self._closing
         if lingering:
             time.sleep(_LINGER_S)
         with self._changed:
-            group: list[Request] = []
-            size = 0
-            while self._waiting and size < GROUP_BYTES:
-                group.append(self._waiting.popleft())
-                size += len(group[-1].body)
+            group = self._turns.take(self._group_bytes())
             self._crowded = len(group) >= _CROWD
-            self._bytes -= size
             self._publish()
         return group
 
+    def _group_bytes(self) -> int:
+        return _SHARED_GROUP_BYTES if self._turns.are_several() else GROUP_BYTES
+
     def _publish(self) -> None:
         """Tell the gauge, once a group: it is shared, so only by what has changed."""
-        metrics.QUEUE_BYTES.inc(self._bytes - self._published)
-        self._published = self._bytes
+        waiting = self._turns.waiting_bytes
+        metrics.QUEUE_BYTES.inc(waiting - self._published)
+        self._published = waiting
 
     def _pass(self, group: list[Request]) -> None:
-        # Whoever gave up waiting in the queue is left out.
-        group = [request for request in group if not request.answer.cancelled]
-        decoded = [part for request in group if (part := self._decode(request))]
+        decoded: list[_Part] = []
+        size, most = 0, self._group_bytes()
+        for number, request in enumerate(group):
+            if request.answer.cancelled:  # whoever gave up waiting is left out
+                continue
+            if size >= 2 * most:  # bodies turned out to be larger than they seemed
+                self._put_back(group[number:])
+                break
+            found, inflated = self._decode(request)
+            size += inflated
+            if found is not None:
+                decoded.append((request, found))
         for signal in (Signal.TRACES, Signal.LOGS):
             parts = [part for part in decoded if part[0].signal is signal]
             stored = [part for part in parts if part[1].groups]
@@ -138,17 +153,31 @@ class Pipeline:
             if stored:
                 self._hand_over(signal, stored)
 
-    def _decode(self, request: Request) -> _Part | None:
+    def _put_back(self, requests: list[Request]) -> None:
+        with self._changed:
+            self._turns.put_back(requests)
+            self._publish()
+
+    def _decode(self, request: Request) -> tuple[Decoded | None, int]:
+        """What is in `request`, None if nothing is to be stored; and its size in bytes."""
+        size = len(request.body)
         try:
-            decoded = _DECODERS[request.signal, request.encoding](request.body, self._limits)
+            body = decompress(request.coding, request.body, self._inflated_bytes)
+            size = len(body)
+            if request.coding:
+                with self._changed:
+                    self._turns.charge(request, size)
+            if request.signal is Signal.METRICS:
+                _drop_metrics(request, body)
+                return None, size
+            decoder = _DECODERS[request.signal, request.encoding]
+            return decoder(body, self._limits), size
         except SpanledgerError as exc:
             _fail(request, exc)
-            return None
         except Exception as exc:
             _log.exception("decoding failed", extra={"action": "receive"})
             _fail(request, exc)
-            return None
-        return request, decoded
+        return None, size
 
     def _hand_over(self, signal: Signal, parts: list[_Part], *, alone: bool = False) -> None:
         """Build the batch of `parts` and give it to the door; without waiting for its commit."""
@@ -175,8 +204,9 @@ class Pipeline:
     def _hand_over_each(self, signal: Signal, parts: list[_Part]) -> None:
         """One request cannot be built: pass each alone, decoded anew, as building changes rows."""
         for request, _ in parts:
-            if part := self._decode(request):
-                self._hand_over(signal, [part], alone=True)
+            found, _ = self._decode(request)
+            if found is not None:
+                self._hand_over(signal, [(request, found)], alone=True)
 
     def _committed(self, signal: Signal, parts: list[_Part], appending: "Future[Appended]") -> None:
         with self._changed:
@@ -211,12 +241,17 @@ class Pipeline:
 
     def _give_back(self, error: SpanledgerError) -> None:
         with self._changed:
-            left = list(self._waiting)
-            self._waiting.clear()
-            self._bytes = 0
+            left = self._turns.take(1 << 62)
             self._publish()
         for request in left:
             _fail(request, error)
+
+
+def _drop_metrics(request: Request, body: bytes) -> None:
+    """Metrics are accepted, counted and dropped."""
+    count = count_metrics(request.encoding, body)
+    metrics.DROPPED.labels(Signal.METRICS).inc(count)
+    request.answer.give(Outcome(accepted=count))
 
 
 def _fail(request: Request, error: BaseException) -> None:

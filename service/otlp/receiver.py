@@ -23,7 +23,11 @@ class Receiver:
 
     def __init__(self, settings: Settings, door: Door, tokens: TokenStore) -> None:
         self._pipeline = Pipeline(
-            door, Limits.of(settings), Scrubber.of(settings), settings.queue_bytes
+            door,
+            Limits.of(settings),
+            Scrubber.of(settings),
+            settings.queue_bytes,
+            settings.max_decompressed_bytes,
         )
         intake = Intake(self._pipeline, tokens)
         self._grpc = GrpcServer(settings, intake)

@@ -93,11 +93,15 @@ class Answer:
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One request, not decoded yet. `answer` is given once its events are durable."""
+    """One request, not decoded yet. `answer` is given once its events are durable.
+
+    `coding` is the content coding of the body; empty if it is not compressed.
+    """
 
     signal: Signal
     encoding: Encoding
     tenant: str
     received_ns: int
     body: bytes
+    coding: str = ""
     answer: Answer = field(default_factory=Answer)

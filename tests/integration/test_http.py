@@ -292,3 +292,26 @@ def test_endless_headers_are_cut_off(tmp_path: Path) -> None:
         headers = b"x-more: xxxxxxxx\r\n" * 1_000_000
         with pytest.raises(ConnectionError):
             peer.sendall(b"POST /v1/traces HTTP/1.1\r\n" + headers)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_many_empty_parts_are_refused(tmp_path: Path, coding: str) -> None:
+    """Each costs more than its bytes; a body of many real ones is taken."""
+    with receiving(tmp_path) as it:
+        empty = CODINGS[coding](b"") * 100_000
+        answer = it.post("/v1/traces", empty, JSON, content_encoding=coding)
+        assert answer.status_code == 400
+        assert "compress it as a whole" in answer.json()["message"]
+        body = traces(12_000).SerializeToString()
+        parts = b"".join(CODINGS[coding](body[at : at + 6000]) for at in range(0, len(body), 6000))
+        assert it.post("/v1/traces", parts, content_encoding=coding).status_code == 200
+
+
+@pytest.mark.parametrize("coding", ["identity, gzip", "GZIP", "gzip ,identity", ""])
+def test_lists_of_codings(tmp_path: Path, coding: str) -> None:
+    """Identity is no coding, and names have no case."""
+    with receiving(tmp_path) as it:
+        body = traces(2).SerializeToString()
+        body = gzip.compress(body) if coding else body
+        assert it.post("/v1/traces", body, content_encoding=coding).status_code == 200
+        assert it.post("/v1/traces", body, content_encoding="gzip, zstd").status_code == 415

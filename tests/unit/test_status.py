@@ -6,6 +6,7 @@ from grpc import StatusCode
 from events import errors
 from service.access.tokens import Forbidden, Unauthenticated
 from service.otlp.decode.decoded import WrongSignal
+from service.otlp.decompression import UnknownType
 from service.otlp.transport import status
 
 CASES = [
@@ -19,7 +20,7 @@ CASES = [
     (status.WrongMethod("x"), StatusCode.UNIMPLEMENTED, 405, None),
     (status.SlowClient("x"), StatusCode.DEADLINE_EXCEEDED, 408, None),
     (status.NoLength("x"), StatusCode.INVALID_ARGUMENT, 411, None),
-    (status.UnknownType("x"), StatusCode.UNIMPLEMENTED, 415, None),
+    (UnknownType("x"), StatusCode.UNIMPLEMENTED, 415, None),
     (errors.QueueFull("x"), StatusCode.RESOURCE_EXHAUSTED, 429, 1),
     (errors.Closing("x"), StatusCode.UNAVAILABLE, 503, 1),
     (errors.CommitFailed("x", retry_after_s=2.5), StatusCode.UNAVAILABLE, 503, 3),

@@ -9,7 +9,11 @@ in five minutes) would cut off those that collectors and SDKs send every 10 s; a
 than the connection that replaces it.
 """
 
+import contextlib
 import logging
+import threading
+from collections import Counter
+from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +26,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from events import names
-from events.errors import BadSetting, Unavailable
+from events.errors import BadSetting, QueueFull, Unavailable
 from service.configuration.settings import Settings
 from service.network.addresses import authority, ensure_free
 from service.otlp.request import Encoding, Signal
@@ -36,7 +40,9 @@ from service.otlp.transport.intake import (
 )
 from service.otlp.transport.status import message_of, status_of
 
-_POOL_THREADS: Final = 64
+_POOL_THREADS: Final = 128
+_TENANT_THREADS: Final = 96
+"""Of which so many may wait for one tenant's requests: others find a thread at any time."""
 _SERVICES: Final = {
     trace_service_pb2.DESCRIPTOR.services_by_name["TraceService"].full_name: Signal.TRACES,
     logs_service_pb2.DESCRIPTOR.services_by_name["LogsService"].full_name: Signal.LOGS,
@@ -62,6 +68,8 @@ class GrpcServer:
         self._settings = settings
         self._intake = intake
         self._health = health.HealthServicer(experimental_non_blocking=False)
+        self._waiting: Counter[str] = Counter()  # requests in the pool, by tenant
+        self._lock = threading.Lock()
         self._pool = futures.ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="grpc")
         self._server = grpc.server(
             self._pool,
@@ -131,15 +139,31 @@ class GrpcServer:
     def _answer(self, signal: Signal, body: bytes, context: grpc.ServicerContext) -> bytes:
         sent: dict[str, Any] = dict(context.invocation_metadata())
         tenant = self._intake.tenant(sent.get("authorization"), sent.get(names.TENANT_HEADER))
-        waiting = self._intake.take(signal, Encoding.PROTOBUF, tenant, body)
-        try:
-            outcome = waiting.result(COMMIT_TIMEOUT_S)
-        except TimeoutError:
-            waiting.cancel()
-            raise too_late() from None
+        with self._counted(tenant):
+            waiting = self._intake.take(signal, Encoding.PROTOBUF, tenant, body)
+            try:
+                outcome = waiting.result(COMMIT_TIMEOUT_S)
+            except TimeoutError:
+                waiting.cancel()
+                raise too_late() from None
         if outcome.position is not None:
             context.set_trailing_metadata(((names.POSITION_HEADER, str(outcome.position)),))
         return answers.success(signal, Encoding.PROTOBUF, outcome)
+
+    @contextlib.contextmanager
+    def _counted(self, tenant: str) -> Iterator[None]:
+        """One request of `tenant` while it waits; it holds a thread of the pool."""
+        with self._lock:
+            if self._waiting[tenant] >= _TENANT_THREADS:
+                raise QueueFull(f"{_TENANT_THREADS} requests of this tenant wait to be stored")
+            self._waiting[tenant] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting[tenant] -= 1
+                if not self._waiting[tenant]:
+                    del self._waiting[tenant]
 
     def drain(self, deadline_s: float) -> None:
         """Take no new call and finish those under way within `deadline_s`."""

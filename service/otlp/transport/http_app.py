@@ -6,8 +6,8 @@ the body is read. A body is bounded in size and time, and so are all bodies toge
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,9 +15,9 @@ from events import names
 from events.errors import BadInput, QueueFull, TooLarge
 from service.access.tokens import Unauthenticated
 from service.configuration.settings import Settings
+from service.otlp.decompression import UnknownType
 from service.otlp.request import Answer, Encoding, Outcome, Signal
 from service.otlp.transport import answers
-from service.otlp.transport.compression import decompress
 from service.otlp.transport.intake import (
     COMMIT_TIMEOUT_S,
     Intake,
@@ -29,7 +29,6 @@ from service.otlp.transport.status import (
     NoLength,
     SlowClient,
     UnknownPath,
-    UnknownType,
     WrongMethod,
     retry_after_s,
     status_of,
@@ -37,7 +36,6 @@ from service.otlp.transport.status import (
 
 _PATHS: Final = {f"/v1/{signal}": signal for signal in Signal}
 _ENCODINGS: Final = {str(encoding): encoding for encoding in Encoding}
-_INLINE_BYTES: Final = 16 << 10
 _DISCARD_S: Final = 2.0
 _EXPOSED: Final = b"Spanledger-Position, Retry-After"
 
@@ -78,8 +76,7 @@ class HttpApp:
         self._settings = settings
         self._intake = intake
         self._body_timeout_s = body_timeout_s
-        self._arriving_bytes = 0
-        self._inflating = ThreadPoolExecutor(1, thread_name_prefix="inflate")
+        self._arriving: Counter[str] = Counter()  # bytes of bodies that arrive, by tenant
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = _Call(scope, receive, dict(scope["headers"]))
@@ -104,11 +101,9 @@ class HttpApp:
     async def _answer(self, call: _Call, headers: Headers) -> bytes:
         signal = _open(call)
         tenant = self._intake.tenant(call.header("authorization"), call.header(names.TENANT_HEADER))
-        body = await self._read(call)
-        coding = (call.header("content-encoding") or "").lower()
-        if coding:
-            body = await self._decompress(coding, body)
-        waiting = self._intake.take(signal, call.encoding, tenant, body)
+        body = await self._read(call, tenant)
+        coding = call.header("content-encoding") or ""
+        waiting = self._intake.take(signal, call.encoding, tenant, body, coding)
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
                 outcome = await _outcome(waiting)
@@ -118,7 +113,7 @@ class HttpApp:
             headers.append((names.POSITION_HEADER.encode(), b"%d" % outcome.position))
         return answers.success(signal, call.encoding, outcome)
 
-    async def _read(self, call: _Call) -> bytes:
+    async def _read(self, call: _Call, tenant: str) -> bytes:
         limit = self._settings.max_request_bytes
         announced = call.header("content-length")
         if announced is None and b"transfer-encoding" not in call.headers:
@@ -132,25 +127,25 @@ class HttpApp:
                 async for chunk in _chunks(call):
                     chunks.append(chunk)
                     size += len(chunk)
-                    self._arriving_bytes += len(chunk)
+                    self._arriving[tenant] += len(chunk)
                     if size > limit:
                         raise _too_large(limit)
-                    if size < self._arriving_bytes > self._settings.queue_bytes:
-                        raise QueueFull("too many bodies arrive at once")
+                    self._demand_share(tenant, size)
         except TimeoutError:
             raise SlowClient(f"the body did not come in {self._body_timeout_s:g} s") from None
         finally:
-            self._arriving_bytes -= size
+            self._arriving[tenant] -= size
+            if not self._arriving[tenant]:
+                del self._arriving[tenant]
         if announced is not None and int(announced) != size:
             raise BadInput(f"{size} bytes of body came, and {announced} were announced")
         return b"".join(chunks)
 
-    async def _decompress(self, coding: str, body: bytes) -> bytes:
-        limit = self._settings.max_decompressed_bytes
-        if len(body) <= _INLINE_BYTES:
-            return decompress(coding, body, limit)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._inflating, decompress, coding, body, limit)
+    def _demand_share(self, tenant: str, size: int) -> None:
+        """See to it that all bodies that arrive at once are bounded, and each tenant's fairly."""
+        most, own = self._settings.queue_bytes, self._arriving[tenant]
+        if size < own > most // len(self._arriving) and self._arriving.total() > most:
+            raise QueueFull("too many bodies arrive at once")
 
     async def _refuse(self, call: _Call, error: Exception, headers: Headers) -> tuple[int, bytes]:
         count_refusal(call.signal, error)
@@ -188,10 +183,6 @@ class HttpApp:
             (b"access-control-expose-headers", _EXPOSED),
             (b"vary", b"Origin"),
         ]
-
-    def close(self) -> None:
-        """Let the decompressing thread go."""
-        self._inflating.shutdown(wait=False)
 
 
 def _open(call: _Call) -> Signal:

@@ -8,9 +8,8 @@ from typing import Final
 from events import metrics
 from events.errors import Unavailable
 from service.access.tokens import TokenStore
-from service.otlp.decode.metric_count import count_metrics
 from service.otlp.pipeline import Pipeline
-from service.otlp.request import Answer, Encoding, Outcome, Request, Signal
+from service.otlp.request import Answer, Encoding, Request, Signal
 from service.otlp.transport.status import INTERNAL, status_of
 
 COMMIT_TIMEOUT_S: Final = 30.0
@@ -34,23 +33,16 @@ class Intake:
         """
         return self._tokens.authorize(bearer, "ingest", named)
 
-    def take(self, signal: Signal, encoding: Encoding, tenant: str, body: bytes) -> Answer:
-        """The outcome of one request, once it is durable.
+    def take(
+        self, signal: Signal, encoding: Encoding, tenant: str, body: bytes, coding: str = ""
+    ) -> Answer:
+        """The outcome of one request, once it is durable; `coding` is how its body is compressed.
 
         Raises:
             QueueFull, Closing: see `Pipeline.submit`.
         """
-        if signal is Signal.METRICS:
-            return _dropped(encoding, body)
-        return self._pipeline.submit(Request(signal, encoding, tenant, time.time_ns(), body))
-
-
-def _dropped(encoding: Encoding, body: bytes) -> Answer:
-    count = count_metrics(encoding, body)
-    metrics.DROPPED.labels(Signal.METRICS).inc(count)
-    answer = Answer()
-    answer.give(Outcome(accepted=count))
-    return answer
+        request = Request(signal, encoding, tenant, time.time_ns(), body, coding)
+        return self._pipeline.submit(request)
 
 
 def too_late() -> Unavailable:

@@ -22,6 +22,7 @@ from events.errors import (
 )
 from service.access.tokens import Forbidden, Unauthenticated
 from service.otlp.decode.decoded import WrongSignal
+from service.otlp.decompression import UnknownType
 
 _DAMAGED_RETRY_S: Final = 30.0
 _MESSAGE_LIMIT: Final = 1000  # trailers hold 8 KiB, percent-encoded
@@ -33,10 +34,6 @@ class UnknownPath(Rejected):
 
 class WrongMethod(Rejected):
     """The path takes POST only."""
-
-
-class UnknownType(Rejected):
-    """The body's type or compression is none that is taken."""
 
 
 class NoLength(Rejected):
