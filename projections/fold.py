@@ -15,6 +15,7 @@ from projections.engine.side.process import Sender
 from projections.runs import words
 from projections.runs.changes import Changes
 from projections.runs.extraction import Extractor
+from projections.runs.registry.loose import TABLES as LOOSE_TABLES
 from projections.runs.registry.numbers import Registry
 from projections.runs.registry.runs import RunStage
 from projections.runs.registry.tasks import TABLES as TASK_TABLES
@@ -32,6 +33,7 @@ from projections.views.tasks.store import TaskStore
 
 STAGE_NAME = "facts"
 _SPANS: Final = SpanIndex()
+_LOOSE: Final = SortedRuns(LOOSE_TABLES, filtered=True)
 _TASKS: Final = SortedRuns(TASK_TABLES, filtered=True)
 
 
@@ -39,10 +41,10 @@ class FactsProjection:
     """The shared stage's tables; every fold has them."""
 
     name = STAGE_NAME
-    version = 3
+    version = 4
     tables: Sequence[str] = (
         "status_word", "tenant", "task_key", "run_key", "run_hash", "executor", "source",
-        "fingerprint", "loose_log", *_SPANS.tables, *_TASKS.tables,
+        "fingerprint", *_SPANS.tables, *_TASKS.tables, *_LOOSE.tables,
     )  # fmt: skip
     depends: Sequence[str] = ()
 
@@ -54,6 +56,7 @@ class FactsProjection:
         run_script(connection, "projections.runs.registry", "schema.sql")
         _SPANS.create(connection)
         _TASKS.create(connection)
+        _LOOSE.create(connection)
         run_script(connection, "projections.views", "sqlviews.sql")
         connection.executemany(
             "INSERT INTO status_word VALUES (?, ?)", enumerate(words.STATUS_WORDS)

@@ -137,7 +137,8 @@ class MemoryLog:
         if through is not None:
             held = tuple(s for s in held if s.first <= through)
         end = max((s.last for s in held), default=after)
-        return Page(partition, after, end if through is None else min(end, through), held)
+        last = end if through is None else min(end, through)
+        return Page(partition, after, last, held, self)
 
     def fetch(self, partition: int, positions: Sequence[int]) -> list[Recorded]:
         """See `LogReader.fetch`."""

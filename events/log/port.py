@@ -8,7 +8,7 @@ partitions. Positions leave the process as decimal strings.
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple, Protocol
 
@@ -171,13 +171,15 @@ class Page:
     """Part of a partition: the events after `after`, up to and with `through`.
 
     Whole segments are carried; the first and last may reach beyond the bounds, and only events
-    with `after < position <= through` count. `through` moves even if nothing is in it.
+    with `after < position <= through` count. `through` moves even if nothing is in it. `log` is
+    where it was read, for those who need an earlier event again.
     """
 
     partition: int
     after: int
     through: int
     segments: tuple[Segment, ...]
+    log: "LogReader | None" = field(default=None, compare=False, repr=False)
 
     @property
     def count(self) -> int:
@@ -196,7 +198,7 @@ class Page:
     def only(self, position: int) -> "Page":
         """The page of one single event of this page."""
         held = tuple(s for s in self.segments if s.first <= position <= s.last)
-        return Page(self.partition, position - 1, position, held)
+        return Page(self.partition, position - 1, position, held, self.log)
 
 
 def within_bytes(segments: Iterable[Segment], limit_bytes: int) -> tuple[Segment, ...]:

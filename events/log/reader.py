@@ -71,7 +71,7 @@ class SqliteReader:
             found = (s for s in (Segment(0, *row) for row in rows) if s.last > after)
             segments = within_bytes(found, limit_bytes)
         last = segments[-1].last if segments else after
-        return Page(partition, after, min(last, max(end, after)), segments)
+        return Page(partition, after, min(last, max(end, after)), segments, self)
 
     def fetch(self, partition: int, positions: Sequence[int]) -> list[Recorded]:
         """See `LogReader.fetch`."""

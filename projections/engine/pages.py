@@ -49,7 +49,7 @@ class Pager:
             if len(page.segments) < limit:
                 break
         segments = tuple(segment for page in pages for segment in page.segments)
-        return Page(self._partition, after, at, segments)
+        return Page(self._partition, after, at, segments, self._reader)
 
 
 def unpacked_ahead(pager: Pager, after: int, through: int) -> Iterator[Page]:
@@ -83,7 +83,7 @@ def _unpack(page: Page) -> None:
 def bounded(page: Page, after: int, through: int) -> Page:
     """The part of a page after `after`, up to and with `through`."""
     held = tuple(s for s in page.segments if s.last > after and s.first <= through)
-    return Page(page.partition, after, through, held)
+    return Page(page.partition, after, through, held, page.log)
 
 
 def follows(page: Page, previous: bytes) -> None:

@@ -4,7 +4,8 @@ This is the seam at which mapping rules for other orchestrators take over: `Extr
 turns a page into facts by run, and nothing behind it knows where they came from.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -21,6 +22,7 @@ from projections.runs import words
 from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.fingerprint import fingerprint
 from projections.runs.registry.numbers import Registry
+from projections.runs.rereading import segments_of
 from projections.runs.rows import (
     LOG_MARK,
     SPAN_MARK,
@@ -28,36 +30,58 @@ from projections.runs.rows import (
     SpanRow,
     TaskAttributes,
     decode_context,
-    decode_event,
     decode_log,
     decode_span,
     matters,
 )
 from projections.runs.times import parse_ns
-from projections.runs.values import fraction_of, more_of, number_of, status_of, text_of
+from projections.runs.values import (
+    exception_of,
+    fraction_of,
+    kind_of,
+    more_of,
+    number_of,
+    status_of,
+    text_of,
+)
 
 PRODUCER: Final = 4
 RUNS_AT_ONCE: Final = 2_048
 PLACES_BYTES: Final = 8 << 20
 SOURCES_BYTES: Final = 16 << 20  # over all places
+LOOSE_BYTES: Final = 8 << 20
+"""Of log records that may belong to the span of a task: they mostly come shortly before it."""
+_HELD_BYTES: Final = 200  # what is kept beside the row
 STATUS_ERROR: Final = 2
-LIFECYCLE: Final = {
-    names.ATTEMPT_STARTED: LogKind.STARTED,
-    names.ATTEMPT_HEARTBEAT: LogKind.HEARTBEAT,
-    names.ATTEMPT_PROGRESS: LogKind.PROGRESS,
-    names.ATTEMPT_ENDED: LogKind.ENDED,
-}
 
 
 RunKey = tuple[int, str, str]
 """What identifies a run: tenant number, task id, run id (the trace id in hex if none is said)."""
 
 
+Origin = tuple[int, int]
+"""Where an event stands in the log: partition and position."""
+
+
+class Loose(NamedTuple):
+    """A log record that names a span but no task."""
+
+    tenant_no: int
+    trace_id: bytes
+    span_id: bytes
+    origin: Origin
+
+
 class Extracted(NamedTuple):
-    """The facts of a page: by run in order of appearance, and log records that name no task."""
+    """The facts of a page: by run in order of appearance, and log records that name no task.
+
+    Of these nothing is said yet, as most belong to no task's span: `recall` gives the facts of
+    any that came up to here, read from the log again if they are not at hand any more.
+    """
 
     runs: dict[RunKey, RunFacts]
-    loose: list[tuple[int, LogFact]]  # with the number of the tenant
+    loose: list[Loose]
+    recall: Callable[[Iterable[Origin]], list[LogFact]]
 
 
 class Place(NamedTuple):
@@ -69,6 +93,10 @@ class Place(NamedTuple):
     sources: dict[tuple[Any, ...], int]
 
 
+_Held = tuple[str, int, Place, bytes, bytes]
+"""Tenant, its number, place, event id and row of a log record that may be needed again."""
+
+
 class Extractor:
     """Reads pages; keeps what repeats between them."""
 
@@ -76,10 +104,12 @@ class Extractor:
         self._registry = registry
         self._places: BoundedDict[tuple[int, bytes], Place] = BoundedDict(PLACES_BYTES)
         self._sources_bytes = 0  # kept, at most; over all places
+        self._loose: BoundedDict[Origin, _Held] = BoundedDict(LOOSE_BYTES)
 
     def extract(self, page: Page) -> Iterator[Extracted]:
         """The facts of a page, in parts that the processor's cache holds."""
-        found = Extracted({}, [])
+        recall = partial(self.recall, page)
+        found = Extracted({}, [], recall)
         for segment in page.segments:
             position = segment.first
             for block in segment.raw_blocks():
@@ -87,7 +117,7 @@ class Extractor:
                 position += len(block.events)
             if len(found.runs) >= RUNS_AT_ONCE:
                 yield found
-                found = Extracted({}, [])
+                found = Extracted({}, [], recall)
         yield found
 
     def _extract_block(
@@ -100,9 +130,7 @@ class Extractor:
             if not matters(row) or not after < position <= through:
                 continue
             if at is None:
-                tenant_no = self._registry.tenant_no(block.tenant)
-                place = self._place(tenant_no, bytes(block.context))
-                at = _At(block.tenant, tenant_no, place, page.partition)
+                at = self._at(block, page.partition)
             offset = (position - first) * ID_BYTES
             at.event_id = ids[offset : offset + ID_BYTES]
             at.position = position
@@ -110,7 +138,7 @@ class Extractor:
                 if is_tagged(row, SPAN_MARK):
                     self._span(decode_span(row), at, found)
                 elif is_tagged(row, LOG_MARK):
-                    self._log(decode_log(row), at, found)
+                    self._log(row, at, found)
                 elif lost := abandonment_of(codec.decode_event(row)):
                     self._abandoned(lost, at, found)  # any other event is not for here
             except (msgspec.DecodeError, ValueError, TypeError, ArithmeticError) as error:
@@ -132,7 +160,45 @@ class Extractor:
     def forget(self) -> None:
         """Drop what is kept in memory."""
         self._places.clear()
+        self._loose.clear()
         self._sources_bytes = 0
+
+    def recall(self, page: Page, origins: Iterable[Origin]) -> list[LogFact]:
+        """The facts of log records that name a span but no task, of this page or earlier ones.
+
+        Raises:
+            Unavailable: one must be read again, and the log cannot be read.
+        """
+        facts: list[LogFact] = []
+        missing: list[Origin] = []
+        for origin in sorted(origins):
+            held = self._loose.get(origin)
+            if held is None:
+                missing.append(origin)
+            else:
+                at = _At(*held[:3], origin[0])
+                at.event_id, at.position = held[3], origin[1]
+                facts.append(self._loose_fact(held[4], at))
+        for segment, positions in segments_of(page.log, missing):
+            first = segment.first
+            for block in segment.raw_blocks():
+                for position in (p for p in positions if 0 <= p - first < len(block.events)):
+                    at = self._at(block, segment.partition)
+                    at.event_id, at.position = segment.event_id(position), position
+                    facts.append(self._loose_fact(bytes(block.events[position - first]), at))
+                first += len(block.events)
+        return facts
+
+    def _loose_fact(self, data: bytes, at: "_At") -> LogFact:
+        row = decode_log(data)
+        kind = kind_of(row)
+        assert kind is not None
+        return self._log_fact(row, kind, None, at)
+
+    def _at(self, block: RawBlock, partition: int) -> "_At":
+        tenant_no = self._registry.tenant_no(block.tenant)
+        place = self._place(tenant_no, bytes(block.context))
+        return _At(block.tenant, tenant_no, place, partition)
 
     def _span(self, row: SpanRow, at: "_At", found: Extracted) -> None:
         said = row.attributes
@@ -188,7 +254,7 @@ class Extractor:
             status = words.RUNNING
         elif status in (words.COMPLETED, words.SKIPPED):
             return status, 0, None, None
-        exception = _exception_of(row)
+        exception = exception_of(row)
         if exception is None:
             message = row.status_message
             type_, stack, found = text_of(said.error_type), "", 1
@@ -236,19 +302,28 @@ class Extractor:
             place.sources.clear()
         self._sources_bytes = 0
 
-    def _log(self, row: LogRow, at: "_At", found: Extracted) -> None:
-        said = row.attributes
-        kind = LIFECYCLE.get(row.event_name or text_of(said.event_name) or "")
+    def _log(self, data: bytes, at: "_At", found: Extracted) -> None:
+        row = decode_log(data)
+        kind = kind_of(row)
         if kind is None:
-            if said.exception_type is None and said.exception_message is None:
-                return
-            kind = LogKind.EXCEPTION
-        task_id = text_of(said.id)
-        if task_id is None and not (row.trace_id and row.span_id):
             return
+        said = row.attributes
+        task_id = text_of(said.id)
+        if task_id is not None:
+            fact = self._log_fact(row, kind, task_id, at)
+            key = at.tenant_no, task_id, text_of(said.run_id) or row.trace_id.hex()
+            _run_facts(found, key).logs.append(fact)
+        elif row.trace_id and row.span_id:
+            origin = at.partition, at.position
+            held = at.tenant, at.tenant_no, at.place, at.event_id, data
+            self._loose.keep(origin, held, len(data) + _HELD_BYTES)
+            found.loose.append(Loose(at.tenant_no, row.trace_id, row.span_id, origin))
+
+    def _log_fact(self, row: LogRow, kind: LogKind, task_id: str | None, at: "_At") -> LogFact:
+        said = row.attributes
         status = status_of(said.result)
         fingerprint_no, message = self._log_error(said, status, kind, at)
-        fact = LogFact(
+        return LogFact(
             at.event_id,
             at.partition,
             at.position,
@@ -269,10 +344,6 @@ class Extractor:
             number_of(said.max_attempts) or None,
             more_of(said),
         )
-        if task_id is None:
-            found.loose.append((at.tenant_no, fact))
-        else:
-            _facts_of(found, at.tenant_no, task_id, said, row.trace_id).logs.append(fact)
 
     def _log_error(
         self, said: TaskAttributes, status: int | None, kind: LogKind, at: "_At"
@@ -319,23 +390,8 @@ class _At:
         self.position = 0
 
 
-def _facts_of(
-    found: Extracted, tenant_no: int, task_id: str, said: TaskAttributes, trace_id: bytes
-) -> RunFacts:
-    return _run_facts(found, (tenant_no, task_id, text_of(said.run_id) or trace_id.hex()))
-
-
 def _run_facts(found: Extracted, key: RunKey) -> RunFacts:
     facts = found.runs.get(key)
     if facts is None:
         facts = found.runs[key] = RunFacts([], [], [])
     return facts
-
-
-def _exception_of(row: SpanRow) -> TaskAttributes | None:
-    """The attributes of the last exception event."""
-    for raw in reversed(row.events):
-        event = decode_event(raw)
-        if event.name == names.EXCEPTION_EVENT:
-            return event.attributes
-    return None

@@ -3,9 +3,17 @@
 import re
 from typing import Any, Final
 
+from events import names
 from projections.runs import words
-from projections.runs.facts import More
-from projections.runs.rows import TaskAttributes
+from projections.runs.facts import LogKind, More
+from projections.runs.rows import LogRow, SpanRow, TaskAttributes, decode_event
+
+LIFECYCLE: Final = {
+    names.ATTEMPT_STARTED: LogKind.STARTED,
+    names.ATTEMPT_HEARTBEAT: LogKind.HEARTBEAT,
+    names.ATTEMPT_PROGRESS: LogKind.PROGRESS,
+    names.ATTEMPT_ENDED: LogKind.ENDED,
+}
 
 
 def text_of(value: Any) -> str | None:
@@ -103,3 +111,21 @@ _EXACT: Final = 1 << 63
 _DIGITS: Final = 32
 _WHOLE: Final = re.compile(r"[+-]?[0-9]+(\.0*)?")
 _FRACTION: Final = re.compile(r"[0-9]*\.?[0-9]+")
+
+
+def kind_of(row: LogRow) -> LogKind | None:
+    """What a log record says of its span; None if nothing."""
+    said = row.attributes
+    kind = LIFECYCLE.get(row.event_name or text_of(said.event_name) or "")
+    if kind is None and (said.exception_type is not None or said.exception_message is not None):
+        return LogKind.EXCEPTION
+    return kind
+
+
+def exception_of(row: SpanRow) -> TaskAttributes | None:
+    """The attributes of the last exception event."""
+    for raw in reversed(row.events):
+        event = decode_event(raw)
+        if event.name == names.EXCEPTION_EVENT:
+            return event.attributes
+    return None

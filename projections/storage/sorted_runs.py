@@ -66,6 +66,10 @@ class SortedRuns:
             self._tables.append(connection, run, keys[part], values[part])
         self._merger.step(connection, partition, len(keys))
 
+    def partitions(self, connection: sqlite3.Connection) -> list[int]:
+        """The partitions that have entries, ascending."""
+        return [row[0] for row in connection.execute(self._tables.sql["partitions"])]
+
     def between(
         self, connection: sqlite3.Connection, low: int, high: int, partition: int = 0
     ) -> list[int]:

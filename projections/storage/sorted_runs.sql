@@ -45,6 +45,9 @@ CREATE TABLE sorted_filter (
 SELECT run_no, state, entries, base, top, cells, target, next_entry
 FROM sorted_run WHERE partition = :partition ORDER BY run_no
 
+-- name: partitions
+SELECT DISTINCT partition FROM sorted_run ORDER BY partition
+
 -- name: last_run
 SELECT coalesce(max(run_no), 0) FROM sorted_run
 

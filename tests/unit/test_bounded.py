@@ -90,7 +90,7 @@ def test_long_texts_of_tasks_and_places_are_kept_within_bytes(
         (numbers, "KEPT_BYTES"), (extraction, "PLACES_BYTES"), (extraction, "SOURCES_BYTES"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, 1 << 20)
-    log, fold = MemoryLog(), RunFold(None)
+    log, fold = MemoryLog(), RunFold(None, {})
     connection = sqlite3.connect(":memory:", isolation_level=None)
     fold.create(connection)
     for number in range(60):

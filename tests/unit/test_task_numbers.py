@@ -23,7 +23,7 @@ def coarse(keys: Iterable[str]) -> list[int]:
 def new_numbers() -> tuple[sqlite3.Connection, TaskNumbers]:
     """Numbers in a views file in memory with the tenants a and b."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    FactsProjection().create(connection)
+    FactsProjection({}).create(connection)
     registry = Registry()
     registry.connection = connection
     assert [registry.tenant_no(name) for name in ("a", "b")] == [1, 2]

@@ -15,13 +15,12 @@ from projections.runs.changes import Change, Changes
 from projections.runs.derive import Run, derive
 from projections.runs.extraction import Extracted, RunKey
 from projections.runs.facts import (
-    LogFact,
     RunFacts,
     decode_facts,
-    decode_log_fact,
     encode_facts,
     united,
 )
+from projections.runs.registry.loose import LooseLogs
 from projections.runs.registry.numbers import Registry
 from projections.runs.registry.tasks import TaskNumbers
 from projections.runs.words import key_hashes
@@ -57,18 +56,20 @@ class RunStage:
         self._span_index = SpanIndex()
         self._spans: list[tuple[Int64s, Int64s]] = []  # not written yet
         self._last_run_no: int | None = None
-        self._has_loose: bool | None = None
+        self._loose = LooseLogs()
 
     def forget(self) -> None:
         """Drop what is kept in memory."""
         self._task_numbers.forget()
         self._span_index.forget()
         self._spans.clear()
-        self._last_run_no = self._has_loose = None
+        self._loose.forget()
+        self._last_run_no = None
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write what was kept until the page's end."""
         self._task_numbers.flush(connection)
+        self._loose.flush(connection)
         self._write_spans(connection)
 
     def apply(self, connection: sqlite3.Connection, found: Extracted) -> Changes:
@@ -219,10 +220,7 @@ class RunStage:
                 numbers.append(number)
         hashes = span_hashes([key[0] for key in keys], traces, spans)
         self._spans.append((hashes, np.array(numbers, dtype=np.int64)))
-        if self._has_loose is None:
-            row = connection.execute("SELECT EXISTS (SELECT 1 FROM loose_log)").fetchone()
-            self._has_loose = bool(row[0])
-        if not self._has_loose and not found.loose:
+        if not found.loose and self._loose.is_empty(connection):
             return {}
         by_hash: dict[int, list[RunKey]] = {}
         for hash_, key in zip(hashes.tolist(), keys, strict=True):
@@ -248,12 +246,13 @@ class RunStage:
         added: dict[int, RunFacts],
     ) -> None:
         """Bring log records that name only a span, and the runs of that span, together."""
-        if not self._has_loose and not found.loose:
+        if not found.loose and self._loose.is_empty(connection):
             return
-        arrived = self._store_loose(connection, found)
-        for hash_, log in _loose_logs(connection, sorted(spans)):
+        arrived = self._loose.add(found.loose)
+        for hash_, origins in self._loose.find(connection, sorted(spans)).items():
+            logs = found.recall(origins)
             for key in spans[hash_]:
-                found.runs[key].logs.append(log)
+                found.runs[key].logs += logs
         if not arrived:
             return
         self._write_spans(connection)
@@ -261,31 +260,11 @@ class RunStage:
         fresh_nos = set(fresh.values())
         holders = self._span_index.find(connection, hashes)
         for hash_, run_nos in zip(hashes.tolist(), holders, strict=True):
-            for run_no in run_nos:
-                if run_no not in fresh_nos:
-                    facts = added.setdefault(run_no, RunFacts([], [], []))
-                    facts.logs += arrived[hash_]
+            known_nos = [run_no for run_no in run_nos if run_no not in fresh_nos]
+            logs = found.recall(arrived[hash_]) if known_nos else []
+            for run_no in known_nos:
+                added.setdefault(run_no, RunFacts([], [], [])).logs += logs
         self._load_missing(connection, by_no, added)
-
-    def _store_loose(
-        self, connection: sqlite3.Connection, found: Extracted
-    ) -> dict[int, list[LogFact]]:
-        logs = [log for _, log in found.loose]
-        hashes = span_hashes(
-            [tenant_no for tenant_no, _ in found.loose],
-            [log.trace_id for log in logs],
-            [log.span_id for log in logs],
-        ).tolist()
-        rows = sorted(
-            (hash_, log.event_id, encode_facts(log))
-            for hash_, log in zip(hashes, logs, strict=True)
-        )
-        connection.executemany("INSERT OR IGNORE INTO loose_log VALUES (?, ?, ?)", rows)
-        arrived: dict[int, list[LogFact]] = {}
-        for hash_, log in zip(hashes, logs, strict=True):
-            arrived.setdefault(hash_, []).append(log)
-        self._has_loose = True
-        return arrived
 
     def _load_missing(
         self,
@@ -317,17 +296,6 @@ def _located(facts: RunFacts) -> list[tuple[bytes, bytes]]:
     if facts.logs:
         found += {(log.trace_id, log.span_id) for log in facts.logs if log.span_id}
     return found
-
-
-def _loose_logs(
-    connection: sqlite3.Connection, hashes: Sequence[int]
-) -> Iterator[tuple[int, LogFact]]:
-    for part in _parts(hashes, _CHUNK):
-        rows = connection.execute(
-            f"SELECT hash, fact FROM loose_log WHERE hash IN ({_marks(len(part))})", part
-        )
-        for hash_, fact in rows:
-            yield hash_, decode_log_fact(fact)
 
 
 def _span_of_time(run: Run | None) -> tuple[int, int]:

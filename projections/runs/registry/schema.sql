@@ -1,6 +1,6 @@
 -- The shared stage: numbers for texts, and every run's facts. Look-ups by text go through
 -- projections/query/lookup.py, because the text -> number indexes are keyed by digests. Those of
--- tasks and spans are sorted runs (projections/storage/sorted_runs.sql): task_hash, span.
+-- tasks and spans are sorted runs (projections/storage/sorted_runs.sql): task_hash, span, loose.
 --
 -- Numbers are given in order of first appearance in the log, so a rebuild gives the same ones.
 
@@ -74,11 +74,3 @@ CREATE TABLE fingerprint (
     sample_stack TEXT,
     UNIQUE (tenant_no, fingerprint)
 ) STRICT;
-
--- Log records that name a span but no task: they join the run of that span, whenever it comes.
-CREATE TABLE loose_log (
-    hash INTEGER NOT NULL,  -- projections/storage/spanindex.py span_hash
-    event_id BLOB NOT NULL,
-    fact BLOB NOT NULL,
-    PRIMARY KEY (hash, event_id)
-) STRICT, WITHOUT ROWID;
