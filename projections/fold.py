@@ -6,9 +6,12 @@ group writes the difference. The fold works inside the caller's transaction.
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 from events.log.port import Page
+from projections import views
 from projections.engine.port import Fold, Projection, Sources
 from projections.engine.side.messages import Message
 from projections.engine.side.process import Sender
@@ -24,11 +27,6 @@ from projections.storage.sorted_runs import SortedRuns
 from projections.storage.spanindex import SpanIndex
 from projections.storage.statements import run_script
 from projections.storage.store import Store
-from projections.views.attempts.store import AttemptStore
-from projections.views.error_patterns.store import ErrorStore
-from projections.views.execution_history.store import HistoryStore
-from projections.views.runs.store import RunStore
-from projections.views.task_metrics.store import MetricStore
 from projections.views.tasks.store import TaskStore
 
 STAGE_NAME = "facts"
@@ -131,17 +129,21 @@ class RunFold:
 
 
 def stores_alone(sources: Sources) -> list[Store]:
-    """The groups that need nothing but the changes, and where attempts ran.
+    """The groups that need nothing but the changes, and where attempts ran."""
+    return [kind(sources) for kind in _ALONE]
 
-    This list, and `TaskStore` above, is all that says which groups there are.
-    """
-    return [
-        AttemptStore(sources),
-        RunStore(),
-        MetricStore(sources),
-        ErrorStore(sources),
-        HistoryStore(),
-    ]
+
+def _kinds_alone() -> Iterator[type[Store]]:
+    """The store of each view that has one, if it stands alone."""
+    for name in views.names():
+        module = f"{views.__name__}.{name}.store"
+        if find_spec(module) is not None:
+            for kind in vars(import_module(module)).values():
+                if getattr(kind, "name", None) == name and kind.stands_alone:
+                    yield kind
+
+
+_ALONE: Final = tuple(_kinds_alone())
 
 
 def make_fold(

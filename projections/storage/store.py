@@ -3,6 +3,7 @@
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +12,12 @@ from projections.storage.statements import run_script
 
 
 class Store(ABC):
-    """The tables of one projection; its schema.sql and index.sql lie in the folder of its name."""
+    """The tables of one projection; its schema.sql lies in the folder of its name, and index.sql
+    if there are secondary indexes.
+
+    Args:
+        sources: tells where attempts ran (`Sources`), to those that ask.
+    """
 
     name: str
     version: int = 1
@@ -21,13 +27,18 @@ class Store(ABC):
     stands_alone: bool = True
     """Does it need nothing but the changes and where attempts ran?"""
 
+    def __init__(self, sources: object) -> None:  # noqa: B027 most do not ask
+        pass
+
     def create(self, connection: sqlite3.Connection) -> None:
         """Create the tables, without secondary indexes."""
         run_script(connection, f"projections.views.{self.name}", "schema.sql")
 
     def index(self, connection: sqlite3.Connection) -> None:
         """Create the secondary indexes."""
-        run_script(connection, f"projections.views.{self.name}", "index.sql")
+        package = f"projections.views.{self.name}"
+        if resources.files(package).joinpath("index.sql").is_file():
+            run_script(connection, package, "index.sql")
 
     @abstractmethod
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:

@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from events.log.reader import open_reader
+from projections import assembly
 from projections.storage import deadletters
 from projections.storage.generation import connect
 from service.cli.commands import projections as projection_commands
@@ -24,10 +25,7 @@ from service.process.locks import RoleLock
 from tests.events import make_batch, make_span
 from tests.views import make_folder
 
-NAMES = [
-    "attempts", "error_patterns", "execution_history", "facts", "runs", "task_metrics", "tasks",
-    "traces",
-]  # fmt: skip
+NAMES = sorted(assembly.NAMES)
 
 
 @pytest.fixture
