@@ -18,6 +18,7 @@ FACT_ABANDONED: Final = "spanledger.attempt_abandoned"
 # Tenants and positions on the wire.
 TENANT_HEADER: Final = "x-scope-orgid"
 POSITION_HEADER: Final = "spanledger-position"
+IDEMPOTENCY_HEADER: Final = "idempotency-key"
 DEFAULT_TENANT: Final = "default"
 
 # Attributes that identify a task, a run and an attempt.

@@ -20,8 +20,14 @@ from events.atomic_file import replace_file
 from events.errors import BadInput, BadSetting, NotFound, Rejected, Unavailable
 from service.process.locks import RoleLock
 
-Scope = Literal["ingest", "read", "admin"]
+Scope = Literal["ingest", "read", "write", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+_INCLUDES: Final[dict[Scope, frozenset[Scope]]] = {
+    "ingest": frozenset({"ingest"}),
+    "read": frozenset({"read"}),
+    "write": frozenset({"write", "read"}),  # who writes reads what became of it
+    "admin": frozenset(SCOPES),
+}
 _PREFIX: Final = "spl_"  # lets scanners for leaked secrets know one
 _BEARER: Final = "bearer "
 _is_tenant = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
@@ -111,7 +117,7 @@ class TokenStore:
         if token is None:
             what = "unknown token" if bearer else f"a token with scope {scope} is needed"
             raise Unauthenticated(f"{what}; send `authorization: Bearer TOKEN`")
-        if token.scope not in (scope, "admin"):
+        if scope not in _INCLUDES[token.scope]:
             raise Forbidden(f"token {token.name} has scope {token.scope}, this needs {scope}")
         if token.tenant is not None and tenant not in (None, token.tenant):
             raise Forbidden(f"token {token.name} is bound to another tenant than {tenant}")

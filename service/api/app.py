@@ -10,6 +10,7 @@ from litestar.response import Redirect
 
 from events import names
 from events.errors import Rejected
+from events.log.socket import DoorClient
 from events.metrics import REQUESTS
 from projections.queries import Queries
 from service.access.hosts import Hosts
@@ -21,7 +22,10 @@ from service.api.events import Events
 from service.api.feed import Feed
 from service.api.problems import HANDLERS, spanledger_problem
 from service.api.system import Metrics, Probe, System, own_metrics
+from service.api.writing import Writing
+from service.append.appender import Appender
 from service.configuration.settings import Settings
+from service.control.socket import socket_path
 from service.roles.declaration import needed_roles
 
 
@@ -73,10 +77,17 @@ def create_app(
     """
     queries = Queries(settings.data, budget_s=settings.query_budget_s)
     feed = Feed(queries.log)
+    appender = Appender(settings, lambda: DoorClient(socket_path(settings.data, "door")))
     cors = CORSConfig(
         allow_origins=list(settings.cors_origins),
-        allow_methods=["GET"],
-        allow_headers=["authorization", "last-event-id", names.TENANT_HEADER],
+        allow_methods=["GET", "POST"],
+        allow_headers=[
+            "authorization",
+            "content-type",
+            "last-event-id",
+            names.TENANT_HEADER,
+            names.IDEMPOTENCY_HEADER,
+        ],
     )
 
     @contextlib.asynccontextmanager
@@ -84,11 +95,13 @@ def create_app(
         yield
         await feed.close()
         queries.close()
+        appender.close()
 
     app = Application(
         route_handlers=[
             *Answers(queries, tokens).routes(),
             *System(queries, tokens, needed_roles(settings), probe, metrics).routes(),
+            *Writing(settings, appender, tokens).routes(),
             Events(queries.log, feed, tokens).route(),
         ],
         exception_handlers=HANDLERS,

@@ -13,6 +13,8 @@ from service.api.answers import PREFIX
 from service.api.events import PATH as EVENTS_PATH
 from service.api.events import EventsQuestion
 from service.api.problems import MEDIA_TYPE, Problem
+from service.api.writes import WRITES, Write, Written
+from service.append.facts import KEY_CHARACTERS
 
 REF: Final = "#/components/schemas/{name}"
 _DESCRIPTION: Final = """\
@@ -30,15 +32,28 @@ _TENANT: Final = {
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
 }
 
+_IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Makes it one fact, however often it is sent: within tenant, kind and subject.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS},
+}
+_WRITE_PROBLEMS: Final = ("400", "401", "403", "409", "413", "415", "503")
+
 
 def document() -> dict[str, Any]:
     """The whole document."""
     answers = [endpoint.answers for endpoint in ENDPOINTS] + [LogHead, Problem]
+    answers += [Written, *(write.takes for write in WRITES)]
     refs, components = msgspec.json.schema_components(answers, ref_template=REF)
     paths = {
         f"{PREFIX}/{endpoint.path}": {"get": _operation(endpoint, ref)}
         for endpoint, ref in zip(ENDPOINTS, refs, strict=False)
     }
+    head, _, written, *bodies = refs[len(ENDPOINTS) :]
+    for write, body in zip(WRITES, bodies, strict=True):
+        paths.setdefault(f"{PREFIX}/{write.path}", {})["post"] = _writing(write, body, written)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -47,7 +62,7 @@ def document() -> dict[str, Any]:
             "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": paths | _system_paths(refs[-2]),
+        "paths": paths | _system_paths(head),
         "components": {
             "schemas": components,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -59,9 +74,9 @@ def document() -> dict[str, Any]:
 def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
     """The document's operations with their path, for the readable page."""
     return [
-        {"path": path, "id": operation["operationId"], **operation}
+        {"path": path, "verb": verb.upper(), "id": operation["operationId"], **operation}
         for path, item in document["paths"].items()
-        for operation in item.values()
+        for verb, operation in item.items()
     ]
 
 
@@ -82,6 +97,18 @@ def _operation(endpoint: Endpoint, ref: dict[str, Any]) -> dict[str, Any]:
         "summary": endpoint.summary,
         "parameters": [*arguments, *_parameters(endpoint.asks), _TENANT],
         "responses": _answers(_content("application/json", ref), "400", "401", "403", "404", "503"),
+    }
+
+
+def _writing(write: Write, body: dict[str, Any], written: dict[str, Any]) -> dict[str, Any]:
+    answers = _answers(_content("application/json", written), *_WRITE_PROBLEMS)
+    return {
+        "operationId": f"write_{_identifier(write.path)}",
+        "tags": [write.path.split("/")[0]],
+        "summary": write.summary,
+        "parameters": [_IDEMPOTENCY_KEY, _TENANT],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        "responses": {"201": answers.pop("200"), **answers},
     }
 
 
@@ -186,6 +213,9 @@ def _problem(status: str) -> dict[str, Any]:
         "401": "A token is needed",
         "403": "The token does not allow it",
         "404": "Nothing of that name, or no such view",
+        "409": "The idempotency key stands for something else, at `position`",
+        "413": "The body is too large",
+        "415": "The body is not said to be JSON",
         "429": "Too many streams are open; `Retry-After` says when to ask again",
         "503": "Not now; `Retry-After` says when to ask again",
     }

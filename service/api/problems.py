@@ -14,6 +14,7 @@ from service.access.hosts import ForeignOrigin, UnknownHost
 from service.access.tokens import Forbidden, Unauthenticated
 from service.api.asking import place_of
 from service.api.feed import TooManyStreams
+from service.append.facts import BadFact, Conflict
 
 MEDIA_TYPE: Final = "application/problem+json"
 _PREFIX: Final = "urn:spanledger:problem:"
@@ -28,6 +29,8 @@ _KINDS: Final[tuple[tuple[type[SpanledgerError], str, HTTPStatus, str], ...]] = 
     (Forbidden, "forbidden", HTTPStatus.FORBIDDEN, "Not allowed"),
     (UnknownHost, "unknown-host", HTTPStatus.MISDIRECTED_REQUEST, "Unknown host"),
     (ForeignOrigin, "foreign-origin", HTTPStatus.FORBIDDEN, "Not allowed"),
+    (BadFact, "bad-parameters", HTTPStatus.BAD_REQUEST, "Bad parameters"),
+    (Conflict, "idempotency-conflict", HTTPStatus.CONFLICT, "Said otherwise before"),
     (Rejected, "bad-request", HTTPStatus.BAD_REQUEST, "Bad request"),
     (
         NotReached,
@@ -86,9 +89,9 @@ def spanledger_problem(request: Request[Any, Any, Any], error: SpanledgerError) 
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = "Bearer"
     extra: dict[str, Any] = {}
-    if isinstance(error, BadQuestion):
+    if isinstance(error, BadQuestion | BadFact):
         extra["errors"] = [FieldError(*each) for each in error.errors]
-    if isinstance(error, BeyondHead | NotReached):
+    if isinstance(error, BeyondHead | NotReached | Conflict):
         extra["position"] = str(error.position)
     return _response(request, slug, status, title, str(error), headers=headers, **extra)
 

@@ -16,6 +16,7 @@ from events.errors import BadInput
 from events.identity import Identity
 from events.log.port import Appended, Batch, Door
 from events.schema import Context, Fact, LogRecord, Span
+from service.append.facts import Conflict
 from service.configuration.settings import Settings
 from service.otlp.batch import BatchBuilder
 from service.otlp.decode.assembly import Assembly
@@ -35,6 +36,14 @@ class Entry:
     tenant: str
     events: Sequence[Span | LogRecord | Fact]
     context: Context = _NO_CONTEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One durable fact: its id, and where it stands."""
+
+    event_id: bytes
+    position: int
 
 
 class Appender:
@@ -58,6 +67,18 @@ class Appender:
         self._lock = threading.Lock()  # a scrubber belongs to one thread
         self._door: Door | None = None
 
+    def record(self, tenant: str, fact: Fact) -> Receipt:
+        """Append one fact; a fact with a key that was sent before is the one that is there.
+
+        Raises:
+            Conflict: the one that is there says something else.
+            Unavailable: as `append_all`.
+        """
+        batch, appended = self._committed([Entry(tenant, [fact])])
+        if appended.conflicts:
+            raise Conflict(fact.idempotency_key, appended.positions[0])
+        return Receipt(batch.ids, appended.positions[0])
+
     def append(self, tenant: str, *events: Span | LogRecord | Fact) -> Appended:
         """Append events of one tenant, as `append_all`."""
         return self.append_all([Entry(tenant, events)])
@@ -72,10 +93,13 @@ class Appender:
             BadInput: an event breaks a bound; nothing was appended.
             Unavailable: nothing was appended, or nobody knows: the same events may be sent again.
         """
+        return self._committed(entries)[1]
+
+    def _committed(self, entries: Sequence[Entry]) -> tuple[Batch, Appended]:
         with self._lock:
             door = self._door = self._door or self._open_door()
             batch = self._batch(door, entries)
-        return door.append(batch, timeout_s=TIMEOUT_S)
+        return batch, door.append(batch, timeout_s=TIMEOUT_S)
 
     def _batch(self, door: Door, entries: Sequence[Entry]) -> Batch:
         now_ns = self._clock()

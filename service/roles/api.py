@@ -1,4 +1,4 @@
-"""The API: queries over HTTP, the live tail, health and metrics. It only reads."""
+"""The API: queries over HTTP, the live tail, health, metrics, and writes by the writer's door."""
 
 import contextlib
 from collections.abc import Callable, Mapping

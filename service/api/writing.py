@@ -1,0 +1,95 @@
+"""One route for each write of `service.api.writes`; answered only after the commit."""
+
+from typing import Any, Final
+
+import anyio
+import msgspec
+from litestar import MediaType, Request, Response, post
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+
+from events import names
+from projections.query.refusals import BadQuestion
+from service.access.tokens import TokenStore
+from service.api.answers import PREFIX
+from service.api.asking import AnyRequest, admitted, parameters, require_own_page
+from service.api.writes import WRITES, Write, Written
+from service.append.appender import Appender
+from service.configuration.settings import Settings
+
+CREATED: Final = 201
+LOCAL: Final = "local"
+"""Who acts where no token is asked for."""
+_AT_ONCE: Final = 16
+_JSON: Final = "application/json"
+
+
+class Writing:
+    """Serves writes; they wait for their commits in worker threads, at most so many at once."""
+
+    def __init__(self, settings: Settings, appender: Appender, tokens: TokenStore) -> None:
+        self._origins = settings.cors_origins
+        self._appender = appender
+        self._tokens = tokens
+        self._limiter = anyio.CapacityLimiter(_AT_ONCE)
+
+    def routes(self) -> list[HTTPRouteHandler]:
+        """A handler for each write."""
+        return [self._route(write) for write in WRITES]
+
+    def _route(self, write: Write) -> HTTPRouteHandler:
+        async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
+            return await self._answer(write, request)
+
+        return post(f"{PREFIX}/{write.path}", name=f"write {write.path}")(answer)
+
+    async def _answer(self, write: Write, request: AnyRequest) -> Response[bytes]:
+        require_own_page(request, self._origins)
+        who = await admitted(request, self._tokens, "write")
+        if unknown := [(name, "no parameters are known here") for name in parameters(request)]:
+            raise BadQuestion(unknown)
+        body = await _body(request)
+        key = _key(request)
+
+        def append() -> Written:
+            fact = write.fact(_parsed(body, write.takes), who.token or LOCAL, key)
+            receipt = self._appender.record(who.tenant, fact)
+            return Written(
+                event_id=receipt.event_id.hex(),
+                position=str(receipt.position),
+                idempotency_key=fact.idempotency_key,
+            )
+
+        written = await anyio.to_thread.run_sync(append, limiter=self._limiter)
+        headers = {"cache-control": "no-store", names.POSITION_HEADER: written.position}
+        return Response(
+            msgspec.json.encode(written), status_code=CREATED, media_type=MediaType.JSON,
+            headers=headers,
+        )  # fmt: skip
+
+
+async def _body(request: AnyRequest) -> bytes:
+    """The body, if it says that it is JSON: a form of another site cannot say so."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != _JSON:
+        raise HTTPException(
+            detail=f"the body must be JSON: send `content-type: {_JSON}`", status_code=415
+        )
+    return await request.body()
+
+
+def _key(request: AnyRequest) -> str | None:
+    """The idempotency key, with or without the quotes that structured headers have."""
+    key = request.headers.get(names.IDEMPOTENCY_HEADER)
+    if key is not None and len(key) > 1 and key[0] == key[-1] == '"':
+        return key[1:-1]
+    return key
+
+
+def _parsed(body: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as exc:
+        raise BadQuestion([("body", str(exc))]) from exc
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
+        raise BadQuestion([("body", f"no JSON: {exc}")]) from exc
