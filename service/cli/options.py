@@ -38,8 +38,8 @@ Cursor = Annotated[
 
 
 @dataclass(frozen=True)
-class Asking:
-    """Which service or folder answers, and which view of it."""
+class Where:
+    """Which service or folder answers, and for whom."""
 
     data: Data = None
     url: Annotated[
@@ -57,7 +57,7 @@ class Asking:
             "--token",
             envvar="SPANLEDGER_TOKEN",
             metavar="TOKEN",
-            help="A read token for --url.",
+            help="A token for --url.",
             rich_help_panel=WHERE,
         ),
     ] = None
@@ -101,6 +101,12 @@ class Asking:
             rich_help_panel=WHERE,
         ),
     ] = None
+
+
+@dataclass(frozen=True)
+class Asking(Where):
+    """Which service or folder answers, and which view of it."""
+
     view: Annotated[
         str | None,
         typer.Option(

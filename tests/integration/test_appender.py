@@ -1,7 +1,6 @@
 """Appending from anywhere: scrubbed, told apart, durable when it returns."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -9,36 +8,24 @@ import pytest
 
 from events.errors import BadInput, Unavailable
 from events.identity import Identity
-from events.log.door import GroupDoor
-from events.log.port import Door, Recorded
-from events.log.reader import open_reader
-from events.log.socket import DoorClient, DoorServer
+from events.log.socket import DoorClient
 from events.schema import Fact, LogRecord, Span
 from service.append.appender import Appender, Entry
 from service.configuration.settings import Settings
 from tests.events import make_batch, make_context, make_fact, make_log, make_span
+from tests.writers import Writer
 
 
-class _Writer:
-    """A log's writer with its socket, and an appender in what might be another process."""
+class _Writer(Writer):
+    """With an appender in what might be another process."""
 
     def __init__(self, data: Path) -> None:
-        self.data = data
-        self.door = GroupDoor(data)
-        self.server = DoorServer(data / "door.sock", self.door)
-        self.appender = Appender(Settings(data=data), self.open)
-
-    def open(self) -> Door:
-        return DoorClient(self.data / "door.sock")
-
-    def stored(self) -> list[Recorded]:
-        with closing(open_reader(self.data)) as reader:
-            return list(reader.read(0, 0).recorded())
+        super().__init__(data)
+        self.appender = Appender(Settings(data=data), lambda: DoorClient(self.path))
 
     def close(self) -> None:
         self.appender.close()
-        self.server.close()
-        self.door.close()
+        super().close()
 
 
 @pytest.fixture
@@ -159,7 +146,7 @@ def test_without_a_writer_nothing_is_stored_and_later_it_is(writer: _Writer) -> 
     with pytest.raises(Unavailable):
         writer.appender.append("default", make_fact())
     for _ in range(2):
-        writer.server = DoorServer(writer.data / "door.sock", writer.door)
+        writer.listen_again()
         assert writer.appender.append("default", make_fact()).stored == 1
         writer.server.close()
         with pytest.raises(Unavailable):

@@ -10,16 +10,13 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from events.log.door import GroupDoor
-from events.log.port import Recorded
 from events.log.reader import open_reader
-from events.log.socket import DoorServer
 from events.schema import Fact
 from projections.assembly import make_folds
 from projections.engine.projector import Projector
 from service.access.tokens import Scope, TokenStore
-from service.control.socket import make_socket_folder, socket_path
 from tests.api_service import serving
+from tests.writers import Writer
 
 FACTS: Final = "/api/v1/facts"
 BODY: Final[dict[str, Any]] = {
@@ -29,42 +26,20 @@ BODY: Final[dict[str, Any]] = {
 }
 
 
-class _Writer:
-    """A log's writer with its door."""
-
-    def __init__(self, data: Path) -> None:
-        self.data = data
-        self.door = GroupDoor(data)
-        path = socket_path(data, "door")
-        make_socket_folder(path)
-        self.server = DoorServer(path, self.door)
-
-    def stored(self) -> list[Recorded]:
-        with closing(open_reader(self.data)) as reader:
-            return list(reader.read(0, 0).recorded())
-
-    def facts(self) -> list[Fact]:
-        return [r.event for r in self.stored() if isinstance(r.event, Fact)]
-
-    def close(self) -> None:
-        self.server.close()
-        self.door.close()
-
-
 @pytest.fixture
-def writer(tmp_path: Path) -> Iterator[_Writer]:
-    writer = _Writer(tmp_path)
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    writer = Writer(tmp_path)
     yield writer
     writer.close()
 
 
 @pytest.fixture
-def client(writer: _Writer) -> Iterator[httpx.Client]:
+def client(writer: Writer) -> Iterator[httpx.Client]:
     with serving(writer.data) as client:
         yield client
 
 
-def test_a_fact_is_durable_when_it_is_answered(writer: _Writer, client: httpx.Client) -> None:
+def test_a_fact_is_durable_when_it_is_answered(writer: Writer, client: httpx.Client) -> None:
     """It stands at the position that the answer names, scrubbed, said by `local`."""
     answer = client.post(FACTS, json=BODY | {"time": "2027-01-15T08:00:00.000000001Z"})
     assert (answer.status_code, answer.json()["position"]) == (201, "1")
@@ -79,7 +54,7 @@ def test_a_fact_is_durable_when_it_is_answered(writer: _Writer, client: httpx.Cl
     assert fact.idempotency_key == answer.json()["idempotency_key"]
 
 
-def test_the_caller_reads_its_own_write(writer: _Writer, client: httpx.Client) -> None:
+def test_the_caller_reads_its_own_write(writer: Writer, client: httpx.Client) -> None:
     """The position serves as `min_position`; the live tail tells the fact."""
     position = client.post(FACTS, json=BODY).json()["position"]
     with closing(Projector(writer.data, lambda: open_reader(writer.data), make_folds)) as projector:
@@ -94,7 +69,7 @@ def test_the_caller_reads_its_own_write(writer: _Writer, client: httpx.Client) -
 
 
 @pytest.mark.parametrize("key", ["k-1", '"k-1"'])
-def test_a_repeat_is_answered_the_same(writer: _Writer, client: httpx.Client, key: str) -> None:
+def test_a_repeat_is_answered_the_same(writer: Writer, client: httpx.Client, key: str) -> None:
     """Whoever got no answer sends it again; other facts in between change nothing."""
     headers = {"idempotency-key": key}
     first = client.post(FACTS, json=BODY, headers=headers)
@@ -104,7 +79,7 @@ def test_a_repeat_is_answered_the_same(writer: _Writer, client: httpx.Client, ke
     assert len(writer.facts()) == 2
 
 
-def test_many_at_once_with_one_key_are_one(writer: _Writer, client: httpx.Client) -> None:
+def test_many_at_once_with_one_key_are_one(writer: Writer, client: httpx.Client) -> None:
     """All get the same answer."""
 
     def send(_: int) -> str:
@@ -116,7 +91,7 @@ def test_many_at_once_with_one_key_are_one(writer: _Writer, client: httpx.Client
 
 
 def test_a_key_that_means_something_else_is_a_conflict(
-    writer: _Writer, client: httpx.Client
+    writer: Writer, client: httpx.Client
 ) -> None:
     """The first fact stays, and the answer says where it is."""
     headers = {"idempotency-key": "k"}
@@ -162,7 +137,7 @@ DEEP: Final = '{"kind":"acme.x","subject":{"type":"run"},"payload":{"x":%s}}'
     ],
 )
 def test_a_bad_fact_is_refused_and_named(
-    writer: _Writer, client: httpx.Client, content: str | bytes, told: str
+    writer: Writer, client: httpx.Client, content: str | bytes, told: str
 ) -> None:
     """The answer says which part is wrong; nothing is stored."""
     answer = client.post(FACTS, content=content, headers={"content-type": "application/json"})
@@ -174,7 +149,7 @@ def test_a_bad_fact_is_refused_and_named(
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])
-def test_a_bad_key_is_refused(writer: _Writer, client: httpx.Client, key: str) -> None:
+def test_a_bad_key_is_refused(writer: Writer, client: httpx.Client, key: str) -> None:
     """Too short or too long."""
     answer = client.post(FACTS, json=BODY, headers={"idempotency-key": key})
     assert (answer.status_code, "idempotency-key" in answer.text) == (400, True)
@@ -193,7 +168,7 @@ def test_a_bad_key_is_refused(writer: _Writer, client: httpx.Client, key: str) -
     ],
 )
 def test_the_body_must_be_said_to_be_json(
-    writer: _Writer, client: httpx.Client, kind: str, status: int
+    writer: Writer, client: httpx.Client, kind: str, status: int
 ) -> None:
     """A form of another site can send neither of the two that are taken."""
     answer = client.post(FACTS, content=json.dumps(BODY), headers={"content-type": kind})
@@ -201,7 +176,7 @@ def test_the_body_must_be_said_to_be_json(
     assert len(writer.stored()) == (status == 201)
 
 
-def test_a_large_body_is_refused(writer: _Writer, client: httpx.Client) -> None:
+def test_a_large_body_is_refused(writer: Writer, client: httpx.Client) -> None:
     """64 KiB are allowed."""
     answer = client.post(FACTS, json=BODY | {"payload": {"x": "y" * (64 << 10)}})
     assert answer.status_code == 413
@@ -218,7 +193,7 @@ def test_a_large_body_is_refused(writer: _Writer, client: httpx.Client) -> None:
     ],
 )
 def test_a_page_of_another_site_writes_nothing(
-    writer: _Writer, client: httpx.Client, headers: dict[str, str]
+    writer: Writer, client: httpx.Client, headers: dict[str, str]
 ) -> None:
     """Also where no tokens are asked for."""
     answer = client.post(FACTS, json=BODY, headers=headers)
@@ -227,7 +202,7 @@ def test_a_page_of_another_site_writes_nothing(
     assert writer.stored() == []
 
 
-def test_our_own_page_and_allowed_ones_write(writer: _Writer) -> None:
+def test_our_own_page_and_allowed_ones_write(writer: Writer) -> None:
     """The origin is the one that the service is asked by, or one of `--cors-origins`."""
     with serving(writer.data, cors_origins=("https://ops.example",)) as client:
         own = str(client.base_url).rstrip("/")
@@ -246,7 +221,7 @@ def test_our_own_page_and_allowed_ones_write(writer: _Writer) -> None:
     ],
 )  # fmt: skip
 def test_a_scope_is_needed(
-    writer: _Writer, client: httpx.Client, scope: Scope | None, writes: int, reads: int
+    writer: Writer, client: httpx.Client, scope: Scope | None, writes: int, reads: int
 ) -> None:
     """`write` may write and read what became of it; the actor is the token's name."""
     tokens = TokenStore(writer.data / "tokens.json")
@@ -258,7 +233,7 @@ def test_a_scope_is_needed(
     assert [fact.actor for fact in writer.facts()] == ["carol"] * (writes == 201)
 
 
-def test_a_write_is_the_tenants(writer: _Writer, client: httpx.Client) -> None:
+def test_a_write_is_the_tenants(writer: Writer, client: httpx.Client) -> None:
     """By the header, or by the token; one key serves each tenant by itself."""
     for tenant in ("a", "b"):
         headers = {"x-scope-orgid": tenant, "idempotency-key": "k"}
@@ -271,16 +246,16 @@ def test_a_write_is_the_tenants(writer: _Writer, client: httpx.Client) -> None:
     assert [recorded.tenant for recorded in writer.stored()] == ["a", "b", "c"]
 
 
-def test_without_a_writer_it_says_to_try_again(writer: _Writer, client: httpx.Client) -> None:
+def test_without_a_writer_it_says_to_try_again(writer: Writer, client: httpx.Client) -> None:
     """And the same request succeeds once the writer is back."""
     writer.server.close()
     refused = client.post(FACTS, json=BODY)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-    writer.server = DoorServer(socket_path(writer.data, "door"), writer.door)
+    writer.listen_again()
     assert client.post(FACTS, json=BODY).status_code == 201
 
 
-def test_unknown_parameters_are_refused(writer: _Writer, client: httpx.Client) -> None:
+def test_unknown_parameters_are_refused(writer: Writer, client: httpx.Client) -> None:
     """As everywhere in the API; and what can only be written is not asked for with GET."""
     assert client.post(f"{FACTS}?dry_run=1", json=BODY).status_code == 400
     assert client.get(FACTS).status_code == 405

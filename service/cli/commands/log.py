@@ -19,6 +19,7 @@ from events.times import rfc3339
 from projections.query import ids
 from service.cli.command import command
 from service.cli.commands import verification
+from service.cli.commands.append import append
 from service.cli.options import FILTERS, Data, Json
 from service.cli.output.answers import write_json
 from service.cli.output.event_lines import EventFilter, event_document, event_line
@@ -28,7 +29,8 @@ from service.cli.output.times import human_bytes, parse_moment
 from service.cli.source.folder import data_folder
 from service.cli.source.following import Follower, pages
 
-app = typer.Typer(no_args_is_help=True, help="Read, follow and check the event log.")
+app = typer.Typer(no_args_is_help=True, help="Read, follow, check and add to the event log.")
+app.command()(append)
 
 Lines = Annotated[bool, typer.Option("--json", help="Write JSON lines, also to a terminal.")]
 

@@ -65,7 +65,25 @@ class RemoteSource:
             {name: _parameter(value) for name, value in filters.items() if value is not None}
         )
         address = f"{self._base}{_PREFIX}{path}" + (f"?{query}" if query else "")
-        request = urllib.request.Request(address, headers=self._headers)
+        return self._answer(urllib.request.Request(address, headers=self._headers))
+
+    def send(
+        self, resource: str, body: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Write `body` to `resource` (below /api/v1); the service's answer.
+
+        Raises:
+            BadInput, Unavailable, Failed: as the service answered, in its words.
+        """
+        return self._answer(
+            urllib.request.Request(
+                f"{self._base}{_PREFIX}{resource}",
+                data=json.dumps(body).encode(),
+                headers={**self._headers, **headers, "content-type": "application/json"},
+            )
+        )
+
+    def _answer(self, request: urllib.request.Request) -> dict[str, Any]:
         try:
             with self._opener.open(request, timeout=TIMEOUT_S) as answer:
                 body = answer.read()
@@ -102,7 +120,7 @@ class RemoteSource:
         if error.code == 404:
             return NotFound(message)
         if error.code in (401, 403):
-            return Failed(f"{message} (give a read token with --token or SPANLEDGER_TOKEN)")
+            return Failed(f"{message} (give a token with --token or SPANLEDGER_TOKEN)")
         if error.code in (429, 502, 503, 504):
             return Unavailable(message)
         return BadInput(message) if 400 <= error.code < 500 else Failed(message)

@@ -4,7 +4,7 @@ Both give the same documents for the same question.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ import msgspec
 
 from events import names
 from projections.queries import Queries
-from service.cli.options import Asking
+from service.cli.options import Asking, Where
 from service.cli.source.folder import existing_folder
 from service.cli.source.remote import RemoteSource, tls_context
 
@@ -51,13 +51,17 @@ class LocalSource:
 @contextmanager
 def open_source(asking: Asking) -> Iterator[Source]:
     """The source that the options name; closed at the end of the block."""
-    source: Source
     if asking.url is not None:
-        tls = tls_context(asking.ca_file, asking.cert_file, asking.key_file)
-        source = RemoteSource(asking.url, token=asking.token, tenant=asking.tenant, tls=tls)
-    else:
-        source = LocalSource(existing_folder(asking.data), asking.tenant)
-    try:
+        with open_remote(asking, asking.url) as remote:
+            yield remote
+        return
+    with closing(LocalSource(existing_folder(asking.data), asking.tenant)) as source:
         yield source
-    finally:
-        source.close()
+
+
+@contextmanager
+def open_remote(where: Where, url: str) -> Iterator[RemoteSource]:
+    """The service at `url`, with what the options say of it; closed at the end of the block."""
+    tls = tls_context(where.ca_file, where.cert_file, where.key_file)
+    with closing(RemoteSource(url, token=where.token, tenant=where.tenant, tls=tls)) as remote:
+        yield remote
