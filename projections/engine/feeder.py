@@ -19,6 +19,7 @@ from events.log.port import LogReader, Page
 from projections.engine.lag import SECOND_NS, Lag
 from projections.engine.pages import Pager, bounded
 from projections.engine.parking import ParkAll, ParkUpToRate, TooManyParked
+from projections.engine.states import note
 from projections.engine.versions import MakeFolds, Standing, names_of, standing
 from projections.engine.view import View
 from projections.engine.view_file import transaction
@@ -98,10 +99,13 @@ class Feeder:
     def close(self) -> None:
         """Close everything; may be called twice."""
         with self._lock:
-            self._close_views()
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
+            self._leave()
+
+    def _leave(self) -> None:
+        self._close_views()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def _open_views(self, reader: LogReader) -> None:
         active = self.generations.active()
@@ -227,10 +231,7 @@ class Feeder:
             _log.error("projector failed", extra={"action": "project", "error": text})
         self.failure = text
         with self._lock:
-            self._close_views()
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
+            self._leave()
 
     def step(self) -> bool:
         """Apply a page to the active generation, or else to a former one; False: nothing to do."""
@@ -367,27 +368,25 @@ class Feeder:
             return
         self._tidied_s = now_s
         active = self.live()
-        self.lag.publish(active.names, deadletters.counts(active.connection))
+        self.note_states()
+        positions = {c.projection: c.position for c in active.checkpoints if c.partition == 0}
+        self.lag.publish(self.reader(), positions, deadletters.counts(active.connection))
         for number in self.generations.numbers():
-            if number != self._active and self._is_over(number):
+            path = self.generations.path(number)
+            over_ns = self._clock() - int(self._rollback_s * SECOND_NS)
+            if number != self._active and generation.is_over(path, over_ns):
                 held = self._views.pop(number, None)
                 if held is not None:
                     held.close()
                 self.generations.remove(number)
 
-    def _is_over(self, number: int) -> bool:
-        path = self.generations.path(number)
-        try:
-            with closing(generation.connect_reader(path)) as connection:
-                about = generation.describe(connection)
-        except sqlite3.OperationalError:
-            return False
-        except sqlite3.DatabaseError:  # damaged, and replaced
-            since_ns: int | None = path.stat().st_mtime_ns
-        else:
-            since_ns = about.retired_ns
-        over_ns = self._rollback_s * SECOND_NS
-        return since_ns is not None and self._clock() - since_ns > over_ns
+    def rebuilding(self) -> Collection[str]:
+        """The projections that are being rebuilt, to be switched to."""
+        return ()
+
+    def note_states(self) -> None:
+        """Put the projections' states on record; use it within `exclusively`."""
+        note(self.live(), self.paused, self.rebuilding())
 
     def reader(self) -> LogReader:
         """The log; use it within `exclusively`."""

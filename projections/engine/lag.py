@@ -1,10 +1,11 @@
 """How far a view is behind the log, and since when."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 from events import metrics
-from events.log.port import Page
+from events.log.lag import behind
+from events.log.port import LogReader, Page
 
 SECOND_NS = 1_000_000_000
 
@@ -38,9 +39,18 @@ class Lag:
         """The view has come to `position`."""
         self.position = position
 
-    def publish(self, names: Sequence[str], parked: dict[str, int]) -> None:
-        """Set the gauges of these projections."""
-        for name in names:
-            metrics.PROJECTION_LAG_EVENTS.labels(name).set(self.events)
-            metrics.PROJECTION_LAG_SECONDS.labels(name).set(self.seconds)
+    def seconds_at(self, reader: LogReader, partition: int, position: int) -> float:
+        """The lag of one that stands at `position`, which may be behind the view."""
+        if position >= self.position:
+            return self.seconds
+        return behind(reader, {partition: position}).seconds(self._clock())
+
+    def publish(
+        self, reader: LogReader, positions: Mapping[str, int], parked: Mapping[str, int]
+    ) -> None:
+        """Set the gauges of projections, by where each stands in the first partition."""
+        for name, position in positions.items():
+            metrics.PROJECTION_LAG_EVENTS.labels(name).set(max(self.head - position, 0))
+            seconds = self.seconds_at(reader, 0, position)
+            metrics.PROJECTION_LAG_SECONDS.labels(name).set(seconds)
             metrics.DEAD_LETTERS.labels(name).set(parked.get(name, 0))

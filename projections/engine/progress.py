@@ -1,17 +1,14 @@
 """What the projector says about itself: projections, generations, the rebuild that runs."""
 
-import time
+from collections.abc import Collection
 from typing import Any
 
-from projections.engine.lag import SECOND_NS
 from projections.engine.projector import Projector
-from projections.engine.versions import names_of
+from projections.engine.states import exceptional
 from projections.engine.view import View
 from projections.storage import deadletters
-from projections.storage.checkpoint import Checkpoint
 from projections.storage.generation import Generation
-
-CATCHING_UP_EVENTS = 50_000
+from projections.storage.states import CATCHING_UP_EVENTS, load
 
 
 def status(projector: Projector) -> dict[str, Any]:
@@ -26,9 +23,9 @@ def status(projector: Projector) -> dict[str, Any]:
                 "rebuild": rebuild,
             }
         view = projector.live()
-        names = rebuild["names"] if rebuild is not None and rebuild["running"] else []
+        projector.note_states()
         return {
-            "projections": _projections(projector, view, names),
+            "projections": _projections(projector, view, projector.rebuilding()),
             "generations": [_generation(projector, g) for g in projector.kept()],
             "views": projector.generations.pasts(),
             "failure": None,
@@ -36,11 +33,13 @@ def status(projector: Projector) -> dict[str, Any]:
         }
 
 
-def _projections(projector: Projector, view: View, rebuilding: list[str]) -> list[dict[str, Any]]:
+def _projections(
+    projector: Projector, view: View, rebuilding: Collection[str]
+) -> list[dict[str, Any]]:
     parked = deadletters.counts(view.connection)
     head = projector.reader().head().position
-    known = names_of(view.folds)
-    behind = view.behind()
+    states = exceptional(view, projector.paused, rebuilding)
+    noted = load(view.connection)
     return [
         {
             "name": held.projection,
@@ -49,9 +48,14 @@ def _projections(projector: Projector, view: View, rebuilding: list[str]) -> lis
             "position": str(held.position),
             "head": str(head),
             "lag_events": max(head - held.position, 0),
-            "lag_seconds": _lag_s(projector, view, held, head),
-            "status": _word(projector, held.projection, known, rebuilding, behind),
-            "failure": projector.paused or view.paused.get(held.projection),
+            "lag_seconds": projector.lag.seconds_at(
+                projector.reader(), held.partition, held.position
+            )
+            if head > held.position
+            else 0.0,
+            "status": states.get(held.projection, (_following(projector), None))[0],
+            "since": noted[held.projection].since_ns if held.projection in noted else None,
+            "failure": states.get(held.projection, (None, None))[1],
             "dead_letters": parked.get(held.projection, 0),
             "updated": held.updated_ns,
         }
@@ -59,30 +63,7 @@ def _projections(projector: Projector, view: View, rebuilding: list[str]) -> lis
     ]
 
 
-def _lag_s(projector: Projector, view: View, held: Checkpoint, head: int) -> float:
-    """Age of the oldest event that is not applied; of one that stands still, since when."""
-    if held.position >= head:
-        return 0.0
-    if held.position == view.position(held.partition):
-        return projector.lag.seconds
-    return max(time.time_ns() - held.committed_ns, 0) / SECOND_NS if held.committed_ns else 0.0
-
-
-def _word(
-    projector: Projector,
-    name: str,
-    fed: frozenset[str],
-    rebuilding: list[str],
-    behind: list[str],
-) -> str:
-    if projector.paused is not None or name in projector.live().paused:
-        return "paused"
-    if name in rebuilding:
-        return "rebuilding"
-    if name not in fed:
-        return "stopped"
-    if name in behind:
-        return "behind"
+def _following(projector: Projector) -> str:
     return "catching_up" if projector.lag.events > CATCHING_UP_EVENTS else "running"
 
 

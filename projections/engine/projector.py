@@ -158,6 +158,12 @@ class Projector(Feeder):
             **rebuild.progress.as_dict(),
         }
 
+    def rebuilding(self) -> Collection[str]:
+        """See `Feeder.rebuilding`."""
+        answer = self.rebuild_status()
+        names: list[str] = answer["names"] if answer is not None and answer["running"] else []
+        return names
+
     def _is_rebuilding(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 

@@ -1,8 +1,9 @@
 """How far the projections have followed the log, and the log's end."""
 
+import sqlite3
 import time
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -15,8 +16,13 @@ from projections.query.inquiry import Inquiry
 from projections.query.log import Log
 from projections.query.parameters import Question
 from projections.query.records import Hex, Ns, PositionText, Rfc3339
+from projections.storage import states
+from projections.storage.states import CATCHING_UP_EVENTS, Note
 
 SQL = load_queries("projections.query", "status.sql")
+
+
+State = Literal["running", "catching_up", "behind", "paused", "rebuilding", "stopped"]
 
 
 class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,10 +34,19 @@ class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     position: PositionText
     lag_events: int
     lag_s: Annotated[float, Meta(description="Age of the oldest event not applied; 0 if none")]
+    state: Annotated[
+        State,
+        Meta(
+            description="`running`; `catching_up` with much of the log left; `behind` the others; "
+            "`paused`; `rebuilding` or `stopped`: its tables stand still and answer"
+        ),
+    ]
+    since: Annotated[str, Meta(description="Since when, unless it is running")] | None
+    failure: Annotated[str, Meta(description="Why it is paused")] | None
     dead_letters: (
         Annotated[
             int,
-            Meta(description="Events parked because they failed; null for who may see one tenant"),
+            Meta(description="Events and runs parked; null for who may see one tenant"),
         ]
         | None
     )
@@ -68,6 +83,12 @@ def without_counts(answer: ProjectionList) -> ProjectionList:
     return msgspec.structs.replace(answer, items=items)
 
 
+def _notes(connection: sqlite3.Connection) -> dict[str, Note]:
+    """What the projector has put on record; nothing in files of releases that did not."""
+    is_there = connection.execute(SQL["has_states"]).fetchone()
+    return states.load(connection) if is_there else {}
+
+
 def projection_list(inquiry: Inquiry, question: Question) -> ProjectionList:
     """Every projection of a view file and its lag."""
     rows = inquiry.connection.execute(SQL["projections"]).fetchall()
@@ -76,7 +97,10 @@ def projection_list(inquiry: Inquiry, question: Question) -> ProjectionList:
         head = reader.head().position
         lags = {position: behind(reader, {0: position}) for position in {row[3] for row in rows}}
     now_ns = time.time_ns()
+    notes = _notes(inquiry.connection)
     for name, version, partition, position, committed_ns, updated_ns, parked in rows:
+        note = notes.get(name)
+        catching_up = lags[position].events > CATCHING_UP_EVENTS
         items.append(
             ProjectionStatus(
                 name=name,
@@ -85,6 +109,9 @@ def projection_list(inquiry: Inquiry, question: Question) -> ProjectionList:
                 position=str(position),
                 lag_events=lags[position].events,
                 lag_s=lags[position].seconds(now_ns),
+                state=note.state if note else "catching_up" if catching_up else "running",
+                since=rfc3339(note.since_ns) if note else None,
+                failure=note.reason if note else None,
                 dead_letters=parked,
                 committed_at=rfc3339(committed_ns or None),
                 updated_at=rfc3339(updated_ns or None),

@@ -9,6 +9,10 @@ SELECT
 FROM checkpoint AS c
 ORDER BY c.projection, c.partition;
 
+-- name: has_states
+-- Whether this file says what its projections do.
+SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'projection_state';
+
 -- name: counts
 -- How many tasks, runs and attempts of a tenant there are, from its tasks up to a bound.
 SELECT count(*), coalesce(sum(runs), 0), coalesce(sum(attempts), 0)

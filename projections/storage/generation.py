@@ -11,6 +11,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -163,6 +164,18 @@ def describe(connection: sqlite3.Connection) -> Generation:
         "SELECT number, created_ns, activated_ns, retired_ns, as_of FROM generation"
     ).fetchone()
     return Generation(*row)
+
+
+def is_over(path: Path, before_ns: int) -> bool:
+    """Was this generation retired before a time, or, if it is damaged, last written before it?"""
+    try:
+        with closing(connect_reader(path)) as connection:
+            retired_ns = describe(connection).retired_ns
+    except sqlite3.OperationalError:
+        return False
+    except sqlite3.DatabaseError:  # damaged, and replaced
+        retired_ns = path.stat().st_mtime_ns
+    return retired_ns is not None and retired_ns < before_ns
 
 
 def complete(connection: sqlite3.Connection) -> None:

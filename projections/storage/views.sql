@@ -54,6 +54,14 @@ CREATE TABLE IF NOT EXISTS spool (
     changes BLOB NOT NULL  -- a list of lists of changes, msgpack, zstd
 ) STRICT;
 
+-- Projections that do not simply follow the log: what they do instead, since when, and why.
+CREATE TABLE IF NOT EXISTS projection_state (
+    projection TEXT PRIMARY KEY,
+    state TEXT NOT NULL CHECK (state IN ('behind', 'paused', 'rebuilding', 'stopped')),
+    since_ns INTEGER NOT NULL,
+    reason TEXT  -- of a pause
+) STRICT, WITHOUT ROWID;
+
 -- The configuration that each projection's tables are made with, as JSON.
 CREATE TABLE IF NOT EXISTS configuration (
     projection TEXT PRIMARY KEY,

@@ -2,7 +2,7 @@
 
 import random
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from projections.engine.parked import Parked
 from projections.engine.parking import RebuildStopped
 from projections.engine.progress import status
 from projections.engine.projector import Projector
+from projections.queries import Queries
+from projections.query.status import ProjectionList
 from projections.storage import spool
 from projections.storage.generation import connect_reader
 from tests.events import BASE_NS, make_batch, make_span
@@ -23,7 +25,9 @@ from tests.toygroup import NAME, MakeTallied
 
 CUT_BY_PAGES = ("trace_", "span_", "task_hash_")
 TALLY = {"toy_tally", "toy_tally_task"}
-OURS = {"generation", "checkpoint", "dead_letter", "spool", "configuration"}
+OURS = {
+    "generation", "checkpoint", "dead_letter", "spool", "configuration", "projection_state"
+}  # fmt: skip
 
 Tables = dict[str, list[str]]
 
@@ -312,7 +316,34 @@ def test_an_event_is_not_requeued_over_groups_that_would_miss_it(
         projector.live().requeue(Parked(projector).listing()[0].id, projector.reader())
 
 
-Step = Callable[[random.Random], None]
+def test_readers_of_the_views_are_told_the_states(
+    tmp_path: Path, door: GroupDoor, projector: Projector
+) -> None:
+    """The API and the command line say who is paused or behind, since when and why."""
+    _attempts(door, *range(1, 11))
+    _settle(projector)
+    projector.pause([NAME], "by hand")
+    _attempts(door, *range(1, 11))
+    _settle(projector)
+    status(projector)
+    told = _answered(tmp_path)
+    assert told.pop(NAME) == ("paused", "10", "by hand")
+    assert set(told.values()) == {("running", "20", None)}
+    since = next(p["since"] for p in status(projector)["projections"] if p["name"] == NAME)
+    assert since > BASE_NS
+    projector.live().paused.clear()
+    status(projector)
+    assert _answered(tmp_path)[NAME] == ("behind", "10", None)
+    _settle(projector)
+    status(projector)
+    assert set(_answered(tmp_path).values()) == {("running", "20", None)}
+
+
+def _answered(data: Path) -> dict[str, tuple[str, str, str | None]]:
+    with closing(Queries(data)) as queries:
+        answer = queries.answer("projections", {})
+    assert isinstance(answer, ProjectionList)
+    return {p.name: (p.state, p.position, p.failure) for p in answer.items}
 
 
 @pytest.mark.parametrize("seed", range(6))

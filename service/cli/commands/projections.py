@@ -27,6 +27,7 @@ app = typer.Typer(no_args_is_help=True, help="See, rebuild and switch the views.
 LONGEST_WAIT_S: Final = 30.0
 COLUMNS = (
     Column("projection", "name", narrow=17),
+    Column("state", "state"),
     Column("version", "version", Kind.COUNT, drop=3),
     Column("position", "position", narrow=8),
     Column("lag", "lag_events", Kind.COUNT),
@@ -37,6 +38,7 @@ COLUMNS = (
 STATUS: Final = (
     Column("projection", "name", narrow=17),
     Column("state", "status"),
+    Column("since", "since", Kind.MOMENT, drop=3),
     Column("version", "version", Kind.COUNT, drop=3),
     Column("position", "position", narrow=8),
     Column("lag", "lag_events", Kind.COUNT),
