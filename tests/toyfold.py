@@ -48,7 +48,7 @@ class ToyFold:
         self._table.index(connection)
 
     def apply(self, connection: sqlite3.Connection, page: Page) -> None:
-        for recorded in page.recorded():
+        for recorded in page.decoded():
             self._table.add(connection, recorded)
 
     def forget(self) -> None:

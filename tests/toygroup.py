@@ -4,6 +4,7 @@
 """
 
 import sqlite3
+import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,7 @@ class Tally(Store):
         """There is none."""
 
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
+        time.sleep(self._maker.slow_s)
         factor = self.configuration.get("factor", 1)
         for change in changes:
             before, after = (
@@ -68,11 +70,13 @@ class Tally(Store):
 class MakeTallied:
     """`projections.engine.versions.MakeFolds` of this release with one group more.
 
-    `version` and `factor` (its configuration) are those of the group, and may be changed.
+    `version` and `factor` (its configuration) are those of the group, and may be changed; so may
+    `slow_s`, the time that it takes for some changes.
     """
 
     def __init__(self, poison: Collection[int] = (), version: int = 1, factor: int = 1) -> None:
         self.poison = set(poison)
+        self.slow_s = 0.0
         self.version = version
         self.factor = factor
 

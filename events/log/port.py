@@ -129,7 +129,11 @@ class Segment:
         return codec.decode_blocks(self.content)
 
     def raw_blocks(self) -> list[RawBlock]:
-        """Every block; contexts and events left as bytes."""
+        """Every block; contexts and events left as bytes. Made once."""
+        return self._raw_blocks
+
+    @cached_property
+    def _raw_blocks(self) -> list[RawBlock]:
         return codec.decode_raw_blocks(self.content)
 
     def event_id(self, position: int) -> bytes:
@@ -153,16 +157,32 @@ class Segment:
 
     def recorded(self, after: int = 0, through: int | None = None) -> Iterator[Recorded]:
         """Each event after `after`, up to and with `through`, in log order; decoded one by one."""
-        first, end = self.first, self.last if through is None else through
+        return self._each(after, self.last if through is None else through, None)
+
+    def decoded(self, after: int = 0, through: int | None = None) -> Iterator[Recorded]:
+        """As `recorded`; each event is decoded once, whoever asks, and kept with the segment."""
+        return self._each(after, self.last if through is None else through, self._decoded)
+
+    @cached_property
+    def _decoded(self) -> dict[int, Recorded]:
+        return {}
+
+    def _each(self, after: int, end: int, kept: dict[int, Recorded] | None) -> Iterator[Recorded]:
+        first = self.first
         for block in self.raw_blocks():
             wanted = block.events[max(after + 1 - first, 0) : max(end + 1 - first, 0)]
-            context = codec.decode_context(block.context) if wanted else None
+            context: Context | None = None
             for position, row in enumerate(wanted, max(after + 1, first)):
-                assert context is not None
-                yield Recorded(
-                    self.partition, position, self.event_id(position), block.tenant,
-                    block.received_ns, self.committed_ns, context, codec.decode_event(row),
-                )  # fmt: skip
+                event = None if kept is None else kept.get(position)
+                if event is None:
+                    context = context or codec.decode_context(block.context)
+                    event = Recorded(
+                        self.partition, position, self.event_id(position), block.tenant,
+                        block.received_ns, self.committed_ns, context, codec.decode_event(row),
+                    )  # fmt: skip
+                    if kept is not None:
+                        kept[position] = event
+                yield event
             first += len(block.events)
 
 
@@ -194,6 +214,11 @@ class Page:
         """Each event of the page, in log order."""
         for segment in self.segments:
             yield from segment.recorded(self.after, self.through)
+
+    def decoded(self) -> Iterator[Recorded]:
+        """Each event of the page, in log order, decoded once for all projections that ask."""
+        for segment in self.segments:
+            yield from segment.decoded(self.after, self.through)
 
     def only(self, position: int) -> "Page":
         """The page of one single event of this page."""

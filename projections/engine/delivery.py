@@ -7,6 +7,7 @@ held ones, and those stand as they stood.
 """
 
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -42,6 +43,8 @@ class Delivery:
         self._connection = connection
         self._clock = clock
         self._held: dict[int, Held] | None = None
+        self.spent_s = 0.0
+        """Time in the group since the caller set this to 0."""
 
     @property
     def held(self) -> dict[int, Held]:
@@ -61,17 +64,21 @@ class Delivery:
         Raises:
             GroupFailed: it cannot; the caller takes everything of the page back.
         """
+        started_s = time.perf_counter()
         try:
             self.group.update(self._connection, changes)
         except Exception as exc:
             raise self._failure(exc) from exc
+        self.spent_s += time.perf_counter() - started_s
 
     def flush(self) -> None:
         """End a page that was taken `quickly`; raises as that does."""
+        started_s = time.perf_counter()
         try:
             self.group.flush(self._connection)
         except Exception as exc:
             raise self._failure(exc) from exc
+        self.spent_s += time.perf_counter() - started_s
 
     def _failure(self, error: Exception) -> Exception:
         return error if is_not_the_event(error) else GroupFailed(self.group, error)

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from events import metrics
-from events.errors import BadInput, Damaged, Unavailable, ViewsDamaged
+from events.errors import Damaged, Unavailable, ViewsDamaged
 from events.log.port import LogReader, Page
 from projections.engine.lag import SECOND_NS, Lag
 from projections.engine.pages import Pager, bounded
 from projections.engine.parking import ParkAll, ParkUpToRate, TooManyParked
 from projections.engine.states import note
+from projections.engine.turns import Turns
 from projections.engine.versions import MakeFolds, Standing, names_of, standing
 from projections.engine.view import View
 from projections.engine.view_file import transaction
@@ -73,6 +74,7 @@ class Feeder:
         self._active: int | None = None
         self._settled: dict[str, int] = {}  # by projection: letters that count no more
         self._standing: Standing | None = None
+        self._turns = Turns()
         self._tidied_s = 0.0
 
     # Opening and closing
@@ -244,7 +246,7 @@ class Feeder:
             assert self._active is not None
             live = self._views[self._active]
             parking = self._parking()
-            if self._feed(live, reader) | live.catch_up(parking):
+            if self._turns.take(lambda: self._feed(live, reader), lambda: live.catch_up(parking)):
                 return True
             return any(self._feed_former(number, reader) for number in sorted(self._views))
 
@@ -303,32 +305,6 @@ class Feeder:
 
     def _parking(self) -> ParkUpToRate:
         return ParkUpToRate(self._settled)
-
-    def pause(self, names: Collection[str] = (), reason: str = "paused on request") -> None:
-        """Apply nothing to these projections (none named: to all) until `resume`.
-
-        Raises:
-            BadInput: one of them is not fed.
-        """
-        with self.exclusively():
-            if not names:
-                self.paused = reason
-                return
-            live = self.live()
-            if unknown := set(names) - set(live.names):
-                raise BadInput(f"not fed now: {', '.join(sorted(unknown))}")
-            live.paused.update(dict.fromkeys(names, reason))
-
-    def resume(self, names: Collection[str] = ()) -> None:
-        """Go on after a pause; what is parked already does not count towards the next one."""
-        with self.exclusively():
-            live = self.live()
-            chosen = set(names) or set(live.names)
-            last = deadletters.last_id(live.connection)
-            self._settled |= dict.fromkeys(chosen, last)
-            live.paused = {n: reason for n, reason in live.paused.items() if n not in chosen}
-            if not names:
-                self.paused = None
 
     def wait(self, position: int, names: Collection[str] = (), timeout_s: float = 5.0) -> int:
         """Wait until projections (none named: all) have seen `position`; returns what they have.

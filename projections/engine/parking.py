@@ -39,7 +39,12 @@ class RebuildStopped(SpanledgerError):
 
 
 class Parking(Protocol):
-    """Decides what becomes of what cannot be applied."""
+    """Decides what becomes of what cannot be applied.
+
+    `lets_lag`: a group that takes too long may be left behind, to catch up.
+    """
+
+    lets_lag: bool
 
     def state(self, connection: sqlite3.Connection, key: Key, error: Exception) -> State:
         """The state to record it with, or raise to stop."""
@@ -55,6 +60,8 @@ class Parking(Protocol):
 class ParkAll:
     """Park whatever fails; used where the rate was looked at already."""
 
+    lets_lag = False
+
     def state(self, connection: sqlite3.Connection, key: Key, error: Exception) -> State:
         return "parked"
 
@@ -69,6 +76,8 @@ class ParkUpToRate:
 
     Letters of a projection up to the id in `since` do not count.
     """
+
+    lets_lag = True
 
     def __init__(self, since: Mapping[str, int]) -> None:
         self._since = since
@@ -91,6 +100,8 @@ class ParkKnown:
 
     Events are known by their position, changes by their run.
     """
+
+    lets_lag = False
 
     def __init__(self, known: Collection[DeadLetter]) -> None:
         self._states = {_known_by(letter.key): letter.state for letter in known}

@@ -77,10 +77,32 @@ class Projector(Feeder):
         if self.live().lost() and not self._is_rebuilding():
             self._rebuild_outdated()
 
+    def pause(self, names: Collection[str] = (), reason: str = "paused on request") -> None:
+        """Apply nothing to these projections (none named: to all) until `resume`.
+
+        Raises:
+            BadInput: one of them is not fed.
+        """
+        with self.exclusively():
+            if not names:
+                self.paused = reason
+                return
+            live = self.live()
+            if unknown := set(names) - set(live.names):
+                raise BadInput(f"not fed now: {', '.join(sorted(unknown))}")
+            live.paused.update(dict.fromkeys(names, reason))
+
     def resume(self, names: Collection[str] = ()) -> None:
-        """See `Feeder.resume`."""
-        super().resume(names)
-        self._given_up = frozenset()
+        """Go on after a pause; what is parked already does not count towards the next one."""
+        with self.exclusively():
+            live = self.live()
+            chosen = set(names) or set(live.names)
+            last = deadletters.last_id(live.connection)
+            self._settled |= dict.fromkeys(chosen, last)
+            live.paused = {n: reason for n, reason in live.paused.items() if n not in chosen}
+            self._given_up = frozenset()
+            if not names:
+                self.paused = None
 
     def _rebuild_outdated(self) -> None:
         """Make anew what is not as this release and its configuration have it, or fell behind."""

@@ -8,7 +8,9 @@ that is paused, or was too slow, is behind: what it misses is kept in the spool.
 """
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from events.crash import crash_at
 from events.errors import Unavailable
@@ -23,6 +25,9 @@ from projections.storage import checkpoint, deadletters, spool
 from projections.storage.checkpoint import Step
 from projections.storage.deadletters import DeadLetter
 from projections.storage.generation import bound_wal
+
+SLOW_S: Final = 1.0
+"""A group that takes longer for a page, and longer than all else together, is left behind."""
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +90,12 @@ class View(ViewFile):
         if any(self._can_catch_up(name, stage, page.partition) for name in missing):
             kept = []
         letters = deadletters.last_id(self.connection)
+        started_s = time.perf_counter()
+        for delivery in live:
+            delivery.spent_s = 0.0
         self._apply_fold(fold, page, parking, live, kept)
+        if parking.lets_lag:
+            self._leave_behind(live, time.perf_counter() - started_s)
         if kept is not None:
             spool.append(self.connection, page, kept)
             self._bound_spool()
@@ -97,11 +107,19 @@ class View(ViewFile):
 
     def _is_live(self, delivery: Delivery, stage: str, partition: int) -> bool:
         name = delivery.group.name
-        if name in self.paused:
+        if name in self.paused or name in self.slow:
             return False
         return (name, partition) not in self._places or self.at(name, partition) == self.at(
             stage, partition
         )
+
+    def _leave_behind(self, live: Sequence[Delivery], whole_s: float) -> None:
+        """Let a group that holds up all others go on from the spool, in turn with them."""
+        for delivery in live:
+            if delivery.spent_s > max(SLOW_S, whole_s / 2):
+                self.slow.add(delivery.group.name)
+                extra = {"action": "project", "projection": delivery.group.name}
+                _log.warning("a projection is too slow and is left behind", extra=extra)
 
     def _apply_fold(
         self,
@@ -245,6 +263,8 @@ class View(ViewFile):
             self._advance([name], Step(partition, at, kept.through, kept.hash, kept.committed_ns))
             self._trim(partition, {name: kept.through})
         self._read_checkpoints()
+        if name not in {held for held, _ in self._behind()}:
+            self.slow.discard(name)
         is_broken = parking.is_broken(self.connection, name, partition, kept.through)
         if is_broken and deadletters.last_id(self.connection) > letters:
             self._pause([name], kept.through)

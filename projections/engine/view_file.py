@@ -21,7 +21,8 @@ Clock = Callable[[], int]
 class ViewFile:
     """An open views file with the folds that feed it. Used by one thread at a time.
 
-    `paused` are projections that apply nothing, each with the reason.
+    `paused` are projections that apply nothing, each with the reason; `slow` are groups that are
+    left behind until they have caught up.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class ViewFile:
         self.clock = clock
         self.names = [p.name for fold in folds for p in fold.projections]
         self.paused: dict[str, str] = {}
+        self.slow: set[str] = set()
         self._deliveries = {
             fold.projections[0].name: [Delivery(g, connection, clock) for g in fold.groups]
             for fold in folds

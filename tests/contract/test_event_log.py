@@ -15,7 +15,7 @@ from events.errors import Closing, LogDamaged, QueueFull
 from events.log.chain import verify
 from events.log.door import GroupDoor
 from events.log.memory import MemoryLog
-from events.log.port import Batch, Door, LogReader
+from events.log.port import Batch, Door, LogReader, Page
 from events.log.reader import open_reader
 from events.log.socket import DoorClient, DoorServer
 from tests.events import make_batch, make_context, make_log, make_span, trace_id
@@ -181,6 +181,18 @@ def test_a_read_is_bounded_in_bytes(log: Log) -> None:
     assert len(page.segments) == 2
     assert page.content_bytes <= 25_000
     assert [e.position for e in reader.read(partition, page.through).recorded()] == [3, 4, 5, 6]
+
+
+def test_a_page_is_decoded_once_for_all_who_ask(log: Log) -> None:
+    """Events of every kind are the same objects for each, in halves of the page too."""
+    door, reader = log
+    door.append(make_batch([make_span(trace_id=trace_id(5)), make_log(trace_id=trace_id(5))] * 3))
+    partition = max(reader.partitions, key=lambda p: reader.head(p).position)
+    page = reader.read(partition, 0)
+    first = list(page.decoded())
+    assert first == list(page.recorded())
+    half = Page(partition, 1, page.through, page.segments)
+    assert all(a is b for a, b in zip(half.decoded(), first[1:], strict=True))
 
 
 def test_the_chain_verifies_from_any_anchor(log: Log) -> None:

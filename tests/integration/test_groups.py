@@ -12,6 +12,7 @@ import pytest
 from events.errors import Unavailable
 from events.log.door import GroupDoor
 from events.log.reader import open_reader
+from projections.engine import view
 from projections.engine.parked import Parked
 from projections.engine.parking import RebuildStopped
 from projections.engine.progress import status
@@ -301,6 +302,31 @@ def test_one_group_is_rebuilt_while_another_is_behind(
     _finish(projector.rebuild([NAME]))
     _settle(projector)
     assert len({position for _, position in _told(projector).values()}) == 1
+    assert _tables(tmp_path / "views.db") == _clean(tmp_path)
+
+
+def test_a_slow_group_is_left_behind_and_catches_up(
+    tmp_path: Path,
+    door: GroupDoor,
+    projector: Projector,
+    make: MakeTallied,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The others go on without it; it gets its turns, and takes part again in the end."""
+    monkeypatch.setattr(view, "SLOW_S", 0.02)
+    make.slow_s = 0.8
+    _attempts(door, *range(1, 31))
+    assert projector.step()
+    for first in (1, 20, 40):
+        _attempts(door, *range(first, first + 30))
+        projector.step()
+    told = _told(projector)
+    assert told.pop(NAME)[0] == "behind"
+    assert set(told.values()) == {("running", "120")}
+    make.slow_s = 0.0
+    _settle(projector)
+    assert set(_told(projector).values()) == {("running", "120")}
+    assert projector.live().slow == set()
     assert _tables(tmp_path / "views.db") == _clean(tmp_path)
 
 
