@@ -5,7 +5,6 @@ make_log(event_name=names.ATTEMPT_STARTED) a lifecycle log record
 make_batch([make_span(), make_span()])     what a receiver hands to the log
 """
 
-import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -180,13 +179,9 @@ def batch_of(blocks: Sequence[Block], *, identity: Identity = IDENTITY) -> Batch
         ids += identity.event_ids(digest, rows)
         encoded.append((block.tenant, block.received_ns, context, rows))
         times += [_time_of(event) for event in block.events]
-    content = codec.encode_blocks(encoded)
-    return Batch(
-        ids=b"".join(ids),
-        payload=codec.pack(content),
-        digest=hashlib.sha256(content).digest(),
-        count=len(ids),
-        content_bytes=len(content),
+    return Batch.of(
+        encoded,
+        ids,
         time_min_ns=min(times, default=0),
         time_max_ns=max(times, default=0),
     )

@@ -1,6 +1,5 @@
 """Taking duplicates out of a batch, and telling conflicts among keyed ones."""
 
-import hashlib
 from collections.abc import Collection
 
 from events import codec
@@ -34,15 +33,10 @@ def without(batch: Batch, dropped: Collection[int]) -> Batch | None:
             ordinal += 1
         if rows:
             blocks.append((block.tenant, block.received_ns, bytes(block.context), rows))
-    content = codec.encode_blocks(blocks)
-    return Batch(
-        ids=b"".join(kept_ids),
-        payload=codec.pack(content),
-        digest=hashlib.sha256(content).digest(),
-        count=len(kept_ids),
-        content_bytes=len(content),
+    return Batch.of(
+        blocks,
+        kept_ids,
         time_min_ns=batch.time_min_ns,
         time_max_ns=batch.time_max_ns,
-        codec=codec.CODEC_ZSTD,
-        keyed=tuple(kept_keyed),
+        keyed=kept_keyed,
     )

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Final, NamedTuple, Protocol
 
 from events import codec
+from events.codec import EncodedBlock
 from events.errors import LogDamaged
 from events.identity import ID_BYTES
 from events.schema import Block, Context, Event, RawBlock
@@ -43,6 +44,29 @@ class Batch:
     codec: int = codec.CODEC_ZSTD
     keyed: tuple[int, ...] = ()
     located: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        blocks: Sequence[EncodedBlock],
+        ids: Sequence[bytes],
+        *,
+        time_min_ns: int,
+        time_max_ns: int,
+        keyed: Iterable[int] = (),
+    ) -> "Batch":
+        """The batch of encoded blocks; `ids` are those of their rows, in order."""
+        content = codec.encode_blocks(blocks)
+        return cls(
+            ids=b"".join(ids),
+            payload=codec.pack(content),
+            digest=hashlib.sha256(content).digest(),
+            count=len(ids),
+            content_bytes=len(content),
+            time_min_ns=time_min_ns,
+            time_max_ns=time_max_ns,
+            keyed=tuple(keyed),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ Ids are taken before scrubbing, so that a resend is recognised after a rule chan
 there before scrubbing is then gone. Each request keeps its own tenant and arrival time.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
@@ -43,21 +42,15 @@ class BatchBuilder:
         ids, keyed = self._ids(found)
         groups = [group for _, _, group in found]
         contexts = self._scrub(groups)
-        content = codec.encode_blocks(
+        return Batch.of(
             [
                 (tenant, received_ns, context, group.rows)
                 for (tenant, received_ns, group), context in zip(found, contexts, strict=True)
-            ]
-        )
-        return Batch(
-            ids=b"".join(ids),
-            payload=codec.pack(content),
-            digest=hashlib.sha256(content).digest(),
-            count=len(ids),
-            content_bytes=len(content),
+            ],
+            ids,
             time_min_ns=min(group.time_min_ns for group in groups),
             time_max_ns=max(group.time_max_ns for group in groups),
-            keyed=tuple(keyed),
+            keyed=keyed,
         )
 
     def _ids(self, found: list[tuple[str, int, Group]]) -> tuple[list[bytes], list[int]]:

@@ -1,6 +1,5 @@
 """Spans stand in a stock Jaeger as they stand in the log, also after Jaeger was away."""
 
-import hashlib
 import threading
 import urllib.request
 from collections import defaultdict
@@ -20,7 +19,6 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from events import codec
 from events.identity import Identity
 from events.log.door import GroupDoor
 from events.log.port import Batch
@@ -61,11 +59,7 @@ class Ledger:
             digest = identity.context_digest("default", group.context)
             ids += identity.event_ids(digest, group.rows)
             blocks.append(("default", 1, group.context, group.rows))
-        content = codec.encode_blocks(blocks)
-        digest = hashlib.sha256(content).digest()
-        self.door.append(
-            Batch(b"".join(ids), codec.pack(content), digest, len(ids), len(content), 1, 1)
-        )
+        self.door.append(Batch.of(blocks, ids, time_min_ns=1, time_max_ns=1))
 
     def settled(self) -> bool:
         (status,) = self.operations.status()
