@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import httpx
 from rich.console import Console, RenderableType
 from rich.live import Live
 
@@ -98,7 +99,7 @@ def _rounds(
                 time.sleep(0.3)
                 try:
                     live.update(look(), refresh=True)
-                except OSError:
+                except httpx.HTTPError:
                     continue  # the API is just being restarted: the next look will tell
 
 

@@ -1,11 +1,8 @@
 """What the demo shows: tasks, the latest attempts and the errors, asked of the HTTP API."""
 
-import json
-import urllib.error
-import urllib.parse
-import urllib.request
 from typing import Any
 
+import httpx
 from rich.console import Console, Group, RenderableType
 from rich.rule import Rule
 from rich.table import Table
@@ -24,19 +21,19 @@ class Api:
     """The HTTP API of one service; `base` is `http://host:port`."""
 
     def __init__(self, base: str) -> None:
-        self._base = base
+        # Its service is on this machine: no proxy of the environment is asked.
+        self._client = httpx.Client(base_url=base, timeout=5, trust_env=False)
 
     def get(self, path: str, **query: Any) -> Any:
         """The JSON answer of a GET below `/api/v1/`."""
-        asked = f"{self._base}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(asked, timeout=5) as answer:
-            return json.load(answer)
+        answer = self._client.get(f"/api/v1/{path}", params=query)
+        return answer.raise_for_status().json()
 
     def is_ready(self) -> bool:
         """Whether it answers, and all that it needs is there."""
         try:
             return bool(self.get("health/ready")["status"] == "ready")
-        except (OSError, ValueError):
+        except (httpx.HTTPError, ValueError):
             return False
 
 

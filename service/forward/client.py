@@ -13,13 +13,16 @@ hide `RetryInfo` and partial success.
 import contextlib
 import email.utils
 import gzip
-import http.client
+import socket
+import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, Protocol
 
 import grpc
+import httpx
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
@@ -152,42 +155,64 @@ class GrpcClient:
 
 
 class HttpClient:
-    """OTLP over HTTP with protobuf bodies, gzipped, on one kept connection."""
+    """OTLP over HTTP with protobuf bodies, gzipped, on one kept connection; no proxy is asked."""
 
     def __init__(self, target: Target, timeout_s: float) -> None:
-        self._path = target.path
-        self._headers = dict(target.headers) | {
-            "content-type": "application/x-protobuf",
-            "content-encoding": "gzip",
-            "user-agent": "spanledger",
-        }
-        self._closed = False
-        self._connection = (
-            http.client.HTTPSConnection(
-                target.host, target.port, timeout=timeout_s, context=target.tls.context()
-            )
-            if target.tls
-            else http.client.HTTPConnection(target.host, target.port, timeout=timeout_s)
+        self._base = f"http{'s' if target.tls else ''}://{target.authority}{target.path}/v1/"
+        self._client = httpx.Client(
+            verify=target.tls.context() if target.tls else False,  # in plain text none is made
+            timeout=timeout_s,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=None),
+            headers={
+                **dict(target.headers),
+                "accept-encoding": "identity",
+                "content-type": "application/x-protobuf",
+                "content-encoding": "gzip",
+                "user-agent": "spanledger",
+            },
         )
+        self._busy = threading.Lock()
+        self._closed = False
+        self._socket: socket.socket | None = None
 
     def send(self, signal: Signal, tenant: str, request: bytes) -> Answer:
         """See `Client.send`."""
-        if self._closed:
-            return Answer(Verdict.LATER, "the connection was closed")
-        headers = self._headers | {names.TENANT_HEADER: tenant}
         body = gzip.compress(request, 1, mtime=0)
-        try:
-            self._connection.request("POST", f"{self._path}/v1/{signal}", body, headers)
-            response = self._connection.getresponse()
-            data = response.read(_ANSWER_LIMIT_BYTES)
-            if not response.isclosed():  # a longer answer than any of OTLP's
-                self._connection.close()
-        except (OSError, http.client.HTTPException) as exc:
-            self._connection.close()
-            return Answer(Verdict.LATER, f"{type(exc).__name__}: {exc}")
-        if 200 <= response.status < 300:
+        with self._busy:
+            try:
+                response, data = self._post(signal, tenant, body)
+            except (httpx.HTTPError, OSError) as exc:
+                return Answer(Verdict.LATER, f"{type(exc).__name__}: {exc}")
+            except RuntimeError:  # httpx: the client was closed
+                return Answer(Verdict.LATER, "the connection was closed")
+            finally:
+                if self._closed:
+                    self._client.close()
+        if response.is_success:
             return self._read_success(signal, data)
         return _read_http_error(response, data)
+
+    def _post(self, signal: Signal, tenant: str, body: bytes) -> tuple[httpx.Response, bytes]:
+        """The answer with its body; of one longer than any of OTLP's, the beginning."""
+        with self._client.stream(
+            "POST",
+            f"{self._base}{signal}",
+            content=body,
+            headers={names.TENANT_HEADER: tenant},
+            extensions={"trace": self._note_socket},
+        ) as response:
+            data = b""
+            for part in response.iter_raw():
+                data += part
+                if len(data) >= _ANSWER_LIMIT_BYTES:
+                    break
+            return response, data
+
+    def _note_socket(self, event: str, info: Mapping[str, Any]) -> None:
+        """Keep what is connected: closing the client would not wake a thread that reads."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = info["return_value"].get_extra_info("socket")
 
     def _read_success(self, signal: Signal, data: bytes) -> Answer:
         try:
@@ -198,9 +223,12 @@ class HttpClient:
     def close(self) -> None:
         """See `Client.close`."""
         self._closed = True
-        if self._connection.sock:
+        if self._socket is not None:
             with contextlib.suppress(OSError):
-                self._connection.sock.shutdown(2)
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        if self._busy.acquire(blocking=False):  # else `send` closes it when it ends
+            self._client.close()
+            self._busy.release()
 
 
 def _read_response(response: Any) -> Answer:
@@ -234,21 +262,22 @@ def _retry_delay_s(details: bytes) -> float | None:
     return None
 
 
-def _read_http_error(response: http.client.HTTPResponse, data: bytes) -> Answer:
-    message = f"HTTP {response.status}: {_said(response, data)}"
-    if response.status in _LATER_STATUSES:
-        return Answer(Verdict.LATER, message, _retry_after_s(response.getheader("retry-after")))
-    if response.status >= 500:
+def _read_http_error(response: httpx.Response, data: bytes) -> Answer:
+    status = response.status_code
+    message = f"HTTP {status}: {_error_message(response, data)}"
+    if status in _LATER_STATUSES:
+        return Answer(Verdict.LATER, message, _retry_after_s(response.headers.get("retry-after")))
+    if status >= 500:
         return Answer(Verdict.FAILED, message)
-    barred = response.status in _BARRED_STATUSES or response.status < 400
+    barred = status in _BARRED_STATUSES or status < 400
     return Answer(Verdict.BARRED if barred else Verdict.REFUSED, message)
 
 
-def _said(response: http.client.HTTPResponse, data: bytes) -> str:
-    if response.getheader("content-type", "").startswith("application/x-protobuf"):
+def _error_message(response: httpx.Response, data: bytes) -> str:
+    if response.headers.get("content-type", "").startswith("application/x-protobuf"):
         with contextlib.suppress(DecodeError):
             return str(status_pb2.Status.FromString(data).message)
-    return data[:500].decode("utf-8", "replace").strip() or response.reason
+    return data[:500].decode("utf-8", "replace").strip() or response.reason_phrase
 
 
 def _retry_after_s(header: str | None) -> float:

@@ -16,8 +16,9 @@ from events.errors import LogDamaged, NoLog, SpanledgerError
 from events.log.lag import behind
 from events.log.port import LogReader
 from service.forward.backoff import Backoff
+from service.forward.condition import Condition
 from service.forward.cursor import CursorStore
-from service.forward.sender import Condition, Sender, place_target
+from service.forward.sender import Sender, place_target
 from service.forward.target import Target
 from service.forward.window import LIMIT_BYTES
 

@@ -15,8 +15,8 @@ from events.errors import BadInput, SpanledgerError
 from events.log.lag import behind
 from events.log.port import LogReader
 from events.log.reader import open_reader
+from service.forward.condition import Condition
 from service.forward.cursor import CursorStore, Place, TargetRow
-from service.forward.sender import Condition
 
 _DIGITS: Final = 18
 """Of the largest position: all of them fit into 63 bits."""

@@ -11,15 +11,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from events import metrics
 from events.errors import CommitFailed, LogDamaged, SpanledgerError, Unavailable
 from events.log.port import LogReader
 from service.forward.backoff import Backoff
 from service.forward.client import Answer, Client, Verdict, connect
+from service.forward.condition import Condition, State
 from service.forward.cursor import CursorStore, Parked, ParkedRow, Place, check_place
 from service.forward.encode import Item, Signal, frame_request
 from service.forward.outcome import Outcome, join_runs
@@ -27,8 +27,6 @@ from service.forward.target import Target
 from service.forward.window import LIMIT_BYTES, Window, WindowReader
 
 log = logging.getLogger(__name__)
-
-State = Literal["starting", "sending", "idle", "waiting", "barred", "paused", "stopped"]
 
 POLL_S: Final = 0.2
 CHECK_S: Final = 5.0
@@ -50,15 +48,6 @@ class TargetFails(Unavailable):
 
 class _Interrupted(Exception):
     """The sender was stopped, or the store says other than what it is working on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """What a sender is doing, and until when it waits (0: it does not)."""
-
-    state: State
-    error: str = ""
-    retry_ns: int = 0
 
 
 class Sender:

@@ -162,3 +162,30 @@ def test_watching_goes_on_while_the_service_is_away(service: Service) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
     deadline.cancel()
+
+
+def test_a_proxy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instead of ending with an error of a library."""
+    monkeypatch.setenv("http_proxy", "nonsense://proxy:1")
+    with pytest.raises(BadInput, match="proxy"):
+        RemoteSource("http://spanledger.example:8000", token=None, tenant=None)
+
+
+def test_a_proxy_of_the_environment_is_asked_for_other_machines(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless NO_PROXY names the machine."""
+    monkeypatch.setenv("http_proxy", service.url)
+    source = RemoteSource("http://spanledger.example:8000", token=None, tenant=None)
+    assert source.ask("tasks", {}) == {}
+    assert service.asked[0][0] == "http://spanledger.example:8000/api/v1/tasks"
+    monkeypatch.setenv("no_proxy", "spanledger.invalid")
+    with pytest.raises(Unavailable):
+        RemoteSource("http://spanledger.invalid", token=None, tenant=None).ask("tasks", {})
+
+
+def test_questions_of_files_load_no_http_client() -> None:
+    """The command line starts as fast as ever."""
+    program = "import sys, service.cli.commands.status; print('httpx' in sys.modules)"
+    words = [sys.executable, "-P", "-c", program]
+    assert subprocess.run(words, capture_output=True, check=True).stdout.strip() == b"False"

@@ -1,15 +1,14 @@
 """Answers of a running service, over its HTTP API."""
 
-import http.client
 import ipaddress
 import json
 import ssl
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+
+import httpx
 
 from events import names
 from events.errors import BadInput, NotFound, Unavailable
@@ -19,13 +18,6 @@ from service.network.tls import HUNG_UP, told
 TIMEOUT_S: Final = 60.0
 _PREFIX: Final = "/api/v1/"
 _GIVE: Final = "give one with --cert-file and --key-file"
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The API never redirects; whoever does must not be given the token."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
 
 
 class RemoteSource:
@@ -49,10 +41,17 @@ class RemoteSource:
             self._headers["authorization"] = f"Bearer {token}"
         if tenant:
             self._headers[names.TENANT_HEADER] = tenant
-        # A proxy of the environment cannot reach this machine's loopback.
-        proxies = [urllib.request.ProxyHandler({})] if _is_loopback(parts.hostname) else []
-        secure = urllib.request.HTTPSHandler(context=tls)
-        self._opener = urllib.request.build_opener(_NoRedirect, secure, *proxies)
+        try:
+            # Redirects are not followed: the API makes none, and whoever does must not be given
+            # the token. A proxy of the environment cannot reach this machine's loopback.
+            self._client = httpx.Client(
+                headers=self._headers,
+                verify=True if tls is None else tls,
+                timeout=TIMEOUT_S,
+                trust_env=not _is_loopback(parts.hostname),
+            )
+        except (ValueError, ImportError) as exc:
+            raise BadInput(f"the proxy that the environment names cannot be used: {exc}") from exc
 
     def ask(self, resource: str, filters: Mapping[str, Any]) -> dict[str, Any]:
         """The document at `resource` (below /api/v1), filters as query parameters.
@@ -65,7 +64,7 @@ class RemoteSource:
             {name: _parameter(value) for name, value in filters.items() if value is not None}
         )
         address = f"{self._base}{_PREFIX}{path}" + (f"?{query}" if query else "")
-        return self._answer(urllib.request.Request(address, headers=self._headers))
+        return self._answer("GET", address)
 
     def send(
         self, resource: str, body: Mapping[str, Any], headers: Mapping[str, str]
@@ -76,30 +75,33 @@ class RemoteSource:
             BadInput, Unavailable, Failed: as the service answered, in its words.
         """
         return self._answer(
-            urllib.request.Request(
-                f"{self._base}{_PREFIX}{resource}",
-                data=json.dumps(body).encode(),
-                headers={**self._headers, **headers, "content-type": "application/json"},
-            )
+            "POST",
+            f"{self._base}{_PREFIX}{resource}",
+            content=json.dumps(body).encode(),
+            headers={**headers, "content-type": "application/json"},
         )
 
-    def _answer(self, request: urllib.request.Request) -> dict[str, Any]:
+    def _answer(self, method: str, address: str, **sent: Any) -> dict[str, Any]:
         try:
-            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
-                body = answer.read()
-        except urllib.error.HTTPError as exc:
-            raise self._refusal(exc) from exc
-        except (OSError, http.client.HTTPException) as exc:
-            reason = getattr(exc, "reason", exc)
-            if isinstance(reason, ssl.SSLError):
-                raise Failed(f"{self.where}: {_tls_refusal(reason)}") from exc
-            if isinstance(reason, ConnectionResetError) and self.where.startswith("https:"):
-                reason = f"{HUNG_UP} ({_GIVE})"
-            raise Unavailable(f"{self.where} does not answer: {reason}") from exc
-        return self._document(body)
+            answer = self._client.request(method, address, **sent)
+        except httpx.HTTPError as exc:
+            raise self._silence(exc) from exc
+        if not answer.is_success:
+            raise self._refusal(answer)
+        return self._document(answer.content)
+
+    def _silence(self, error: httpx.HTTPError) -> Failed | Unavailable:
+        """What to say of a service that gave no answer."""
+        reason: BaseException | str = _cause(error, ssl.SSLError) or error
+        if isinstance(reason, ssl.SSLError):
+            return Failed(f"{self.where}: {_tls_refusal(reason)}")
+        is_cut = isinstance(error, httpx.RemoteProtocolError) or _cause(error, ConnectionResetError)
+        if is_cut and self.where.startswith("https:"):
+            reason = f"{HUNG_UP} ({_GIVE})"
+        return Unavailable(f"{self.where} does not answer: {reason}")
 
     def close(self) -> None:
-        self._opener.close()
+        self._client.close()
 
     def _document(self, body: bytes) -> dict[str, Any]:
         try:
@@ -110,20 +112,21 @@ class RemoteSource:
             raise Failed(f"{self.where} answered no document: is this Spanledger's API port?")
         return document
 
-    def _refusal(self, error: urllib.error.HTTPError) -> Exception:
+    def _refusal(self, answer: httpx.Response) -> Exception:
+        code, reason = answer.status_code, answer.reason_phrase
         try:
-            problem = json.loads(error.read())
-            detail = str(problem.get("detail") or problem.get("title") or error.reason)
-        except (ValueError, AttributeError, OSError):
-            detail = str(error.reason)
+            problem = answer.json()
+            detail = str(problem.get("detail") or problem.get("title") or reason)
+        except (ValueError, AttributeError):
+            detail = reason
         message = f"{self.where}: {detail}"
-        if error.code == 404:
+        if code == 404:
             return NotFound(message)
-        if error.code in (401, 403):
+        if code in (401, 403):
             return Failed(f"{message} (give a token with --token or SPANLEDGER_TOKEN)")
-        if error.code in (429, 502, 503, 504):
+        if code in (429, 502, 503, 504):
             return Unavailable(message)
-        return BadInput(message) if 400 <= error.code < 500 else Failed(message)
+        return BadInput(message) if 400 <= code < 500 else Failed(message)
 
 
 def tls_context(
@@ -147,6 +150,14 @@ def tls_context(
             files = f"--cert-file {cert_file}" + (f" --key-file {key_file}" if key_file else "")
             raise BadInput(f"{files} cannot be used: {exc.strerror or exc}") from exc
     return context
+
+
+def _cause(error: BaseException, kind: type[BaseException]) -> BaseException | None:
+    """The error of `kind` that led to `error`, if one did."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, kind):
+        found = found.__cause__ or found.__context__
+    return found
 
 
 def _tls_refusal(error: ssl.SSLError) -> str:
