@@ -114,7 +114,7 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert not heading or heading in headings(found), link
 
 
-@pytest.mark.parametrize("name", ["architecture.md"])
+@pytest.mark.parametrize("name", ["architecture.md", "contributing.md"])
 def test_files_that_a_page_names_are_there(name: str) -> None:
     """Each path between backticks is a file or folder of the project."""
     paths = re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", page(name))

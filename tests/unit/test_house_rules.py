@@ -12,6 +12,7 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 FILE_LINES = 400
 FUNCTION_LINES = 50
 DEPTH = 5
+MODULES = 18  # in a folder, besides its __init__
 
 
 def _imported(tree: ast.AST) -> set[str]:
@@ -30,6 +31,48 @@ def test_imports_point_down(path: Path) -> None:
     own = path.relative_to(ROOT).parts[0]
     above = set(PACKAGES[PACKAGES.index(own) + 1 :])
     assert not _imported(ast.parse(path.read_text())) & (above | {"tests", "benchmarks"})
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _graph() -> dict[str, set[str]]:
+    """The modules of ours that each module imports."""
+    modules = {_name(path): path for path in SOURCES}
+    graph = {}
+    for name, path in modules.items():
+        found = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                inner = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= (inner & modules.keys()) or {node.module}
+        graph[name] = (found & modules.keys()) - {name}
+    return graph
+
+
+GRAPH = _graph()
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    """Taking away, again and again, what imports nothing that is left takes away everything."""
+    left = dict(GRAPH)
+    while free := {name for name, found in left.items() if not found & left.keys()}:
+        left = {name: found for name, found in left.items() if name not in free}
+    assert not left
+
+
+@pytest.mark.parametrize(
+    "folder",
+    sorted({path.parent for path in SOURCES}),
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_no_folder_is_a_heap(folder: Path) -> None:
+    """What grows beyond that many modules is more than one noun."""
+    assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= MODULES
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
