@@ -38,8 +38,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     data: Annotated[Path, Meta(description="Folder of the log, the views and everything else.")]
     host: Annotated[
         str,
-        Meta(min_length=1, description="Address to listen on; others than loopback need tokens."),
-    ] = "127.0.0.1"
+        Meta(
+            min_length=1,
+            description="Address to listen on (localhost: 127.0.0.1 and ::1); others than loopback "
+            "need tokens.",
+        ),
+    ] = "localhost"
     grpc_port: Annotated[
         int, Meta(ge=0, le=65535, description="Port of OTLP over gRPC; 0 takes a free one.")
     ] = 4317

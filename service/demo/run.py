@@ -4,7 +4,6 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,7 +23,9 @@ from service.configuration.reading import FIELDS
 from service.demo.jobs import JOBS
 from service.demo.orchestrator import Orchestrator
 from service.demo.show import Api, print_next_steps, screen, totals
+from service.network.addresses import LOCALHOST
 from service.network.endpoints import read_endpoints
+from service.network.ports import Ports, PortTaken
 from service.roles.declaration import all_ports
 
 READY_S = 60.0
@@ -163,13 +164,11 @@ def _free_ports(console: Console) -> list[str]:
         setting = FIELDS[port.setting]
         if port.default is not None:
             continue  # the service leaves it out by itself
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", setting.default))
-            except OSError:
-                console.print(f"Port {setting.default} is taken: a free one is used in its place.")
-                options += [setting.option, "0"]
+        try:
+            Ports(LOCALHOST, {port.setting: setting.default}).close()
+        except PortTaken:
+            console.print(f"Port {setting.default} is taken: a free one is used in its place.")
+            options += [setting.option, "0"]
     return options
 
 

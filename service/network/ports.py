@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Self
 
 from events.errors import Unavailable
+from service.network.addresses import addresses, ensure_free, free_port, open_socket
 
 
 class PortTaken(Unavailable):
@@ -34,27 +35,26 @@ class Ports:
             raise
 
     def _take(self, host: str, name: str, port: int) -> int:
-        try:
-            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            with socket.socket(family, socket.SOCK_STREAM) as test:
-                # Connections of an earlier service may linger on the port; listeners may not.
-                test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                test.bind(address)
-                test.listen(1)
-                bound = test.getsockname()
-            held = socket.socket(family, socket.SOCK_STREAM)
-            self._held.append(held)
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            held.bind(bound)
-        except OSError as exc:
-            option = f"--{name.replace('_', '-')}"
-            raise PortTaken(
-                f"port {port} on {host} cannot be used: {exc.strerror or exc}; "
-                f"stop what listens there, or choose another with {option} (0: a free one)"
-            ) from exc
-        number: int = bound[1]
+        """One port on all addresses of `host`, each alone at first, then held."""
+        number = port or free_port(host)
+        for address in addresses(host):
+            try:
+                ensure_free(address, number)
+                self._hold(address, number)
+            except (OSError, Unavailable) as exc:
+                reason = getattr(exc.__cause__ or exc, "strerror", None) or exc
+                option = f"--{name.replace('_', '-')}"
+                raise PortTaken(
+                    f"port {port} on {address} cannot be used: {reason}; "
+                    f"stop what listens there, or choose another with {option} (0: a free one)"
+                ) from exc
         return number
+
+    def _hold(self, address: str, number: int) -> None:
+        held, place = open_socket(address, number)
+        self._held.append(held)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(place)
 
     def close(self) -> None:
         """Let the ports go; may be called twice."""

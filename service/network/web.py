@@ -13,7 +13,7 @@ import uvicorn
 
 from events.errors import BadSetting, Unavailable
 from service.configuration.settings import Settings
-from service.network.addresses import authority, bind
+from service.network.addresses import addresses, authority, bind
 from service.network.protocol import BoundedProtocol
 
 _START_S: Final = 30.0
@@ -60,10 +60,10 @@ class WebServer:
             self._config.load()
         except OSError as exc:  # ssl.SSLError is one
             raise BadSetting(f"the certificates cannot be used: {exc}") from exc
-        listener = bind(self._settings.host, self._port, shared=self._shared)
+        listeners = bind(self._settings.host, self._port, shared=self._shared)
         server = self._server = uvicorn.Server(self._config)
         self._thread = threading.Thread(
-            target=self._run, args=(server.serve([listener]),), name=self._name, daemon=True
+            target=self._run, args=(server.serve(listeners),), name=self._name, daemon=True
         )
         self._thread.start()
         ends_s = time.monotonic() + _START_S
@@ -71,7 +71,8 @@ class WebServer:
             if not self._thread.is_alive() or time.monotonic() > ends_s:
                 raise Unavailable(f"{self._name} did not start; the log says why")
             time.sleep(0.005)
-        bound = authority(self._settings.host, listener.getsockname()[1])
+        port = listeners[0].getsockname()[1]
+        bound = authority(addresses(self._settings.host)[0], port)
         _log.info("listening", extra={"action": "start", "server": self._name, "address": bound})
         return bound
 

@@ -28,7 +28,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from events import names
 from events.errors import BadSetting, QueueFull, Unavailable
 from service.configuration.settings import Settings
-from service.network.addresses import authority, ensure_free
+from service.network.addresses import addresses, authority, ensure_free, free_port
 from service.otlp.request import Encoding, Signal
 from service.otlp.transport import answers
 from service.otlp.transport.intake import (
@@ -102,24 +102,24 @@ class GrpcServer:
             BadSetting: the certificates cannot be used.
         """
         settings = self._settings
+        port = settings.grpc_port or free_port(settings.host)
         if settings.workers == 1:
-            ensure_free(settings.host, settings.grpc_port)
-        address = authority(settings.host, settings.grpc_port)
+            ensure_free(settings.host, port)
         credentials = _credentials(settings)
-        try:
-            port = (
-                self._server.add_secure_port(address, credentials)
-                if credentials
-                else self._server.add_insecure_port(address)
-            )
-        except RuntimeError as exc:
-            raise Unavailable(f"OTLP over gRPC cannot listen on {address}: {exc}") from exc
+        bound = [authority(address, port) for address in addresses(settings.host)]
+        for address in bound:
+            try:
+                if credentials:
+                    self._server.add_secure_port(address, credentials)
+                else:
+                    self._server.add_insecure_port(address)
+            except RuntimeError as exc:
+                raise Unavailable(f"OTLP over gRPC cannot listen on {address}: {exc}") from exc
         self._server.start()
         for name in ("", *_SERVICES):
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        bound = authority(settings.host, port)
-        _log.info("listening", extra={"action": "start", "transport": "grpc", "address": bound})
-        return bound
+        _log.info("listening", extra={"action": "start", "transport": "grpc", "address": bound[0]})
+        return bound[0]
 
     def _export(self, signal: Signal, body: bytes, context: grpc.ServicerContext) -> bytes:
         try:
