@@ -15,6 +15,7 @@ from projections.query.refusals import BadQuestion
 
 TRACE_BYTES: Final = 16
 SPAN_BYTES: Final = 8
+FINGERPRINT_BYTES: Final = 16
 _LONGEST: Final = 128
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]+(?:-[0-9a-fA-F]+)*)")
 _TRACEPARENT = re.compile(
@@ -38,6 +39,15 @@ def trace_ids(text: str, name: str = "trace_id") -> tuple[bytes, ...]:
 def span_ids(text: str, name: str = "span_id") -> tuple[bytes, ...]:
     """The span ids that `text` may mean; see `trace_ids`."""
     return _readings(text, name, SPAN_BYTES)
+
+
+def run_ids(text: str) -> tuple[str, ...]:
+    """The run ids that `text` may mean: itself, or the trace that a run is which names no run."""
+    try:
+        traces = trace_ids(text)
+    except BadQuestion:
+        return (text,)
+    return tuple(dict.fromkeys((text, *(trace.hex() for trace in traces))))
 
 
 def hex_text(text: str, size_bytes: int) -> str | None:

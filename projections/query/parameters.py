@@ -16,7 +16,8 @@ from projections.query.refusals import BadQuestion
 
 LIMIT: Final = 1000
 _LAST_NS: Final = (1 << 63) - 1
-TEXT_LIMIT: Final = 8192
+TEXT_LIMIT: Final = 32_768
+"""Characters of a text that is asked for; the head of a request holds twice as many bytes."""
 
 AttemptStatus = Literal[
     "running", "completed", "failed", "timed_out", "cancelled", "skipped", "abandoned", "unknown"
@@ -58,7 +59,9 @@ Model = Annotated[Text, Meta(description="Only with this model.")]
 Component = Annotated[Text, Meta(description="Only of this component (service name).")]
 Prefix = Annotated[
     str,
-    Meta(min_length=1, max_length=256, description="Prefix of the task's id or of its name."),
+    Meta(
+        min_length=1, max_length=TEXT_LIMIT, description="Prefix of the task's id or of its name."
+    ),
 ]
 Backfilled = Annotated[
     bool,
@@ -110,8 +113,8 @@ def parse(kind: type[Q], parameters: Mapping[str, Any]) -> Q:
             errors.append((name[:64], f"unknown parameter; known here: {known}"))
             continue
         try:
-            if isinstance(given, str) and "\x00" in given:
-                raise ValueError("a NUL character is not allowed")
+            if name == "q" and "\x00" in str(given):
+                raise ValueError("a NUL character is not allowed in a prefix")
             values[name] = msgspec.convert(given, hints[name], strict=False)
             if values[name] is None and given is not None:  # msgspec reads it so; not a filter
                 raise ValueError(f"{given!r} is no value; leave the parameter out")

@@ -14,7 +14,7 @@ from service.access.hosts import require_own_origin
 from service.access.proxies import Place
 from service.access.tokens import Admission, Forbidden, Scope, TokenStore
 
-QUERY_LIMIT_BYTES: Final = 32 << 10
+QUERY_LIMIT_BYTES: Final = 60 << 10
 _MOST_PARAMETERS: Final = 64
 AnyRequest = Request[Any, Any, Any]
 PLACE: Final = "spanledger.place"

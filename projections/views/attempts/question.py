@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from events.log.sqlite import load_queries
 from events.times import rfc3339, seconds
-from projections.query import lookup
+from projections.query import ids, lookup
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, is_filtered
 from projections.query.listing import Strand
@@ -150,6 +150,15 @@ def rows_of(inquiry: Inquiry, values: Mapping[str, Any]) -> Rows[AttemptRow]:
     return by_keys(inquiry.connection, SQL["attempts"], values, AttemptRow)
 
 
+def _run_no(inquiry: Inquiry, task: str, run: str) -> int | None:
+    """The number of a run, by its id as it is or as another tool shows it."""
+    for run_id in ids.run_ids(run):
+        number = lookup.find_run(inquiry.connection, inquiry.tenant, task, run_id)
+        if number is not None:
+            return number
+    return None
+
+
 def _strands(
     inquiry: Inquiry, question: AttemptsQuestion, values: dict[str, Any] | None
 ) -> tuple[list[Strand], str | None]:
@@ -157,9 +166,7 @@ def _strands(
     if values is None:
         return [], None
     if question.run is not None:
-        run_no = lookup.find_run(
-            inquiry.connection, inquiry.tenant, question.task or "", question.run
-        )
+        run_no = _run_no(inquiry, question.task or "", question.run)
         if run_no is None:
             return [], None
         low = run_no << words.NUMBER_BITS

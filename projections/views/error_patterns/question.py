@@ -11,11 +11,12 @@ from msgspec import Meta
 from events.errors import NotFound
 from events.log.sqlite import load_queries
 from events.times import rfc3339
-from projections.query import lookup
+from projections.query import ids, lookup
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, is_filtered, window
 from projections.query.listing import Strand
 from projections.query.parameters import (
+    TEXT_LIMIT,
     Backfilled,
     Component,
     Executor,
@@ -95,7 +96,11 @@ class ErrorsQuestion(ListQuestion, frozen=True, kw_only=True):
     q: (
         Annotated[
             str,
-            Meta(min_length=1, max_length=256, description="Prefix of the fingerprint or type."),
+            Meta(
+                min_length=1,
+                max_length=TEXT_LIMIT,
+                description="Prefix of the fingerprint (in any case, with dashes) or type.",
+            ),
         ]
         | None
     ) = None
@@ -193,7 +198,8 @@ def occurrences(
 
 
 def _find(inquiry: Inquiry, fingerprint: str) -> int:
-    number = lookup.find_fingerprint(inquiry.connection, inquiry.tenant, fingerprint.lower())
+    digits = ids.hex_text(fingerprint, ids.FINGERPRINT_BYTES) or fingerprint
+    number = lookup.find_fingerprint(inquiry.connection, inquiry.tenant, digits)
     if number is None:
         raise NotFound(f"no error pattern {fingerprint[:200]!r}")
     return number

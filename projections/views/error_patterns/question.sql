@@ -25,7 +25,10 @@ WHERE (
     AND (:until IS NULL OR p.last_seen_ns < :until)
     AND (:recovered IS NULL OR (p.recovered > 0) = :recovered)
     AND (
-        :q IS NULL OR substr(f.fingerprint, 1, length(:q)) = :q
+        :q IS NULL OR (
+            replace(:q, '-', '') <> ''
+            AND substr(f.fingerprint, 1, length(replace(:q, '-', ''))) = lower(replace(:q, '-', ''))
+        )
         OR substr(f.error_type, 1, length(:q)) = :q
     );
 
