@@ -17,6 +17,7 @@ from benchmarks.figures import Figure
 
 NAMES: Final = (
     "acked", "workers", "keeping", "processor", "single", "large", "wide", "rebuild", "projector",
+    "long_run",
 )  # fmt: skip
 LONG: Final = ("scale",)
 """Only run when named: they take minutes."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from events.log.port import Page
 from projections import views
-from projections.engine.port import Fold, Projection, Sources
+from projections.engine.port import Fold, Projection
 from projections.engine.side.messages import Message
 from projections.engine.side.process import Sender
 from projections.runs import words
@@ -22,6 +22,7 @@ from projections.runs.registry.loose import TABLES as LOOSE_TABLES
 from projections.runs.registry.numbers import Registry
 from projections.runs.registry.runs import RunStage
 from projections.runs.registry.tasks import TABLES as TASK_TABLES
+from projections.runs.scopes import Sources
 from projections.storage.configuration import Configuration
 from projections.storage.sorted_runs import SortedRuns
 from projections.storage.spanindex import SpanIndex
@@ -39,10 +40,10 @@ class FactsProjection:
     """The shared stage's tables; every fold has them."""
 
     name = STAGE_NAME
-    version = 4
+    version = 5
     tables: Sequence[str] = (
-        "status_word", "tenant", "task_key", "run_key", "run_hash", "executor", "source",
-        "fingerprint", *_SPANS.tables, *_TASKS.tables, *_LOOSE.tables,
+        "status_word", "tenant", "task_key", "run_key", "run_fact", "run_hash", "executor",
+        "source", "fingerprint", *_SPANS.tables, *_TASKS.tables, *_LOOSE.tables,
     )  # fmt: skip
     depends: Sequence[str] = ()
 

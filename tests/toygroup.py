@@ -46,7 +46,7 @@ class Tally(Store):
         factor = self.configuration.get("factor", 1)
         for change in changes:
             before, after = (
-                0 if run is None else factor * len(run.attempts) for run in (change.old, change.new)
+                0 if run is None else factor * run.attempts for run in (change.old, change.new)
             )
             connection.execute("DELETE FROM toy_tally WHERE run_no = ?", (change.run_no,))
             connection.execute("INSERT INTO toy_tally VALUES (?, ?)", (change.run_no, after))

@@ -44,7 +44,7 @@ FROM error_pattern JOIN fingerprint USING (fingerprint_no)
 JOIN tenant ON tenant.tenant_no = error_pattern.tenant_no
 """
 _OCCURRENCE = """
-SELECT tenant.name, fingerprint, seen_ns, task_id, run_id, attempt_key & 1048575, recovered, message
+SELECT tenant.name, fingerprint, seen_ns, task_id, run_id, attempt_key & 1048575, message
 FROM error_occurrence JOIN fingerprint USING (fingerprint_no) JOIN tenant USING (tenant_no)
 JOIN run_key ON run_no = attempt_key >> 20 JOIN task_key USING (task_no)
 """

@@ -46,14 +46,6 @@ class Projection(Protocol):
         ...
 
 
-class Sources(Protocol):
-    """Tells where attempts ran."""
-
-    def source_parts(self, source_no: int) -> tuple[int | None, str | None]:
-        """The executor's number and the component of a source."""
-        ...
-
-
 class Fold(Protocol):
     """Projections that read the log in pages, side by side with other folds or behind them.
 

@@ -3,11 +3,11 @@
 Ties are broken by (start, event id). What a sender says is taken; what is concluded is flagged.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from projections.runs import words
+from projections.runs.attempt import Attempt
 from projections.runs.candidates import (
     Abandoned,
     Candidate,
@@ -16,63 +16,21 @@ from projections.runs.candidates import (
     log_order,
     main_log,
 )
-from projections.runs.facts import AbandonFact, LogFact, LogKind, More, RunFacts, SpanFact
+from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.numbering import References, RunIdentity, in_order, number, place_of
-from projections.runs.times import saturated
+from projections.runs.summary import Run, Totals, queued_run, run_of_one
 
 _TELLS_ERROR = words.FAILURES | {words.CANCELLED, words.UNKNOWN}
 
 
-class Attempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One try. The columns of table `attempt`, named alike."""
+class Derived(NamedTuple):
+    """A run and its attempts, by number."""
 
-    number: int
-    status: int
-    flags: int
-    started_ns: int
-    ended_ns: int | None
-    queued_ns: int | None
-    retry_of: int | None
-    max_attempts: int | None
-    source_no: int
-    fingerprint_no: int | None
-    message: str | None
-    heartbeat_ns: int | None
-    heard: int | None
-    signs: int | None
-    progress: float | None
-    trace_id: bytes
-    span_id: bytes
-    partition: int
-    position: int
-    name: str | None
-    group_id: str | None
-    will_retry: bool | None
-    more: More | None
-
-    @property
-    def failed(self) -> bool:
-        return self.status in words.FAILURES
-
-
-class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A run and its attempts by number. The columns of table `run`, named alike."""
-
+    run: Run
     attempts: tuple[Attempt, ...]
-    status: int
-    recovered: bool
-    backfilled: bool
-    last_started_ns: int
-    first_started_ns: int | None
-    last_ended_ns: int | None
-    queued_ns: int | None
-    total_execution_ns: int
-    wall_clock_ns: int | None
-    idle_ns: int | None
-    overlap_ns: int
 
 
-def derive(facts: RunFacts, run_identity: RunIdentity) -> Run | None:
+def derive(facts: RunFacts, run_identity: RunIdentity) -> Derived | None:
     """The run that these facts tell of; None if they tell of no attempt and no queueing.
 
     `run_identity` is (tenant, task id, run id), of which attempt ids are made.
@@ -84,35 +42,55 @@ def derive(facts: RunFacts, run_identity: RunIdentity) -> Run | None:
     return derive_all(facts, run_identity)
 
 
-def derive_all(facts: RunFacts, run_identity: RunIdentity) -> Run | None:
+def derive_all(facts: RunFacts, run_identity: RunIdentity) -> Derived | None:
     """The same by every rule; `derive` goes a shorter way for the run of one ended span."""
+    return resolve(facts, run_identity).derived
+
+
+class Resolved(NamedTuple):
+    """What becomes of a run's facts, with what it takes to go on from there."""
+
+    derived: Derived | None
+    tries: Sequence[Candidate]  # in their order
+    references: References
+    shift: int
+    queued_ns: int | None
+
+
+def resolve(facts: RunFacts, run_identity: RunIdentity) -> Resolved:
+    """Every rule in turn."""
     shift = 1 if begins_at_zero(facts) else 0
     candidates, queued = candidates_of(facts, shift)
-    if not candidates:
-        return None if queued is None else _queued_run(queued)
-    number(in_order(candidates, run_identity, shift))
-    candidates.sort(key=lambda c: c.number)
-    abandoned = Abandoned(facts.abandoned)
+    tries = in_order(candidates, run_identity, shift)
+    number(tries)
     references = References(sorted(candidates, key=place_of), run_identity, shift)
+    if not candidates:
+        derived = None if queued is None else Derived(queued_run(queued), ())
+        return Resolved(derived, tries, references, shift, queued)
+    abandoned = Abandoned(facts.abandoned)
     attempts: list[Attempt] = []
-    for candidate in candidates:
-        before = attempts[-1].number if attempts else None
-        repeated = _repeated(candidate, references, before)
-        attempts.append(_attempt(candidate, abandoned, repeated))
-    return _run(attempts, queued)
+    totals = Totals()
+    for candidate in sorted(candidates, key=lambda c: c.number):
+        before = None
+        if attempts:
+            totals.add(attempts[-1])
+            before = attempts[-1].number
+        repeated = repeated_by(candidate, references, before)
+        attempts.append(attempt_of(candidate, abandoned, repeated))
+    derived = Derived(totals.run_with(attempts[-1], queued), tuple(attempts))
+    return Resolved(derived, tries, references, shift, queued)
 
 
-def _single(span: SpanFact) -> Run:
+def _single(span: SpanFact) -> Derived:
     """A run of one ended attempt: most runs are."""
     start_ns, end_ns, status = span.start_ns, span.end_ns, span.status
     flags = 0 if span.number is not None else words.FLAG_NUMBER_BY_ORDER
-    wall = end_ns - start_ns
-    if wall < 0:
+    if end_ns < start_ns:
         flags |= words.FLAG_NEGATIVE_DURATION
-    more, will_retry, backfilled = span.more, None, False
+    more, will_retry = span.more, None
     if more is not None:
-        will_retry, backfilled = more.will_retry, more.backfilled
-        if backfilled:
+        will_retry = more.will_retry
+        if more.backfilled:
             flags |= words.FLAG_BACKFILLED
     told = status in _TELLS_ERROR
     attempt = Attempt(
@@ -140,15 +118,10 @@ def _single(span: SpanFact) -> Run:
         will_retry,
         more,
     )
-    if will_retry and status in words.FAILURES:
-        status = words.RETRYING
-    return Run(
-        (attempt,), status, False, backfilled, start_ns, start_ns, end_ns, span.queued_ns,
-        wall if wall > 0 else 0, wall, 0, 0,
-    )  # fmt: skip
+    return Derived(run_of_one(attempt), (attempt,))
 
 
-def _attempt(candidate: Candidate, abandoned: Abandoned, repeated: int | None) -> Attempt:
+def attempt_of(candidate: Candidate, abandoned: Abandoned, repeated: int | None) -> Attempt:
     logs = sorted(candidate.logs, key=log_order) if candidate.logs else []
     span = candidate.span
     said = span if span is not None else main_log(logs)
@@ -256,47 +229,10 @@ def _lives_on(alive: list[LogFact], lost: AbandonFact) -> bool:
     return max((log.time_ns for log in alive), default=0) > lost.last_heartbeat_ns
 
 
-def _repeated(candidate: Candidate, references: References, before: int | None) -> int | None:
+def repeated_by(candidate: Candidate, references: References, before: int | None) -> int | None:
     """The number of the attempt that this one repeats: as said, if it is an earlier one of the
     run, else the one before."""
     found = references.find(candidate)
     if isinstance(found, Candidate) and found.number < candidate.number:
         return found.number
     return before
-
-
-def _queued_run(queued_ns: int) -> Run:
-    return Run((), words.QUEUED, False, False, queued_ns, None, None, queued_ns, 0, None, None, 0)
-
-
-def _run(attempts: list[Attempt], queued_ns: int | None) -> Run:
-    last = attempts[-1]
-    first_started = min(a.started_ns for a in attempts)
-    ends = [a.ended_ns for a in attempts if a.ended_ns is not None]
-    total = 0
-    for attempt in attempts:
-        if attempt.ended_ns is not None and attempt.ended_ns > attempt.started_ns:
-            total += attempt.ended_ns - attempt.started_ns
-    total = saturated(total)
-    last_ended = max(ends, default=None)
-    wall = None if last_ended is None else last_ended - first_started
-    status = last.status
-    if last.failed and (last.will_retry or (queued_ns or 0) > (last.ended_ns or last.started_ns)):
-        status = words.RETRYING
-    queues = [a.queued_ns for a in attempts if a.queued_ns is not None]
-    if queued_ns is not None:
-        queues.append(queued_ns)
-    return Run(
-        tuple(attempts),
-        status,
-        status == words.COMPLETED and any(a.failed for a in attempts[:-1]),
-        any(a.flags & words.FLAG_BACKFILLED for a in attempts),
-        max(a.started_ns for a in attempts),
-        first_started,
-        last_ended,
-        min(queues, default=None),
-        total,
-        wall,
-        None if wall is None else max(0, wall - total),
-        0 if wall is None else max(0, total - max(0, wall)),
-    )

@@ -4,7 +4,7 @@ A run's facts are a set, by event id; derive() turns them into attempts. Numbers
 `source_no` refer to the registry of the same views file. Stored as msgpack with the run.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import TypeVar
 
@@ -113,31 +113,42 @@ class RunFacts(msgspec.Struct, array_like=True, gc=False):
     logs: list[LogFact] = []
     abandoned: list[AbandonFact] = []
 
+    def __len__(self) -> int:
+        return len(self.spans) + len(self.logs) + len(self.abandoned)
+
+    def all(self) -> Iterator[SpanFact | LogFact | AbandonFact]:
+        """Every fact."""
+        yield from self.spans
+        yield from self.logs
+        yield from self.abandoned
+
+    def extend(self, more: "RunFacts") -> None:
+        """Take in more facts."""
+        self.spans += more.spans
+        self.logs += more.logs
+        self.abandoned += more.abandoned
+
 
 _Fact = TypeVar("_Fact", SpanFact, LogFact, AbandonFact)
 
-encode_facts = msgspec.msgpack.Encoder().encode
+Fact = SpanFact | LogFact | AbandonFact
+
+encode_facts = encode_fact = msgspec.msgpack.Encoder().encode
 decode_facts = msgspec.msgpack.Decoder(RunFacts).decode
+decode_span_fact = msgspec.msgpack.Decoder(SpanFact).decode
 decode_log_fact = msgspec.msgpack.Decoder(LogFact).decode
+decode_abandon_fact = msgspec.msgpack.Decoder(AbandonFact).decode
 
 
-def united(old: RunFacts, new: RunFacts) -> RunFacts | None:
-    """Both sets together; None if `new` adds nothing."""
-    spans = _added(old.spans, new.spans)
-    logs = _added(old.logs, new.logs)
-    abandoned = _added(old.abandoned, new.abandoned)
-    if not (spans or logs or abandoned):
-        return None
-    return RunFacts(old.spans + spans, old.logs + logs, old.abandoned + abandoned)
+def added_to(known: set[bytes], new: RunFacts) -> RunFacts:
+    """Those of `new` whose event ids are not known, and from now on are."""
 
+    def added(facts: Iterable[_Fact]) -> list[_Fact]:
+        fresh = []
+        for fact in facts:
+            if fact.event_id not in known:
+                known.add(fact.event_id)
+                fresh.append(fact)
+        return fresh
 
-def _added(old: Iterable[_Fact], new: Iterable[_Fact]) -> list[_Fact]:
-    if not new:
-        return []
-    known = {fact.event_id for fact in old}
-    added = []
-    for fact in new:
-        if fact.event_id not in known:
-            known.add(fact.event_id)
-            added.append(fact)
-    return added
+    return RunFacts(added(new.spans), added(new.logs), added(new.abandoned))

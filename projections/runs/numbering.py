@@ -8,7 +8,7 @@ free one after the try before it.
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from projections.runs import words
 
@@ -30,6 +30,9 @@ class Try(Protocol):
 
     @property
     def repeats(self) -> str | None: ...
+
+
+_Try = TypeVar("_Try", bound=Try)
 
 
 def place_of(one: Try) -> tuple[int, bytes]:
@@ -62,6 +65,9 @@ class References:
         """Learn of one more try; they come in order."""
         self.count += 1
         number = one.number or one.claim
+        if self._ids is not None:
+            numbers = (number or self.count, self.count + 1)
+            self._ids.update(zip(self.attempt_ids(*numbers), numbers, strict=True))
         if number:
             self.by_number.setdefault(number, one)
         if one.span_id:
@@ -82,19 +88,43 @@ class References:
         number = self._number_of_id(text)
         if number is None and text.isdecimal() and len(text) <= 7:
             number = int(text) + self._shift
-        return None if number is None else self.by_number.get(number, number)
+        if number is None or (number not in self.by_number and number > self.count):
+            return None
+        return self.by_number.get(number, number)
+
+    def has_span(self, one: Try) -> bool:
+        """Does another try have the same span id?"""
+        return spelling(one.span_id.hex()) in self._by_span
+
+    def is_loose(self, one: Try) -> bool:
+        """Does it repeat a number that no try says, but one may get?"""
+        if one.repeats is None:
+            return False
+        text = spelling(one.repeats)
+        if text.isdecimal() and len(text) <= 7:
+            number: int | None = int(text) + self._shift
+        else:
+            number = None if text in self._by_span else self._number_of_id(text)
+        if number is None:
+            return False
+        found = self.by_number.get(number)
+        return number <= self.count + 1 if found is None else found.claim != number
+
+    def attempt_ids(self, *numbers: int) -> Iterator[str]:
+        """The ids of attempts with these numbers, as they are compared."""
+        return (spelling(words.attempt_id(*self._identity, number)) for number in numbers)
 
     def _number_of_id(self, text: str) -> int | None:
         """The number of which an attempt id is made; leading zeros are rare."""
         if not 24 <= len(text) <= 32:
             return None
         if self._ids is None:
-            numbers = {*self.by_number, *range(1, self.count + 1)}
-            self._ids = {spelling(words.attempt_id(*self._identity, n)): n for n in numbers}
+            numbers = [*{*self.by_number, *range(1, self.count + 2)}]
+            self._ids = dict(zip(self.attempt_ids(*numbers), numbers, strict=True))
         return self._ids.get(text)
 
 
-def in_order(tries: Sequence[Try], identity: RunIdentity, shift: int) -> list[Try]:
+def in_order(tries: Sequence[_Try], identity: RunIdentity, shift: int) -> list[_Try]:
     """The tries as they followed each other."""
     ordered = sorted(tries, key=place_of)
     if not any(one.repeats for one in ordered):

@@ -1,13 +1,15 @@
 """Facts of a run become attempts: numbers, statuses, times."""
 
 import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
 from projections.runs import words
-from projections.runs.derive import Attempt, Run, derive, derive_all
+from projections.runs.attempt import Attempt
+from projections.runs.derive import derive, derive_all
 from projections.runs.facts import AbandonFact, LogFact, LogKind, More, RunFacts, SpanFact
 from tests.events import BASE_NS, SECOND_NS, span_id, trace_id
 
@@ -84,14 +86,15 @@ def lost(last_s: int, *, ids: int = 1, **changes: Any) -> AbandonFact:
     return msgspec.structs.replace(fact, **changes)
 
 
-def run_of(*facts: SpanFact | LogFact | AbandonFact) -> Run:
+def run_of(*facts: SpanFact | LogFact | AbandonFact) -> Any:
+    """The run, with its attempts in place of how many there are."""
     run = maybe_run_of(*facts)
     assert run is not None
     return run
 
 
-def maybe_run_of(*facts: SpanFact | LogFact | AbandonFact) -> Run | None:
-    return derive(
+def maybe_run_of(*facts: SpanFact | LogFact | AbandonFact) -> Any:
+    derived = derive(
         RunFacts(
             [f for f in facts if isinstance(f, SpanFact)],
             [f for f in facts if isinstance(f, LogFact)],
@@ -99,15 +102,21 @@ def maybe_run_of(*facts: SpanFact | LogFact | AbandonFact) -> Run | None:
         ),
         IDENTITY,
     )
+    if derived is None:
+        return None
+    assert derived.run.attempts == len(derived.attempts)
+    values = {name: getattr(derived.run, name) for name in derived.run.__struct_fields__}
+    return SimpleNamespace(**values | {"attempts": derived.attempts})
 
 
-def numbers(run: Run) -> list[tuple[int, int]]:
+def numbers(run: Any) -> list[tuple[int, int]]:
     """(number, start in seconds after the base) of each attempt."""
     return [(a.number, (a.started_ns - BASE_NS) // SECOND_NS) for a in run.attempts]
 
 
-def only(run: Run) -> Attempt:
+def only(run: Any) -> Attempt:
     (attempt,) = run.attempts
+    assert isinstance(attempt, Attempt)
     return attempt
 
 

@@ -11,11 +11,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Final
 
-from projections.engine.port import Fold, Sources, Staged
+from projections.engine.port import Fold, Staged
 from projections.engine.side import messages
 from projections.engine.side.messages import Finish, Flush, Forget, Message, Part, Reached
 from projections.engine.view_file import transaction
 from projections.runs.changes import Changes
+from projections.runs.scopes import Sources
 from projections.storage import generation
 from projections.storage.store import Store
 
@@ -125,9 +126,8 @@ class Sender(Store):
         met = {
             attempt.source_no
             for change in every
-            for run in (change.old, change.new)
-            if run is not None
-            for attempt in run.attempts
+            for attempts in (change.gone, change.came)
+            for attempt in attempts
         }
         parts = {number: self._sources.source_parts(number) for number in met - self._told}
         self._told |= met

@@ -11,18 +11,20 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from projections.runs.changes import Change, Changes
-from projections.runs.derive import Run, derive
+from projections.runs.changes import Change, Changes, Difference, difference
+from projections.runs.derive import derive
 from projections.runs.extraction import Extracted, RunKey
 from projections.runs.facts import (
     RunFacts,
+    added_to,
     decode_facts,
     encode_facts,
-    united,
 )
+from projections.runs.registry.longruns import INLINE_LIMIT, LongRuns
 from projections.runs.registry.loose import LooseLogs
 from projections.runs.registry.numbers import Registry
 from projections.runs.registry.tasks import TaskNumbers
+from projections.runs.summary import Run
 from projections.runs.words import key_hashes
 from projections.storage.columns import ABSENT, insert_into
 from projections.storage.spanindex import Int64s, SpanIndex, span_hashes
@@ -44,7 +46,7 @@ class _Known(NamedTuple):
     hash: int
     task_id: str
     run_id: str
-    facts: RunFacts
+    facts: RunFacts | None  # None: a long run
 
 
 class RunStage:
@@ -53,6 +55,7 @@ class RunStage:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._task_numbers = TaskNumbers(registry)
+        self._long_runs = LongRuns(registry)
         self._span_index = SpanIndex()
         self._spans: list[tuple[Int64s, Int64s]] = []  # not written yet
         self._last_run_no: int | None = None
@@ -62,6 +65,7 @@ class RunStage:
         """Drop what is kept in memory."""
         self._task_numbers.forget()
         self._span_index.forget()
+        self._long_runs.forget()
         self._spans.clear()
         self._loose.forget()
         self._last_run_no = None
@@ -85,6 +89,7 @@ class RunStage:
         self._join_loose(connection, found, spans, fresh, by_no, added)
         changes = self._change_known(connection, by_no, added)
         changes += self._insert_fresh(connection, found, fresh, places, new_tasks)
+        self._long_runs.keep_few()
         changes.sort(key=_number_of)
         return Changes(changes)
 
@@ -93,8 +98,13 @@ class RunStage:
         by_no: dict[int, _Known] = {}
         self._load_missing(connection, by_no, {run_no: RunFacts()})
         run = by_no[run_no]
-        identity = self._registry.tenant_name(run.tenant_no), run.task_id, run.run_id
-        return derive(run.facts, identity)
+        if run.facts is None:
+            return self._long_runs.get(connection, run_no, self._identity(run)).run
+        derived = derive(run.facts, self._identity(run))
+        return None if derived is None else derived.run
+
+    def _identity(self, run: _Known) -> tuple[str, str, str]:
+        return self._registry.tenant_name(run.tenant_no), run.task_id, run.run_id
 
     # Runs
 
@@ -129,7 +139,7 @@ class RunStage:
                 for key in searched[task_no, hash_]:
                     if key[2] == run_id:
                         known[key] = _Known(
-                            run_no, key[0], task_no, hash_, key[1], run_id, decode_facts(facts)
+                            run_no, key[0], task_no, hash_, key[1], run_id, _decoded(facts)
                         )
         return known
 
@@ -152,21 +162,48 @@ class RunStage:
         changes, rows = [], []
         for run_no in sorted(added):
             run = by_no[run_no]
-            facts = united(run.facts, added[run_no])
-            if facts is None:
+            changed = self._add(connection, run, added[run_no])
+            if changed is None:
                 continue
-            identity = self._registry.tenant_name(run.tenant_no), run.task_id, run.run_id
-            old, new = derive(run.facts, identity), derive(facts, identity)
-            rows.append((*_span_of_time(new), bytearray(encode_facts(facts)), run_no))
-            if old != new:
-                change = Change(run_no, run.tenant_no, run.task_no, run.hash, False, old, new)
-                changes.append(change)
+            facts, new, found = changed
+            rows.append((*_span_of_time(new), bytearray(facts), run_no))
+            if found is not None:
+                changes.append(
+                    Change(
+                        run_no, run.tenant_no, run.task_no, run.hash, False,
+                        found.old, found.new, found.gone, found.came, found.rest,
+                    )
+                )  # fmt: skip
         connection.executemany(
             f"UPDATE run_key SET first_started_ns = nullif(?, {ABSENT}),"
             f" last_started_ns = nullif(?, {ABSENT}), facts = ? WHERE run_no = ?",
             rows,
         )
         return changes
+
+    def _add(
+        self, connection: sqlite3.Connection, run: _Known, added: RunFacts
+    ) -> tuple[bytes, Run | None, Difference | None] | None:
+        """Facts to store with a run, the run, and what changed; None if nothing was added."""
+        identity, held = self._identity(run), run.facts
+        if held is not None:
+            fresh = added_to({fact.event_id for fact in held.all()}, added)
+            if not len(fresh):
+                return None
+            if len(held) + len(fresh) <= INLINE_LIMIT:
+                old = derive(held, identity)
+                held.extend(fresh)
+                new = derive(held, identity)
+                changed = difference(old, new, self._registry)
+                return encode_facts(held), None if new is None else new.run, changed
+            long_run = self._long_runs.begin(connection, run.run_no, identity, held)
+        else:
+            long_run = self._long_runs.get(connection, run.run_no, identity)
+        fresh, changed = long_run.add(added)
+        if not len(fresh):
+            return None
+        self._long_runs.write(connection, run.run_no, fresh)
+        return b"", long_run.run, changed
 
     def _insert_fresh(
         self,
@@ -183,16 +220,22 @@ class RunStage:
         for key, run_no in fresh.items():
             tenant_no, task_id, run_id = key
             task_no, hash_ = places[key]
-            facts = runs[key]
-            new = derive(facts, (tenant_name(tenant_no), task_id, run_id))
-            first, last = _span_of_time(new)
-            key_rows.append(
-                (run_no, task_no, hash_, first, last, run_id, bytearray(encode_facts(facts)))
-            )
+            facts, identity = runs[key], (tenant_name(tenant_no), task_id, run_id)
+            if len(facts) > INLINE_LIMIT:
+                long_run = self._long_runs.begin(connection, run_no, identity, _distinct(facts))
+                new, came = long_run.run, tuple(long_run.attempts.values())
+                blob = bytearray()
+            else:
+                derived = derive(facts, identity)
+                new, came = derived if derived is not None else (None, ())
+                blob = bytearray(encode_facts(facts))
+            key_rows.append((run_no, task_no, hash_, *_span_of_time(new), run_id, blob))
             hash_rows.append((task_no, hash_, run_no))
             if new is not None:
                 is_new = task_no in new_tasks
-                changes.append(Change(run_no, tenant_no, task_no, hash_, is_new, None, new))
+                changes.append(
+                    Change(run_no, tenant_no, task_no, hash_, is_new, None, new, (), came, None)
+                )
         connection.executemany(_INSERT_RUN, key_rows)
         connection.executemany("INSERT INTO run_hash VALUES (?, ?, ?)", sorted(hash_rows))
         return changes
@@ -281,11 +324,19 @@ class RunStage:
             )
             for run_no, tenant_no, task_no, digest, task_id, run_id, facts in rows:
                 by_no[run_no] = _Known(
-                    run_no, tenant_no, task_no, digest, task_id, run_id, decode_facts(facts)
+                    run_no, tenant_no, task_no, digest, task_id, run_id, _decoded(facts)
                 )
 
 
 _number_of = attrgetter("run_no")
+
+
+def _decoded(facts: bytes) -> RunFacts | None:
+    return decode_facts(facts) if facts else None
+
+
+def _distinct(facts: RunFacts) -> RunFacts:
+    return added_to(set(), facts)
 
 
 def _located(facts: RunFacts) -> list[tuple[bytes, bytes]]:

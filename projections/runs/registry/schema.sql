@@ -22,7 +22,8 @@ CREATE TABLE task_key (
 ) STRICT;
 
 -- One row a run. run_id: `task.run.id`, else the trace id in hex. hash: 63-bit digest of
--- (tenant, task id, run id). facts: what derive() works on (msgpack, projections/runs/facts.py).
+-- (tenant, task id, run id). facts: what derive() works on (msgpack, projections/runs/facts.py),
+-- empty if they have outgrown this row and have rows of their own.
 CREATE TABLE run_key (
     run_no INTEGER PRIMARY KEY,
     task_no INTEGER NOT NULL,
@@ -32,6 +33,15 @@ CREATE TABLE run_key (
     run_id TEXT NOT NULL,
     facts BLOB NOT NULL
 ) STRICT;
+
+-- The facts of a run that has many. kind: 0 span, 1 log record, 2 abandoned.
+CREATE TABLE run_fact (
+    run_no INTEGER NOT NULL,
+    event_id BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    fact BLOB NOT NULL,
+    PRIMARY KEY (run_no, event_id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE run_hash (
     task_no INTEGER NOT NULL,

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from projections.engine.port import Sources
+from projections.runs.attempt import Attempt
 from projections.runs.changes import Change, Changes
-from projections.runs.derive import Attempt, Run
 from projections.runs.facts import More
+from projections.runs.scopes import Sources
 from projections.runs.words import NUMBER_BITS
 from projections.storage.columns import ABSENT, insert_into
 from projections.storage.store import Store
@@ -36,7 +36,7 @@ class AttemptStore(Store):
     """Writes attempts."""
 
     name = "attempts"
-    version = 2
+    version = 3
     tables = ("attempt",)
 
     def __init__(self, sources: Sources) -> None:
@@ -44,19 +44,13 @@ class AttemptStore(Store):
 
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
         """See `Store.update`."""
-        added: list[Row] = []
-        removed: list[tuple[int]] = []
-        for change in changes:
-            if change.old is None:
-                if change.new is not None:
-                    added += [self._row(change, attempt) for attempt in change.new.attempts]
-                continue
-            old, new = _by_number(change.old), _by_number(change.new)
-            for number, attempt in old.items():
-                if new.get(number) != attempt:
-                    removed.append((change.run_no << NUMBER_BITS | number,))
-            added += [self._row(change, a) for n, a in new.items() if old.get(n) != a]
+        removed = [
+            (change.run_no << NUMBER_BITS | attempt.number,)
+            for change in changes
+            for attempt in change.gone
+        ]
         connection.executemany("DELETE FROM attempt WHERE attempt_key = ?", removed)
+        added = [self._row(change, attempt) for change in changes for attempt in change.came]
         connection.executemany(_INSERT, added)
 
     def _row(self, change: Change, attempt: Attempt) -> Row:
@@ -92,10 +86,6 @@ class AttemptStore(Store):
 
     def _executor_no(self, source_no: int) -> int | None:
         return self._sources.source_parts(source_no)[0]
-
-
-def _by_number(run: Run | None) -> dict[int, Attempt]:
-    return {} if run is None else {attempt.number: attempt for attempt in run.attempts}
 
 
 def _extra(more: More) -> str:

@@ -54,9 +54,11 @@ CROSS JOIN run_key AS rk ON rk.run_no = o.attempt_key >> 20
 CROSS JOIN task_key AS k ON k.task_no = rk.task_no;
 
 -- name: occurrences
--- The failures with these (seen_ns, attempt_key) of one fingerprint, and their attempts' starts.
-SELECT o.seen_ns, o.attempt_key, a.started_ns, o.recovered
+-- The failures with these (seen_ns, attempt_key) of one fingerprint, their attempts' starts, and
+-- whether their runs completed.
+SELECT o.seen_ns, o.attempt_key, a.started_ns, coalesce(r.status = 2, 0) AS recovered
 FROM json_each(:keys) AS wanted
 CROSS JOIN error_occurrence AS o ON o.fingerprint_no = :fingerprint
     AND o.seen_ns = wanted.value ->> 0 AND o.attempt_key = wanted.value ->> 1
-CROSS JOIN attempt AS a ON a.attempt_key = o.attempt_key;
+CROSS JOIN attempt AS a ON a.attempt_key = o.attempt_key
+LEFT JOIN run AS r ON r.run_no = o.attempt_key >> 20;

@@ -12,12 +12,12 @@ CREATE TABLE error_pattern (
     message TEXT  -- of the first occurrence
 ) STRICT;
 
--- One row a failed, timed out or abandoned attempt; seen at its end.
+-- One row a failed, timed out or abandoned attempt; seen at its end. It was recovered if its run
+-- completed: table run.
 CREATE TABLE error_occurrence (
     fingerprint_no INTEGER NOT NULL,
     seen_ns INTEGER NOT NULL,
     attempt_key INTEGER NOT NULL,  -- table attempt
-    recovered INTEGER NOT NULL,
     message TEXT,
     PRIMARY KEY (fingerprint_no, seen_ns, attempt_key)
 ) STRICT, WITHOUT ROWID;

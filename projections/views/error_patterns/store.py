@@ -4,37 +4,24 @@ First and last seen and the first message are read from the occurrences that are
 """
 
 import sqlite3
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-from projections.engine.port import Sources
 from projections.runs import words
+from projections.runs.attempt import Attempt
 from projections.runs.changes import Change, Changes
-from projections.runs.derive import Run
+from projections.runs.scopes import Sources
+from projections.runs.summary import Run
 from projections.runs.words import NUMBER_BITS
 from projections.storage.columns import insert_into
 from projections.storage.store import Store
 
-
-class _Occurrence(NamedTuple):
-    """A row of table `error_occurrence`, and what it touches."""
-
-    fingerprint_no: int
-    seen_ns: int
-    attempt_key: int
-    recovered: int
-    message: str | None
-    tenant_no: int
-    task_no: int
-    component: str
-
-
 _Part = TypeVar("_Part", int, str)
 _Deltas = dict[tuple[int, _Part], int]
 _Key = tuple[int, int, int]
-_Row = tuple[int, int, int, int, str]
+_Row = tuple[int, int, int, str]
 
-_WRITE = insert_into("error_occurrence", "nnnnt").replace("INSERT", "INSERT OR REPLACE", 1)
+_WRITE = insert_into("error_occurrence", "nnnt").replace("INSERT", "INSERT OR REPLACE", 1)
 
 
 class _Pattern:
@@ -64,7 +51,7 @@ class ErrorStore(Store):
     """Writes error patterns."""
 
     name = "error_patterns"
-    version = 2
+    version = 3
     tables = ("error_pattern", "error_occurrence", "error_task", "error_component")
 
     def __init__(self, sources: Sources) -> None:
@@ -77,22 +64,42 @@ class ErrorStore(Store):
 
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
         """Keep the difference: a pattern changes many times a page and is written once."""
-        added, removed = self._difference(changes)
-        if not added and not removed:
-            return
         kept = self._kept
-        kept.new_tasks.update(change.task_no for change in changes if change.new_task)
-        for sign, occurrences in ((-1, removed), (1, added)):
-            for seen in occurrences:
-                kept.rows[seen[:3]] = None if sign < 0 else (*seen[:4], seen.message or "")
-                number = seen.fingerprint_no
-                pattern = kept.patterns.get(number)
-                if pattern is None:
-                    pattern = kept.patterns[number] = _Pattern(seen.tenant_no)
-                pattern.occurrences += sign
-                pattern.recovered += sign * seen.recovered
-                _add(kept.tasks, (number, seen.task_no), sign)
-                _add(kept.components, (number, seen.component), sign)
+        for change in changes:
+            self._count(change, change.old, change.gone, -1)
+            self._count(change, change.new, change.came, 1)
+            if change.rest is not None and change.new is not None:
+                sign = 1 if change.new.completed else -1
+                for number, count in change.rest.failures:
+                    self._pattern(number, change.tenant_no).recovered += sign * count
+            if change.new_task and change.came:
+                kept.new_tasks.add(change.task_no)
+
+    def _count(
+        self, change: Change, run: Run | None, attempts: Sequence[Attempt], sign: int
+    ) -> None:
+        """Count the failures among some attempts of a run."""
+        kept = self._kept
+        recovered = sign if run is not None and run.completed else 0
+        for attempt in attempts:
+            number = attempt.fingerprint_no
+            if number is None or attempt.status not in words.FAILURES:
+                continue
+            seen_ns = attempt.started_ns if attempt.ended_ns is None else attempt.ended_ns
+            key = number, seen_ns, change.run_no << NUMBER_BITS | attempt.number
+            kept.rows[key] = None if sign < 0 else (*key, attempt.message or "")
+            pattern = self._pattern(number, change.tenant_no)
+            pattern.occurrences += sign
+            pattern.recovered += recovered
+            component = self._sources.source_parts(attempt.source_no)[1] or ""
+            _add(kept.tasks, (number, change.task_no), sign)
+            _add(kept.components, (number, component), sign)
+
+    def _pattern(self, number: int, tenant_no: int) -> _Pattern:
+        pattern = self._kept.patterns.get(number)
+        if pattern is None:
+            pattern = self._kept.patterns[number] = _Pattern(tenant_no)
+        return pattern
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """See `Store.flush`."""
@@ -110,37 +117,6 @@ class ErrorStore(Store):
             patterns[number].components += change
         for number in sorted(patterns):
             _write_pattern(connection, number, patterns[number])
-
-    def _difference(self, changes: Iterable[Change]) -> tuple[list[_Occurrence], list[_Occurrence]]:
-        added: list[_Occurrence] = []
-        removed: list[_Occurrence] = []
-        for change in changes:
-            if change.old is None:
-                added += self._occurrences(change, change.new)
-                continue
-            new = list(self._occurrences(change, change.new))
-            old = list(self._occurrences(change, change.old))
-            if new != old:
-                added += set(new).difference(old)
-                removed += set(old).difference(new)
-        return added, removed
-
-    def _occurrences(self, change: Change, run: Run | None) -> Iterator[_Occurrence]:
-        if run is None:
-            return
-        recovered = 1 if run.status == words.COMPLETED else 0
-        for attempt in run.attempts:
-            if attempt.fingerprint_no is not None and attempt.status in words.FAILURES:
-                yield _Occurrence(
-                    attempt.fingerprint_no,
-                    attempt.started_ns if attempt.ended_ns is None else attempt.ended_ns,
-                    change.run_no << NUMBER_BITS | attempt.number,
-                    recovered,
-                    attempt.message,
-                    change.tenant_no,
-                    change.task_no,
-                    self._sources.source_parts(attempt.source_no)[1] or "",
-                )
 
 
 class _Touched(NamedTuple):

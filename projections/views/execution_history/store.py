@@ -1,10 +1,12 @@
 """Table `transition`: when an attempt was queued, began to run, and ended."""
 
 import sqlite3
+from collections.abc import Sequence
 
 from projections.runs import words
+from projections.runs.attempt import Attempt
 from projections.runs.changes import Change, Changes
-from projections.runs.derive import Run
+from projections.runs.summary import Run
 from projections.runs.words import NUMBER_BITS
 from projections.storage.store import Store
 
@@ -25,13 +27,13 @@ class HistoryStore(Store):
         added: list[Row] = []
         removed: list[Row] = []
         for change in changes:
-            new = _rows(change, change.new)
+            came = _rows(change, change.new, change.came)
             if change.old is None:
-                added += new
+                added += came
                 continue
-            old = _rows(change, change.old)
-            added += set(new).difference(old)
-            removed += set(old).difference(new)
+            gone = _rows(change, change.old, change.gone)
+            added += set(came).difference(gone)
+            removed += set(gone).difference(came)
         connection.executemany(
             "DELETE FROM transition WHERE task_no = ? AND at_ns = ? AND attempt_key = ?"
             " AND step = ?",
@@ -41,15 +43,14 @@ class HistoryStore(Store):
         connection.executemany("INSERT INTO transition VALUES (?, ?, ?, ?, ?, ?)", added)
 
 
-def _rows(change: Change, run: Run | None) -> list[Row]:
-    if run is None:
-        return []
+def _rows(change: Change, run: Run | None, attempts: Sequence[Attempt]) -> list[Row]:
+    """The transitions of some attempts of a run; of a run that has none, when it was queued."""
     tenant_no, task_no = change.tenant_no, change.task_no
     first_key = change.run_no << NUMBER_BITS
     rows: list[Row] = []
-    if not run.attempts and run.queued_ns is not None:
+    if run is not None and not run.attempts and run.queued_ns is not None:
         rows.append((task_no, run.queued_ns, first_key, QUEUED_STEP, tenant_no, words.QUEUED))
-    for attempt in run.attempts:
+    for attempt in attempts:
         key = first_key | attempt.number
         if attempt.queued_ns is not None:
             rows.append((task_no, attempt.queued_ns, key, QUEUED_STEP, tenant_no, words.QUEUED))

@@ -69,7 +69,9 @@ class Run(RanBy, frozen=True, kw_only=True):
     component: str | None
     error: Annotated[Failure, Meta(description="Of the newest attempt that failed")] | None
     backfilled: bool
-    trace_ids: Annotated[list[Hex], Meta(description="In order of their first attempt")]
+    trace_ids: Annotated[
+        list[Hex], Meta(description="The first 100, in order of their first attempt")
+    ]
     parents: list[str]
     causes: list[str]
 

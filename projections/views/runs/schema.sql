@@ -20,7 +20,7 @@ CREATE TABLE run (
     fingerprint_no INTEGER,  -- of the newest failure
     error_message TEXT,  -- of the newest failure
     group_id TEXT,
-    trace_ids BLOB NOT NULL,  -- 16 bytes each, in order of the first attempt in it
-    parents TEXT,  -- JSON list
-    causes TEXT  -- JSON list
+    trace_ids BLOB NOT NULL,  -- 16 bytes each, the first 100 in order of the first attempt in it
+    parents TEXT,  -- JSON list of the first 100
+    causes TEXT  -- JSON list of the first 100
 ) STRICT;

@@ -2,13 +2,12 @@
 
 from typing import Final
 
-from projections.engine.port import Sources
 from projections.runs import words
-from projections.runs.derive import Attempt, Run
+from projections.runs.attempt import Attempt
+from projections.runs.changes import Change
+from projections.runs.scopes import Rest, Scope, Sources, scopes_of
+from projections.runs.summary import Run
 from projections.storage.buckets import Counts, bucket_of
-
-ALL, EXECUTOR, HOUR, DAY = 0, 1, 2, 3
-HOUR_NS: Final = 3_600_000_000_000
 
 COUNTERS: Final = (
     "executions", "completed", "failed", "timed_out", "abandoned", "cancelled", "skipped",
@@ -26,8 +25,6 @@ _OF_STATUS: Final = {
 _RETRIES, _RUNS, _COMPLETED_RUNS, _FAILED_RUNS, _RECOVERED_RUNS = 7, 8, 9, 10, 11
 _ANOMALIES, _DURATION_COUNT, _DURATION_SUM = 12, 13, 14
 _UNTIMED: Final = words.FLAG_STATUS_INFERRED
-
-Scope = tuple[int, int]
 
 
 class Cell:
@@ -50,14 +47,14 @@ class Cell:
             buckets[bucket] = buckets.get(bucket, 0) + count
         return Cell(counters, buckets)
 
-    def add_attempt(self, attempt: Attempt, first_number: int, sign: int) -> None:
+    def add_attempt(self, attempt: Attempt, sign: int) -> None:
         """Count an ended attempt."""
         counters = self.counters
         counters[0] += sign
         of_status = _OF_STATUS.get(attempt.status)
         if of_status is not None:
             counters[of_status] += sign
-        if attempt.number != first_number:
+        if attempt.retry_of is not None:
             counters[_RETRIES] += sign
         assert attempt.ended_ns is not None
         duration_ns = attempt.ended_ns - attempt.started_ns
@@ -81,41 +78,41 @@ class Cell:
             counters[_RECOVERED_RUNS] += sign
 
 
-def add_run(cells: dict[Scope, Cell], run: Run, sign: int, sources: Sources) -> None:
-    """Add what a run says to the cells of one task, or take it away."""
-    touched: set[Scope] = set()
-    for attempt in run.attempts:
-        if attempt.ended_ns is None:
-            continue
-        for scope in scopes_of(attempt, sources):
-            cell = cells.get(scope)
-            if cell is None:
-                cell = cells[scope] = Cell()
-            cell.add_attempt(attempt, run.attempts[0].number, sign)
-            touched.add(scope)
-    for scope in touched:
-        cells[scope].add_run(run, sign)
+def add_change(cells: dict[Scope, Cell], change: Change, sources: Sources) -> None:
+    """Add what a change says to the cells of one task."""
+    touched: dict[Scope, None] = {}
+    for sign, attempts in ((-1, change.gone), (1, change.came)):
+        for attempt in attempts:
+            if attempt.ended_ns is not None:
+                for scope in scopes_of(attempt, sources):
+                    touched[scope] = None
+                    _cell(cells, scope).add_attempt(attempt, sign)
+    rest = Rest(entered=tuple(touched)) if change.rest is None else change.rest
+    if change.old is not None:
+        for scope in (*rest.left, *rest.stayed):
+            _cell(cells, scope).add_run(change.old, -1)
+    if change.new is not None:
+        for scope in (*rest.entered, *rest.stayed):
+            _cell(cells, scope).add_run(change.new, 1)
 
 
-def cell_of(run: Run) -> Cell:
+def _cell(cells: dict[Scope, Cell], scope: Scope) -> Cell:
+    cell = cells.get(scope)
+    if cell is None:
+        cell = cells[scope] = Cell()
+    return cell
+
+
+def cell_of(run: Run, attempt: Attempt) -> Cell:
     """What a run of one ended attempt adds, to each of its scopes alike."""
-    (attempt,) = run.attempts
     cell = Cell()
-    cell.add_attempt(attempt, attempt.number, 1)
+    cell.add_attempt(attempt, 1)
     cell.add_run(run, 1)
     return cell
 
 
-def cells_of_one(run: Run, sources: Sources) -> dict[Scope, Cell]:
+def cells_of_one(run: Run, attempt: Attempt, sources: Sources) -> dict[Scope, Cell]:
     """The cells of a run of one attempt; one cell stands in all, so they are not to be changed."""
-    (attempt,) = run.attempts
     if attempt.ended_ns is None:
         return {}
-    return dict.fromkeys(scopes_of(attempt, sources), cell_of(run))
-
-
-def scopes_of(attempt: Attempt, sources: Sources) -> tuple[Scope, Scope, Scope, Scope]:
-    """Where an attempt counts."""
-    hour = attempt.started_ns // HOUR_NS
-    executor_no = sources.source_parts(attempt.source_no)[0] or 0
-    return (ALL, 0), (EXECUTOR, executor_no), (HOUR, hour), (DAY, hour // 24)
+    return dict.fromkeys(scopes_of(attempt, sources), cell_of(run, attempt))

@@ -11,24 +11,18 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from projections.engine.port import Sources
 from projections.runs.changes import Change, Changes
-from projections.runs.derive import Run
+from projections.runs.scopes import ALL, DAY, EXECUTOR, HOUR, HOUR_NS, Scope, Sources
+from projections.runs.summary import Run
 from projections.runs.times import wrapped
 from projections.storage import buckets
 from projections.storage.buckets import bucket_of
 from projections.storage.columns import ABSENT, insert_into
 from projections.storage.store import Store
 from projections.views.task_metrics.cells import (
-    ALL,
     COUNTERS,
-    DAY,
-    EXECUTOR,
-    HOUR,
-    HOUR_NS,
     Cell,
-    Scope,
-    add_run,
+    add_change,
     cell_of,
     cells_of_one,
 )
@@ -87,33 +81,31 @@ class MetricStore(Store):
         """What the changes of a task add to each of its scopes."""
         if len(parts) == 1 and parts[0].old is None:
             run = parts[0].new
-            if run is not None and len(run.attempts) == 1:
-                return cells_of_one(run, self._sources)
+            if run is not None and len(parts[0].came) == 1:
+                return cells_of_one(run, parts[0].came[0], self._sources)
         cells: dict[Scope, Cell] = {}
         for change in parts:
-            for sign, run in ((-1, change.old), (1, change.new)):
-                if run is not None:
-                    add_run(cells, run, sign, self._sources)
+            add_change(cells, change, self._sources)
         return {scope: cell for scope, cell in cells.items() if cell}
 
     def _first_rows(
         self, connection: sqlite3.Connection, change: Change, run: Run
     ) -> Sequence[Row]:
         """The rows of a task that had no run; the counters of those with one attempt are few."""
-        if len(run.attempts) != 1:
+        if len(change.came) != 1:
             rows: list[Row] = []
             cells = self._cells([change])
             if cells:
                 _merge(connection, change.task_no, None, cells, rows, [])
             return rows
-        (attempt,) = run.attempts
+        (attempt,) = change.came
         if attempt.ended_ns is None:
             return ()
         duration_ns = attempt.ended_ns - attempt.started_ns
         kind = (attempt.status, run.status, attempt.flags, duration_ns < 0)
         counters = self._first_counters.get(kind)
         if counters is None:
-            counters = self._first_counters[kind] = tuple(cell_of(run).counters[:-1])
+            counters = self._first_counters[kind] = tuple(cell_of(run, attempt).counters[:-1])
         executor_no = self._sources.source_parts(attempt.source_no)[0]
         timed = counters[-1]
         row = (

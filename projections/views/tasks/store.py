@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from projections.runs import words
 from projections.runs.changes import Change, Changes
-from projections.runs.derive import Run
 from projections.runs.registry.numbers import Registry
 from projections.runs.registry.runs import RunStage
+from projections.runs.summary import Run
 from projections.storage.columns import ABSENT, insert_into
 from projections.storage.store import Store
 
@@ -89,7 +89,7 @@ class TaskStore(Store):
 
     def _first_row(self, change: Change, run: Run) -> Row:
         """The row of a task with one run, as it is bound."""
-        attempts = len(run.attempts)
+        attempts = run.attempts
         executor_no, source_no = self._source(run)
         return (
             change.task_no,
@@ -106,7 +106,7 @@ class TaskStore(Store):
             1 if run.backfilled else 0,
             ABSENT if executor_no is None else executor_no,
             ABSENT if source_no is None else source_no,
-            _name(run) or "",
+            run.name or "",
         )
 
     def _changed_row(
@@ -137,16 +137,15 @@ class TaskStore(Store):
                 _updated(run),
                 *counters,
                 *self._source(run),
-                _name(run),
+                run.name,
             )
         )
 
     def _source(self, run: Run) -> _Source:
         """Executor and source of the newest attempt."""
-        if not run.attempts:
+        if run.source_no is None:
             return None, None
-        source_no = run.attempts[-1].source_no
-        return self._registry.source_parts(source_no)[0], source_no
+        return self._registry.source_parts(run.source_no)[0], run.source_no
 
     def _latest(
         self, connection: sqlite3.Connection, row: _Task | None, parts: Sequence[Change]
@@ -225,7 +224,7 @@ def _bound(row: _Task) -> Row:
 
 
 def _count(counters: list[int], run: Run, sign: int) -> None:
-    attempts = len(run.attempts)
+    attempts = run.attempts
     counters[0] += sign
     counters[1] += sign * attempts
     counters[2] += sign * max(attempts - 1, 0)
@@ -243,10 +242,3 @@ def _start(run: Run) -> int:
 
 def _updated(run: Run) -> int:
     return max(run.last_started_ns, run.last_ended_ns or 0)
-
-
-def _name(run: Run) -> str | None:
-    for attempt in reversed(run.attempts):
-        if attempt.name is not None:
-            return attempt.name
-    return None

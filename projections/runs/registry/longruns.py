@@ -1,0 +1,96 @@
+"""The facts of long runs: rows of their own, and the runs met lately in memory.
+
+Most runs have a few facts, which stand with the run. A run that outgrows that has a row for each
+fact, so that one more costs one more row, and stays in memory while it goes on. The memory is
+bounded in facts, over all runs; one that was dropped is read again when it is touched.
+"""
+
+import sqlite3
+from collections import OrderedDict
+from typing import Final
+
+from projections.runs.facts import (
+    AbandonFact,
+    RunFacts,
+    SpanFact,
+    decode_abandon_fact,
+    decode_log_fact,
+    decode_span_fact,
+    encode_fact,
+)
+from projections.runs.longrun import LongRun
+from projections.runs.numbering import RunIdentity
+from projections.runs.scopes import Sources
+
+INLINE_LIMIT: Final = 32
+"""Facts that stand with their run; a run of more is a long one."""
+KEPT_FACTS: Final = 200_000
+
+_SPAN, _LOG, _ABANDONED = 0, 1, 2
+
+
+class LongRuns:
+    """Reads, keeps and writes long runs, within the caller's transaction."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._kept: OrderedDict[int, LongRun] = OrderedDict()
+
+    def forget(self) -> None:
+        """Drop what is kept in memory."""
+        self._kept.clear()
+
+    def begin(
+        self, connection: sqlite3.Connection, run_no: int, identity: RunIdentity, facts: RunFacts
+    ) -> LongRun:
+        """Make a run a long one."""
+        self.write(connection, run_no, facts)
+        run = self._kept[run_no] = LongRun(facts, identity, self._sources)
+        return run
+
+    def get(self, connection: sqlite3.Connection, run_no: int, identity: RunIdentity) -> LongRun:
+        """A run that is a long one."""
+        run = self._kept.get(run_no)
+        if run is None:
+            facts = _read(connection, run_no)
+            run = self._kept[run_no] = LongRun(facts, identity, self._sources)
+        self._kept.move_to_end(run_no)
+        return run
+
+    def write(self, connection: sqlite3.Connection, run_no: int, facts: RunFacts) -> None:
+        """Store facts that are not stored yet."""
+        rows = [
+            (run_no, bytearray(fact.event_id), _kind(fact), bytearray(encode_fact(fact)))
+            for fact in facts.all()
+        ]
+        connection.executemany("INSERT INTO run_fact VALUES (?, ?, ?, ?)", sorted(rows))
+
+    def keep_few(self) -> None:
+        """Drop the runs not met for longest while there are too many facts in memory."""
+        size = sum(run.size for run in self._kept.values())
+        while size > KEPT_FACTS and len(self._kept) > 1:
+            _, run = self._kept.popitem(last=False)
+            size -= run.size
+
+
+def _kind(fact: object) -> int:
+    return (
+        _SPAN
+        if isinstance(fact, SpanFact)
+        else _ABANDONED
+        if isinstance(fact, AbandonFact)
+        else _LOG
+    )
+
+
+def _read(connection: sqlite3.Connection, run_no: int) -> RunFacts:
+    facts = RunFacts([], [], [])
+    rows = connection.execute("SELECT kind, fact FROM run_fact WHERE run_no = ?", (run_no,))
+    for kind, fact in rows:
+        if kind == _SPAN:
+            facts.spans.append(decode_span_fact(fact))
+        elif kind == _LOG:
+            facts.logs.append(decode_log_fact(fact))
+        else:
+            facts.abandoned.append(decode_abandon_fact(fact))
+    return facts
