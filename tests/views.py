@@ -42,7 +42,7 @@ def tables_of(path: Path) -> dict[str, list[str]]:
             index = _SORTED_RUNS.fullmatch(name)
             if index is not None:
                 tables[index[1]] = _entries(views, index[1])
-            elif name not in {"generation", "checkpoint"}:
+            elif name not in {"generation", "checkpoint", "projection_state"}:
                 rows = views.execute(f'SELECT * FROM "{name}"')
                 tables[name] = sorted(repr(row) for row in rows)
     return tables

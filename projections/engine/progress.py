@@ -23,7 +23,6 @@ def status(projector: Projector) -> dict[str, Any]:
                 "rebuild": rebuild,
             }
         view = projector.live()
-        projector.note_states()
         return {
             "projections": _projections(projector, view, projector.rebuilding()),
             "generations": [_generation(projector, g) for g in projector.kept()],
