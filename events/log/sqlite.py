@@ -21,7 +21,6 @@ from events.errors import LogDamaged, NoLog, Unavailable
 from events.private import make_private
 
 FILE: Final = "ledger.db"
-OLDEST_SQLITE: Final = (3, 37, 0)
 
 
 def load_queries(package: str, file: str) -> dict[str, str]:

@@ -153,8 +153,8 @@ def _wait_ready(process: subprocess.Popen[bytes], data: Path) -> dict[str, Any]:
         if endpoints is not None and Api(f"http://{endpoints['api']}").is_ready():
             return endpoints
         time.sleep(0.1)
-    said = (data / OUTPUT).read_text(errors="replace").splitlines()[-10:]
-    raise Unavailable("\n".join(["the service did not come up:", *said]))
+    last_lines = (data / OUTPUT).read_text(errors="replace").splitlines()[-10:]
+    raise Unavailable("\n".join(["the service did not come up:", *last_lines]))
 
 
 def _free_ports(console: Console) -> list[str]:

@@ -86,13 +86,13 @@ class Sender:
             except _Interrupted:
                 continue
             except LogDamaged as exc:
-                log.error("forwarding stopped", extra=self._told(exc, "forward_stopped"))
+                log.error("forwarding stopped", extra=self._log_fields(exc, "forward_stopped"))
                 self._become("stopped", str(exc))
                 self._rest(None)
             except SpanledgerError as exc:
                 self._rest_for(str(exc))
             except Exception as exc:  # the outermost loop: nothing may end a target silently
-                log.exception("forwarding failed", extra=self._told(exc, "forward_failed"))
+                log.exception("forwarding failed", extra=self._log_fields(exc, "forward_failed"))
                 self._rest_for(f"{type(exc).__name__}: {exc}")
 
     def wake(self) -> None:
@@ -192,7 +192,7 @@ class Sender:
         if done.parked:
             count = sum(run.count for run in done.parked)
             metrics.FORWARD_PARKED.labels(self.target.name).inc(count)
-            facts = self._told(done.parked[-1].error, "forward_parked")
+            facts = self._log_fields(done.parked[-1].error, "forward_parked")
             log.warning("events were refused and parked", extra=facts | {"count": count})
             done.parked = join_runs(done.parked)
         return done
@@ -288,12 +288,12 @@ class Sender:
         retry_ns = time.time_ns() + int(wait_s * 1e9) if wait_s else 0
         if error != self.condition.error:
             if error:
-                log.warning("forwarding waits", extra=self._told(error, "forward_waits"))
+                log.warning("forwarding waits", extra=self._log_fields(error, "forward_waits"))
             with suppress(SpanledgerError):  # on a full disk the log line has to do
                 self._store.set_error(self.target.name, error)
         self.condition = Condition(state, error, retry_ns)
 
-    def _told(self, error: object, action: str) -> dict[str, object]:
+    def _log_fields(self, error: object, action: str) -> dict[str, object]:
         return {"action": action, "target": self.target.name, "error": str(error)}
 
 

@@ -15,6 +15,7 @@ from google.protobuf.message import EncodeError
 from events import codec, names
 from events.bounded import BoundedDict, text_bytes
 from events.errors import LogDamaged
+from events.log.follower import pages
 from events.log.port import LogReader, Segment
 from events.schema import LogRecord, Span
 from service.forward.cursor import Parked, Place
@@ -100,13 +101,10 @@ class WindowReader:
         self, place: Place, through: int | None
     ) -> Iterator[tuple[Place, str, bytes, msgspec.Raw]]:
         """Each event after `place` with its own place, tenant and context."""
-        while True:
-            page = self._reader.read(
-                place.partition, place.position, through=through,
-                limit_segments=_PAGE_SEGMENTS, limit_bytes=_PAGE_BYTES,
-            )  # fmt: skip
-            if not page.count:
-                return
+        for page in pages(
+            self._reader, place.position, partition=place.partition, through=through,
+            limit_segments=_PAGE_SEGMENTS, limit_bytes=_PAGE_BYTES,
+        ):  # fmt: skip
             for segment in page.segments:
                 _check_follows(place, segment)
                 position = segment.first - 1

@@ -30,7 +30,7 @@ from service.installation.sqlite_version import OLDEST, may_lose_wal, sqlite_ver
 from service.installation.version import VERSION
 from service.network.endpoints import read_endpoints
 from service.network.ports import Ports, PortTaken
-from service.network.tls import days_left, shake_hands, told
+from service.network.tls import days_left, reason_of, shake_hands
 from service.roles.declaration import Port, all_ports
 
 _MIB: Final = 1 << 20
@@ -223,7 +223,7 @@ def _certificate(settings: Settings) -> Iterator[Check]:
     try:
         days = days_left(settings.tls_cert, settings.tls_key, time.time())
     except ssl.SSLError as exc:
-        found = f"{settings.tls_cert}: {told(exc)}"
+        found = f"{settings.tls_cert}: {reason_of(exc)}"
         yield Check("certificate", "failed", found, "clients will refuse it")
     else:
         few = days < _FEW_DAYS
@@ -241,7 +241,7 @@ def _targets(settings: Settings) -> Iterator[Check]:
             yield Check(name, "ok", f"{target.authority} answers")
         except ssl.SSLError as exc:
             hint = "see ca_file, cert_file and key_file of the target; spans wait in the log"
-            yield Check(name, "failed", f"{target.authority}: {told(exc)}", hint)
+            yield Check(name, "failed", f"{target.authority}: {reason_of(exc)}", hint)
         except OSError as exc:
             hint = "spans wait in the log until it is there"
             yield Check(name, "failed", f"{target.authority}: {exc.strerror or exc}", hint)

@@ -20,7 +20,7 @@ _WORDS: Final = (
 )
 
 
-def told(error: ssl.SSLError) -> str:
+def reason_of(error: ssl.SSLError) -> str:
     """Why there is no TLS connection, in words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message or error}"

@@ -13,6 +13,7 @@ import typer
 
 from events.errors import BadInput
 from events.kinds import KINDS, is_filter
+from events.log.follower import Follower, pages
 from events.log.port import Recorded
 from events.log.reader import SqliteReader, open_reader
 from events.times import rfc3339
@@ -27,7 +28,6 @@ from service.cli.output.render import console, pairs, writing_on
 from service.cli.output.streams import json_text, write_data
 from service.cli.output.times import human_bytes, parse_moment
 from service.cli.source.folder import data_folder
-from service.cli.source.following import Follower, pages
 
 app = typer.Typer(no_args_is_help=True, help="Read, follow, check and add to the event log.")
 app.command()(append)

@@ -13,7 +13,7 @@ import httpx
 from events import names
 from events.errors import BadInput, NotFound, Unavailable
 from service.cli.output.exits import Failed
-from service.network.tls import HUNG_UP, told
+from service.network.tls import HUNG_UP, reason_of
 
 TIMEOUT_S: Final = 60.0
 _PREFIX: Final = "/api/v1/"
@@ -163,8 +163,8 @@ def _cause(error: BaseException, kind: type[BaseException]) -> BaseException | N
 def _tls_refusal(error: ssl.SSLError) -> str:
     """Why there is no TLS connection, and what to give."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"{told(error)} (give its CA with --ca-file)"
-    return f"{told(error)} ({_GIVE})"
+        return f"{reason_of(error)} (give its CA with --ca-file)"
+    return f"{reason_of(error)} ({_GIVE})"
 
 
 def _parameter(value: Any) -> str:
