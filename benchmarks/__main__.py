@@ -16,8 +16,8 @@ from benchmarks import figures, machine
 from benchmarks.figures import Figure
 
 NAMES: Final = (
-    "acked", "workers", "keeping", "processor", "single", "large", "wide", "rebuild", "projector",
-    "long_run",
+    "acked", "workers", "keeping", "processor", "single", "large", "wide", "growth", "rebuild",
+    "projector", "long_run",
 )  # fmt: skip
 LONG: Final = ("scale",)
 """Only run when named: they take minutes."""

@@ -1,4 +1,4 @@
-"""What the projector spends on an event: processor time by projection, table and index.
+"""What the projector spends on an event: processor time and bytes by table and index.
 
     python -m benchmarks.projector [--load attempts|mixed] [--mode rebuild|live] [--events N]
                                    [--page N] [--log FOLDER] [--json]
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 
 from benchmarks import ledger
 from benchmarks.figures import PART, Figure, as_json, show
@@ -154,6 +155,7 @@ class Result(msgspec.Struct, frozen=True):
     peak_rss_bytes: int
     file_bytes: int
     by_label_s: dict[str, float]
+    by_table_bytes: dict[str, int]
 
 
 def build_log(data: Path, load: str, events: int) -> None:
@@ -192,7 +194,20 @@ def measure(data: Path, mode: str, page_events: int, metered: bool) -> Result:
             peak_rss_bytes(multiprocessing.current_process().pid or 0),
             view.path.stat().st_size,
             dict(meter.seconds) if metered else {},
+            {} if metered else _sizes(view.path),
         )
+
+
+def _sizes(path: Path) -> dict[str, int]:
+    """Bytes of each table and index, largest first; none if SQLite was built without `dbstat`."""
+    with closing(generation.connect_reader(path)) as connection:
+        try:
+            rows = connection.execute(
+                "SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC"
+            )
+            return dict(rows.fetchall())
+        except sqlite3.OperationalError:
+            return {}
 
 
 def _feed(view: View, pager: Pager, meter: Meter) -> None:
@@ -209,7 +224,7 @@ def _feed(view: View, pager: Pager, meter: Meter) -> None:
 def figures_of(
     load: str, mode: str, page_events: int, plain: Result, metered: Result
 ) -> list[Figure]:
-    """µs an event: in all, and by label."""
+    """µs an event: in all, and by label; bytes of an event by table and index."""
     conditions = load if mode == "rebuild" else f"{load}, pages of {page_events:,}"
 
     def figure(name: str, us: float, **more: Any) -> Figure:
@@ -230,7 +245,12 @@ def figures_of(
         },
     )
     ranked = sorted(metered.by_label_s.items(), key=lambda item: -item[1])
-    return [whole, *(figure(f"{PART}{label}", s * 1e6 / metered.events) for label, s in ranked)]
+    parts = [figure(f"{PART}{label}", s * 1e6 / metered.events) for label, s in ranked]
+    sizes = [
+        structs.replace(figure(f"{PART}{name}", size / plain.events), unit="B/event")
+        for name, size in plain.by_table_bytes.items()
+    ]
+    return [whole, *parts, *sizes]
 
 
 def run(quick: bool) -> list[Figure]:
