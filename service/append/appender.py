@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from events import codec
+from events import codec, metrics
 from events.errors import BadInput
 from events.identity import Identity
 from events.log.port import Appended, Batch, Door
@@ -26,6 +26,8 @@ from service.otlp.scrub.scrubber import Scrubber
 from service.otlp.scrub.secret_keys import MARK
 
 TIMEOUT_S: Final = 30.0
+SIGNAL: Final = "own"
+"""What the metrics call events that did not come by OTLP."""
 _NO_CONTEXT: Final = Context()
 
 
@@ -99,7 +101,9 @@ class Appender:
         with self._lock:
             door = self._door = self._door or self._open_door()
             batch = self._batch(door, entries)
-        return batch, door.append(batch, timeout_s=TIMEOUT_S)
+        appended = door.append(batch, timeout_s=TIMEOUT_S)
+        metrics.EVENTS.labels(SIGNAL).inc(appended.stored)
+        return batch, appended
 
     def _batch(self, door: Door, entries: Sequence[Entry]) -> Batch:
         now_ns = self._clock()
