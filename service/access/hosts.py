@@ -79,6 +79,7 @@ class Hosts:
         Raises:
             BadInput: it names none, or several.
             UnknownHost: it is not ours; the message says which setting allows it.
+            Unavailable: whether there are tokens cannot be told now.
         """
         given = [value.decode("latin-1") for name, value in headers if name == b"host"]
         if not given and http_version == "1.0":
@@ -92,13 +93,15 @@ class Hosts:
             )
 
     def _is_ours(self, text: str) -> bool:
-        if self._any or not (self._allowed or self._is_open()):
-            return True
         try:
             asked = Authority(text)
         except BadInput:
-            return False
-        return asked.is_loopback or any(
+            asked = None
+        if self._any or (asked is not None and asked.is_loopback):
+            return True  # the most there are, and the tokens need not be looked at
+        if not self._allowed:
+            return not self._is_open()
+        return asked is not None and any(
             asked.is_within(allowed, below=below) for allowed, below in self._allowed
         )
 

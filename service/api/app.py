@@ -9,7 +9,7 @@ from litestar.config.cors import CORSConfig
 from litestar.response import Redirect
 
 from events import names
-from events.errors import Rejected
+from events.errors import SpanledgerError
 from events.log.socket import DoorClient
 from events.metrics import REQUESTS
 from projections.queries import Queries
@@ -56,7 +56,7 @@ class Application(Litestar):
 
         try:
             self.hosts.check(scope["headers"], scope["http_version"])
-        except Rejected as refused:
+        except SpanledgerError as refused:
             answer = spanledger_problem(Request(scope), refused)
         else:
             if place.path:

@@ -1,6 +1,7 @@
 """Who may ask for what, by which name, and behind which proxy."""
 
 import http.client
+import json
 import socket
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -12,8 +13,10 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from service.access.tokens import TokenStore
+from service.cli.main import app
 from tests.api_service import serving
 from tests.events import make_batch, make_span
 from tests.views import make_folder
@@ -61,6 +64,14 @@ def test_hosts_are_allowed_by_setting_or_by_tokens(data: Path) -> None:
         assert client.get(LIVE, headers={"host": "other.example"}).status_code == 200
 
 
+def test_a_foreign_host_waits_while_the_tokens_cannot_be_read(data: Path) -> None:
+    """Whether any host is right depends on them; loopback names don't."""
+    with serving(data) as client:
+        (data / "tokens.json").write_text("{")
+        assert client.get(LIVE, headers={"host": "ops.example"}).status_code == 503
+        assert client.get(LIVE).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("head", "status"),
     [
@@ -97,6 +108,10 @@ def test_a_bound_token_sees_its_tenant_only(data: Path) -> None:
         assert {item["dead_letters"] for item in told} == {None}
         told = client.get("/api/v1/projections", headers=free).json()["items"]
         assert {item["dead_letters"] for item in told} == {0}
+        options = ["--url", str(client.base_url), "--token", bound["authorization"][7:], "--json"]
+        shown = CliRunner().invoke(app, ["status", *options])
+        assert (shown.exit_code, json.loads(shown.stdout)["head"]) == (0, {})
+        assert "bound to no tenant is needed" in json.loads(shown.stdout)["problems"][0]
         page = client.get("/", headers=bound).text
         assert "tenant north" in page
         assert "events in the log" not in page

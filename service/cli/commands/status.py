@@ -11,6 +11,7 @@ from service.cli.command import command
 from service.cli.commands import forward, projections
 from service.cli.options import Asking, Form
 from service.cli.output.answers import Document, write
+from service.cli.output.exits import Failed
 from service.cli.output.render import console, grid, pairs, writing_on
 from service.cli.source.folder import existing_folder
 from service.cli.source.source import Source, open_source
@@ -50,10 +51,18 @@ def status_document(source: Source, data: Path | None) -> dict[str, Any]:
             problems.append(str(exc))
             return {}
 
+    known = part("projections")
+    try:
+        head = source.ask("log/head", {})
+    except Failed as exc:
+        if not known:
+            raise
+        head = {}  # a token that is bound to a tenant may not see it
+        problems.append(str(exc))
     document: dict[str, Any] = {
         "where": source.where,
-        "head": source.ask("log/head", {}),
-        "projections": part("projections").get("items", []),
+        "head": head,
+        "projections": known.get("items", []),
     }
     if data is not None:
         endpoints = read_endpoints(data)
@@ -111,7 +120,8 @@ def draw_status(document: Document) -> RenderableType:
             if name not in ("version", "left_out")
         }
         facts["roles"] = document["roles"] or "none runs"
-    facts["head"] = f"{head['position']}  {head.get('committed_at') or ''}"
+    if head:
+        facts["head"] = f"{head['position']}  {head.get('committed_at') or ''}"
     parts: list[RenderableType] = [pairs(facts, writing_on(out))]
     for columns, items in (
         (projections.COLUMNS, document["projections"]),

@@ -122,8 +122,10 @@ class RemoteSource:
         message = f"{self.where}: {detail}"
         if code == 404:
             return NotFound(message)
-        if code in (401, 403):
+        if code == 401:
             return Failed(f"{message} (give a token with --token or SPANLEDGER_TOKEN)")
+        if code == 403:
+            return Failed(message)  # it says what token is needed
         if code in (429, 502, 503, 504):
             return Unavailable(message)
         return BadInput(message) if 400 <= code < 500 else Failed(message)
