@@ -12,7 +12,7 @@ from typing import Final
 
 from events.log.port import Page
 from projections import views
-from projections.engine.port import Fold, Projection
+from projections.engine.port import Fold, Group, Projection
 from projections.engine.side.messages import Message
 from projections.engine.side.process import Sender
 from projections.runs import words
@@ -27,7 +27,7 @@ from projections.storage.configuration import Configuration
 from projections.storage.sorted_runs import SortedRuns
 from projections.storage.spanindex import SpanIndex
 from projections.storage.statements import run_script
-from projections.storage.store import Store
+from projections.views.store import Store
 from projections.views.tasks.store import TaskStore
 
 STAGE_NAME = "facts"
@@ -78,15 +78,16 @@ class RunFold:
         self.stage = RunStage(self._registry)
         self.extractor = Extractor(self._registry)
         stores = [*stores_alone(self._registry), TaskStore(self.stage, self._registry), *more]
-        self.groups = [s for s in stores if targets is None or s.name in targets]
+        self._stores = [s for s in stores if targets is None or s.name in targets]
+        self.groups: Sequence[Group] = self._stores
         self.projections: Sequence[Projection] = (
             FactsProjection(configured.get(STAGE_NAME, {})),
-            *self.groups,
+            *self._stores,
         )
 
     def put_aside(self, send: Callable[[Message], None]) -> None:
         """See `Staged.put_aside`."""
-        kept = [group for group in self.groups if not group.stands_alone]
+        kept = [store for store in self._stores if not store.stands_alone]
         self.groups = [*kept, Sender(send, self._registry)]
 
     def create(self, connection: sqlite3.Connection) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from events import names
 from events.log.port import Page, Recorded
 from events.schema import Span
-from projections.engine.port import Fold, Poison, Projection
+from projections.engine.port import Fold, Projection
+from projections.storage.deadletters import Poison
 
 POISON = "poison"
 

@@ -12,7 +12,7 @@ from projections.assembly import make_folds
 from projections.engine.port import Fold
 from projections.fold import make_fold
 from projections.runs.changes import Changes
-from projections.storage.store import Store
+from projections.views.store import Store
 
 NAME = "tally"
 _DDL = (

@@ -10,7 +10,7 @@ from typing import Final
 from events.errors import BadInput, LogDamaged
 from events.log.chain import segment_hash
 from events.log.port import PAGE_BYTES, LogReader, Page
-from projections.engine.port import Poison
+from projections.storage.deadletters import Poison
 
 _SEGMENTS: Final = 64
 _LARGE_SEGMENT: Final = 4096

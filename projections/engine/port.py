@@ -13,16 +13,6 @@ from events.log.port import Page
 from projections.runs.changes import Changes
 
 
-class Poison(Exception):
-    """One event cannot be applied; raised by a fold that knows which."""
-
-    def __init__(self, position: int, projection: str, error: Exception) -> None:
-        super().__init__(f"event at position {position} cannot be applied to {projection}: {error}")
-        self.position = position
-        self.projection = projection
-        self.error = error
-
-
 class Projection(Protocol):
     """Tables of one name, and the rules that fill them.
 

@@ -15,15 +15,16 @@ from typing import Final
 from events.crash import crash_at
 from events.errors import Unavailable
 from events.log.port import LogReader, Page
+from projections.engine import spool
 from projections.engine.delivery import Delivery, GroupFailed
 from projections.engine.pages import follows, split
 from projections.engine.parking import ParkAll, Parking, is_not_the_event
-from projections.engine.port import Fold, Poison, Staged
+from projections.engine.port import Fold, Staged
 from projections.engine.view_file import ViewFile
 from projections.runs.changes import Changes
-from projections.storage import checkpoint, deadletters, spool
+from projections.storage import checkpoint, deadletters
 from projections.storage.checkpoint import Step
-from projections.storage.deadletters import DeadLetter
+from projections.storage.deadletters import DeadLetter, Poison
 from projections.storage.generation import bound_wal
 
 SLOW_S: Final = 1.0

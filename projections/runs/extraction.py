@@ -17,7 +17,6 @@ from events.codec import is_tagged
 from events.identity import ID_BYTES
 from events.log.port import Page, Segment
 from events.schema import RawBlock
-from projections.engine.port import Poison
 from projections.runs import words
 from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.fingerprint import fingerprint
@@ -44,6 +43,7 @@ from projections.runs.values import (
     status_of,
     text_of,
 )
+from projections.storage.deadletters import Poison
 
 PRODUCER: Final = 4
 RUNS_AT_ONCE: Final = 2_048

@@ -21,6 +21,16 @@ _sql = load_queries("projections.storage", "deadletters.sql")
 State = Literal["parked", "discarded"]
 
 
+class Poison(Exception):
+    """One event cannot be applied; raised by a fold that knows which."""
+
+    def __init__(self, position: int, projection: str, error: Exception) -> None:
+        super().__init__(f"event at position {position} cannot be applied to {projection}: {error}")
+        self.position = position
+        self.projection = projection
+        self.error = error
+
+
 Key = tuple[str, int, int, int]
 """Projection, partition, position, number of the run (0: the event at this position)."""
 

@@ -12,14 +12,13 @@ import pytest
 from events.errors import Unavailable
 from events.log.door import GroupDoor
 from events.log.reader import open_reader
-from projections.engine import view
+from projections.engine import spool, view
 from projections.engine.parked import Parked
 from projections.engine.parking import RebuildStopped
 from projections.engine.progress import status
 from projections.engine.projector import Projector
 from projections.queries import Queries
 from projections.query.status import ProjectionList
-from projections.storage import spool
 from tests.events import BASE_NS, make_batch, make_span
 from tests.toygroup import NAME, MakeTallied
 from tests.views import tables_of

@@ -13,6 +13,14 @@ FILE_LINES = 400
 FUNCTION_LINES = 50
 DEPTH = 5
 MODULES = 18  # in a folder, besides its __init__
+ROOMS = {
+    "storage": set[str](),
+    "runs": {"storage"},
+    "engine": {"storage", "runs"},
+    "query": {"storage", "runs"},
+    "views": {"storage", "runs", "engine", "query"},
+}
+"""Of each folder of `projections`, which others its modules may import."""
 
 
 def _imported(tree: ast.AST) -> set[str]:
@@ -63,6 +71,21 @@ def test_no_module_imports_itself_through_others() -> None:
     while free := {name for name, found in left.items() if not found & left.keys()}:
         left = {name: found for name, found in left.items() if name not in free}
     assert not left
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_of_projections_import_one_way(room: str) -> None:
+    """Each room imports only from those below it; what puts them together stands above all."""
+    own = f"projections.{room}"
+    found = {
+        imported
+        for name, imports in GRAPH.items()
+        if name.startswith(f"{own}.") and not name.endswith(".__main__")
+        for imported in imports
+        if imported.startswith("projections.") and not f"{imported}.".startswith(f"{own}.")
+    }
+    allowed = {f"projections.{other}" for other in ROOMS[room]}
+    assert not {name for name in found if ".".join(name.split(".")[:2]) not in allowed}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from projections.engine.tuning import tune_collector
 from projections.fold import stores_alone
 from projections.runs.changes import Changes
 from projections.storage import generation
-from projections.storage.store import Store
+from projections.views.store import Store
 
 _AHEAD: Final = 32  # messages; a part has about half a megabyte
 _NICE: Final = 5  # what receives and answers goes first

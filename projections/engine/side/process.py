@@ -18,7 +18,6 @@ from projections.engine.view_file import transaction
 from projections.runs.changes import Changes
 from projections.runs.scopes import Sources
 from projections.storage import generation
-from projections.storage.store import Store
 
 _PIPE_BYTES: Final = 1 << 20  # as much as anybody may ask for
 _CLOSE_S: Final = 30.0  # it has a few dozen parts to go through at most
@@ -109,11 +108,10 @@ def _widen(pipe: IO[bytes]) -> None:
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
-class Sender(Store):
-    """Stands in a fold for all stores that the second process writes."""
+class Sender:
+    """Stands in a fold for all groups that the second process writes."""
 
     name = "side"
-    tables = ()
 
     def __init__(self, send: Callable[[Message], None], sources: Sources) -> None:
         self._send = send
@@ -121,7 +119,7 @@ class Sender(Store):
         self._told: set[int] = set()
 
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
-        """See `Store.update`."""
+        """See `Group.update`."""
         every = list(changes)
         met = {
             attempt.source_no
@@ -134,11 +132,11 @@ class Sender(Store):
         self._send(Part(every, parts))
 
     def flush(self, connection: sqlite3.Connection) -> None:
-        """See `Store.flush`."""
+        """See `Group.flush`."""
         self._send(Flush())
 
     def forget(self) -> None:
-        """See `Store.forget`."""
+        """See `Group.forget`."""
         self._told.clear()
         self._send(Forget())
 

@@ -11,7 +11,7 @@ from projections.runs.facts import More
 from projections.runs.scopes import Sources
 from projections.runs.words import NUMBER_BITS
 from projections.storage.columns import ABSENT, insert_into
-from projections.storage.store import Store
+from projections.views.store import Store
 
 _INSERT = insert_into("attempt", "nnnnnniiiiinitiiipnnnnt")
 _encode = msgspec.json.Encoder().encode

@@ -14,7 +14,7 @@ from projections.runs.scopes import Sources
 from projections.runs.summary import Run
 from projections.runs.words import NUMBER_BITS
 from projections.storage.columns import insert_into
-from projections.storage.store import Store
+from projections.views.store import Store
 
 _Part = TypeVar("_Part", int, str)
 _Deltas = dict[tuple[int, _Part], int]

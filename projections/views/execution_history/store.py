@@ -8,7 +8,7 @@ from projections.runs.attempt import Attempt
 from projections.runs.changes import Change, Changes
 from projections.runs.summary import Run
 from projections.runs.words import NUMBER_BITS
-from projections.storage.store import Store
+from projections.views.store import Store
 
 QUEUED_STEP, RUNNING_STEP, ENDED_STEP = 0, 1, 2
 

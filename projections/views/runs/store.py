@@ -8,7 +8,7 @@ import msgspec
 from projections.runs.changes import Change, Changes
 from projections.runs.summary import Run
 from projections.storage.columns import ABSENT, insert_into
-from projections.storage.store import Store
+from projections.views.store import Store
 
 _INSERT = insert_into("run", "nnnnnnnniiiniinpiittntt")
 _encode = msgspec.json.Encoder().encode

@@ -18,7 +18,7 @@ from projections.runs.times import wrapped
 from projections.storage import buckets
 from projections.storage.buckets import bucket_of
 from projections.storage.columns import ABSENT, insert_into
-from projections.storage.store import Store
+from projections.views.store import Store
 from projections.views.task_metrics.cells import (
     COUNTERS,
     Cell,

@@ -15,7 +15,7 @@ from projections.runs.registry.numbers import Registry
 from projections.runs.registry.runs import RunStage
 from projections.runs.summary import Run
 from projections.storage.columns import ABSENT, insert_into
-from projections.storage.store import Store
+from projections.views.store import Store
 
 _COLUMNS = (
     "task_no, tenant_no, status, run_no, last_started_ns, first_started_ns, updated_ns, runs,"

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from projections.runs.changes import Changes
+from projections.runs.scopes import Sources
 from projections.storage.statements import run_script
 
 
@@ -27,7 +28,7 @@ class Store(ABC):
     stands_alone: bool = True
     """Does it need nothing but the changes and where attempts ran?"""
 
-    def __init__(self, sources: object) -> None:  # noqa: B027 most do not ask
+    def __init__(self, sources: Sources) -> None:  # noqa: B027 most do not ask
         pass
 
     def create(self, connection: sqlite3.Connection) -> None:

@@ -19,7 +19,7 @@ from projections.runs.changes import Change, Changes
 LIMIT_BYTES: Final = 256 << 20
 """Most bytes of compressed changes; about two million attempts."""
 
-_sql = load_queries("projections.storage", "spool.sql")
+_sql = load_queries("projections.engine", "spool.sql")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[list[Change]]).decode
 
