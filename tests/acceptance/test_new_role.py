@@ -3,6 +3,7 @@
 import json
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ from service.control.socket import call
 from service.roles.declaration import ROLES
 from tests.serving import SERVE, Service, clean_environment, metric_of, serving
 
-TOYS = {"PYTHONPATH": str(Path(__file__).parents[1] / "data" / "toyrole")}
+TOYS = {"PYTHONPATH": str(Path(__file__).parents[1] / "data" / "toyrole"), "TOY_PORT": "0"}
 
 
-def asked(data: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+def asked(
+    data: Path, *words: str, env: Mapping[str, str] = TOYS
+) -> "subprocess.CompletedProcess[str]":
     """A command beside the service, which knows the role as well."""
     return subprocess.run(
         [*SERVE[:-1], *words, "--data", str(data)], capture_output=True, text=True, timeout=60,
-        env=clean_environment(TOYS), check=False,
+        env=clean_environment(env), check=False,
     )  # fmt: skip
 
 
@@ -68,14 +71,19 @@ def test_a_port_that_is_off(tmp_path: Path) -> None:
 
 def test_a_default_port_that_is_taken_is_left_out(tmp_path: Path) -> None:
     """The service starts without it and says so; one that is asked for stops the start."""
-    with socket.create_server(("127.0.0.1", 18001)):
-        with serving(tmp_path, env=TOYS) as service:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        toys = TOYS | {"TOY_PORT": port}
+        with serving(tmp_path, env=toys) as service:
             assert "toy" not in service.children()
-            assert "port 18001" in (service.endpoints() or {})["left_out"]["toy"]
-            assert any("port toy" in each for each in document(service.data, "status")["problems"])
-            assert check_of(service.data, "port toy")["state"] == "warning"
+            assert f"port {port}" in (service.endpoints() or {})["left_out"]["toy"]
+            status = json.loads(asked(service.data, "status", "--json", env=toys).stdout)
+            assert any("port toy" in problem for problem in status["problems"])
+            doctor = json.loads(asked(service.data, "doctor", "--json", env=toys).stdout)
+            (check,) = (check for check in doctor["checks"] if check["name"] == "port toy")
+            assert check["state"] == "warning"
             assert service.ask("/api/v1/health/ready")["status"] == "ready"
-        refused = asked(tmp_path / "other", "serve", "--toy-port", "18001")
+        refused = asked(tmp_path / "other", "serve", "--toy-port", port, env=toys)
         assert refused.returncode == 4
         assert "--toy-port" in refused.stderr
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from service.configuration.settings import Settings
-from service.network.addresses import authority, bind
 from service.roles import Place
 
 
@@ -20,10 +19,11 @@ class Toy:
         self._listener: socket.socket | None = None
 
     def start(self) -> dict[str, str]:
-        port = self._settings.of_role("toy_port", 18001)
-        self._listener = bind(self._settings.host, port, shared=False)
+        port = self._settings.of_role("toy_port", 0)
+        self._listener = socket.create_server((self._settings.host, port))
         threading.Thread(target=self._greet, args=(self._listener,), daemon=True).start()
-        return {"toy": authority(self._settings.host, self._listener.getsockname()[1])}
+        host, number = self._listener.getsockname()
+        return {"toy": f"{host}:{number}"}
 
     def _greet(self, listener: socket.socket) -> None:
         words = self._settings.of_role("toy_greeting", "hello").encode()
