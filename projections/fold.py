@@ -18,6 +18,7 @@ from projections.engine.side.process import Sender
 from projections.runs import words
 from projections.runs.changes import Changes
 from projections.runs.extraction import Extractor
+from projections.runs.long.left_out import ATTEMPTS_LIMIT
 from projections.runs.registry.loose import TABLES as LOOSE_TABLES
 from projections.runs.registry.numbers import Registry
 from projections.runs.registry.runs import RunStage
@@ -31,6 +32,8 @@ from projections.views.store import Store
 from projections.views.tasks.store import TaskStore
 
 STAGE_NAME = "facts"
+RUN_LIMIT: Final = "max_run_attempts"
+"""In the configuration of the stage: attempts that a run shows."""
 _SPANS: Final = SpanIndex()
 _LOOSE: Final = SortedRuns(LOOSE_TABLES, filtered=True)
 _TASKS: Final = SortedRuns(TASK_TABLES, filtered=True)
@@ -75,13 +78,14 @@ class RunFold:
         more: Sequence[Store] = (),
     ) -> None:
         self._registry = Registry()
-        self.stage = RunStage(self._registry)
+        facts = FactsProjection(configured.get(STAGE_NAME, {}))
+        self.stage = RunStage(self._registry, facts.configuration.get(RUN_LIMIT, ATTEMPTS_LIMIT))
         self.extractor = Extractor(self._registry)
         stores = [*stores_alone(self._registry), TaskStore(self.stage, self._registry), *more]
         self._stores = [s for s in stores if targets is None or s.name in targets]
         self.groups: Sequence[Group] = self._stores
         self.projections: Sequence[Projection] = (
-            FactsProjection(configured.get(STAGE_NAME, {})),
+            facts,
             *self._stores,
         )
 

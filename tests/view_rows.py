@@ -16,7 +16,8 @@ LEFT JOIN executor ON executor.executor_no = attempt.executor_no
 LEFT JOIN fingerprint ON fingerprint.fingerprint_no = attempt.fingerprint_no
 """
 _RUN = """
-SELECT tenant.name, task_id, run_id, status, attempts, recovered, backfilled, run.last_started_ns,
+SELECT tenant.name, task_id, run_id, status, attempts, left_out, recovered, backfilled,
+    run.last_started_ns,
     run.first_started_ns, last_ended_ns, queued_ns, total_execution_ns, wall_clock_ns, idle_ns,
     overlap_ns, progress, component, fingerprint, error_message, group_id, trace_ids, parents,
     causes

@@ -43,6 +43,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     trace_ids: tuple[bytes, ...]
     parents: tuple[str, ...]
     causes: tuple[str, ...]
+    left_out: int = 0  # attempts that have no rows: projections/runs/long/left_out.py
 
     @property
     def completed(self) -> bool:

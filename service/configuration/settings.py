@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from projections.runs.long.left_out import ATTEMPTS_LIMIT
+
 
 class ForwardTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One target of `--forward`; `url` is `otlp+grpc://host:port` or `otlp+http://host:port`.
@@ -111,6 +113,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     queue_bytes: Annotated[
         int, Meta(ge=_MIB, le=64 * _GIB, description="Bytes that may wait for a commit.")
     ] = 64 << 20
+    max_run_attempts: Annotated[
+        int,
+        Meta(ge=100, le=1_000_000, description="Most attempts that a run lists; others count."),
+    ] = ATTEMPTS_LIMIT
     scrub: Annotated[
         bool, Meta(description="Remove emails, addresses, keys and card numbers before storing.")
     ] = True

@@ -14,6 +14,9 @@ from events.log.socket import DoorClient
 from projections.assembly import make_folds
 from projections.engine.port import Fold
 from projections.engine.projector import Projector
+from projections.engine.versions import MakeFolds
+from projections.fold import RUN_LIMIT, STAGE_NAME
+from projections.runs.long.left_out import ATTEMPTS_LIMIT
 from projections.storage.configuration import Configuration
 from service.append.appender import Appender
 from service.configuration.settings import Settings
@@ -39,7 +42,7 @@ class ProjectorRole:
         self._data = settings.data
         self._stop = threading.Event()
         self._projector = Projector(
-            settings.data, self._open_log, _make_folds, rollback_s=settings.rollback_s
+            settings.data, self._open_log, _folds_of(settings), rollback_s=settings.rollback_s
         )
         self._watcher = Watcher(
             settings.data, self._open_log, Appender(settings, self._open_door),
@@ -97,11 +100,20 @@ class ProjectorRole:
         self._projector.close()
 
 
-def _make_folds(
-    names: Collection[str] | None = None,
-    configured: Mapping[str, Configuration] | None = None,
-) -> Sequence[Fold]:
-    return [traced_fold(fold) for fold in make_folds(names, configured)]
+def _folds_of(settings: Settings) -> MakeFolds:
+    """Makes the folds with what the settings say of them."""
+    told: dict[str, Configuration] = {}
+    if settings.max_run_attempts != ATTEMPTS_LIMIT:
+        told[STAGE_NAME] = {RUN_LIMIT: settings.max_run_attempts}
+
+    def make(
+        names: Collection[str] | None = None,
+        configured: Mapping[str, Configuration] | None = None,
+    ) -> Sequence[Fold]:
+        folds = make_folds(names, told if configured is None else configured)
+        return [traced_fold(fold) for fold in folds]
+
+    return make
 
 
 def build(settings: Settings, place: Place) -> ProjectorRole:

@@ -20,7 +20,7 @@ from projections.runs.attempt import Attempt
 from projections.runs.changes import Change, difference, merged
 from projections.runs.derive import Derived, derive_all
 from projections.runs.facts import AbandonFact, LogFact, LogKind, More, RunFacts, SpanFact
-from projections.runs.longrun import LongRun
+from projections.runs.long.run import LongRun
 from projections.runs.registry import longruns
 from projections.runs.registry import runs as stage
 from projections.runs.summary import Totals, run_of_one
@@ -221,7 +221,7 @@ def taken(facts: list[Fact], chance: random.Random, most: int, every: int) -> Lo
     rows: dict[int, Attempt] = {}
     for count, part in enumerate(parts_of(facts, chance, most)):
         old = run.run
-        _, change = run.add(facts_of(part))
+        change = run.add(facts_of(part)).change
         if change is not None:
             assert change.old == old
             for attempt in change.gone:
@@ -295,9 +295,11 @@ def events_of(seed: int, count: int) -> list[Event]:
     return events
 
 
-def views_of(events: list[Event], sizes: Callable[[], int], *, forget: bool) -> sqlite3.Connection:
+def views_of(
+    events: list[Event], sizes: Callable[[], int], *, forget: bool, limit: int | None = None
+) -> sqlite3.Connection:
     log = MemoryLog()
-    fold = make_fold()
+    fold = make_fold(configured={"facts": {"max_run_attempts": limit}} if limit else None)
     connection = sqlite3.connect(":memory:", isolation_level=None)
     fold.create(connection)
     fold.index(connection)
@@ -324,6 +326,51 @@ def test_rows_of_a_long_run_are_those_of_a_rebuild(forget: bool, seed: int, shuf
     arriving = chance.sample(events, len(events)) if shuffled else events
     found = views_of(arriving, lambda: chance.randint(1, 9), forget=forget)
     assert rows_of(found) == expected
+
+
+@settings(ordinary, max_examples=8, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 1 << 32), forget=st.booleans())
+def test_what_a_run_leaves_out_depends_on_the_facts(seed: int, forget: bool) -> None:
+    """Not on the order of arrival; and an event that comes again is not counted again."""
+    chance = random.Random(seed)
+    events = events_of(seed, 120)
+    expected = rows_of(views_of(events, lambda: len(events), forget=False, limit=50))
+    arriving = chance.sample(events, len(events))
+    found = views_of(arriving, lambda: chance.randint(1, 40), forget=forget, limit=50)
+    assert rows_of(found) == expected
+    listed = found.execute("SELECT count(*) FROM attempt").fetchone()[0]
+    assert found.execute("SELECT attempts, left_out FROM run").fetchone() == (120, 120 - listed)
+    assert 40 < listed <= 50
+
+
+def test_a_run_beyond_the_limit_goes_on_telling_of_all() -> None:
+    """Status, counts and times are those of the run without a limit."""
+    log = MemoryLog()
+    spans = [
+        make_span(
+            task="a", run="r", span_id=span_id(n), start_ns=BASE_NS + n * SECOND_NS,
+            end_ns=BASE_NS + (n + 2) * SECOND_NS, status_code=1 if n == 200 else 2,
+        )
+        for n in range(1, 201)
+    ]  # fmt: skip
+    log.append(make_batch(spans))
+    runs = []
+    for limit in (100, 100_000):
+        fold = make_fold(configured={"facts": {"max_run_attempts": limit}})
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        fold.create(connection)
+        for page in (log.read(0, 0, through=150), log.read(0, 150), log.read(0, 170)):
+            fold.apply(connection, page)
+        runs.append(
+            connection.execute(
+                "SELECT status, attempts, recovered, first_started_ns, last_started_ns,"
+                " last_ended_ns, total_execution_ns, wall_clock_ns, idle_ns, overlap_ns FROM run"
+            ).fetchall()
+        )
+        left_out = connection.execute("SELECT left_out FROM run").fetchall()
+        assert left_out == [(100 if limit == 100 else 0,)]
+    assert runs[0] == runs[1]
+    assert runs[0][0][:3] == (words.COMPLETED, 200, 1)
 
 
 def test_few_runs_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import sqlite3
 from collections import OrderedDict
 from typing import Final
 
+from projections.runs.changes import Difference
 from projections.runs.facts import (
     AbandonFact,
     RunFacts,
@@ -18,7 +19,8 @@ from projections.runs.facts import (
     decode_span_fact,
     encode_fact,
 )
-from projections.runs.longrun import LongRun
+from projections.runs.long.left_out import Brief, decode_brief
+from projections.runs.long.run import LongRun
 from projections.runs.numbering import RunIdentity
 from projections.runs.scopes import Sources
 
@@ -26,14 +28,15 @@ INLINE_LIMIT: Final = 32
 """Facts that stand with their run; a run of more is a long one."""
 KEPT_FACTS: Final = 200_000
 
-_SPAN, _LOG, _ABANDONED = 0, 1, 2
+_SPAN, _LOG, _ABANDONED, _LEFT_OUT = 0, 1, 2, 3
 
 
 class LongRuns:
     """Reads, keeps and writes long runs, within the caller's transaction."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, limit: int) -> None:
         self._sources = sources
+        self._limit = limit
         self._kept: OrderedDict[int, LongRun] = OrderedDict()
 
     def forget(self) -> None:
@@ -44,26 +47,39 @@ class LongRuns:
         self, connection: sqlite3.Connection, run_no: int, identity: RunIdentity, facts: RunFacts
     ) -> LongRun:
         """Make a run a long one."""
-        self.write(connection, run_no, facts)
-        run = self._kept[run_no] = LongRun(facts, identity, self._sources)
+        run = self._kept[run_no] = LongRun(facts, identity, self._sources, self._limit)
+        self._write(connection, run_no, run.facts, run.put_out)
         return run
 
     def get(self, connection: sqlite3.Connection, run_no: int, identity: RunIdentity) -> LongRun:
         """A run that is a long one."""
         run = self._kept.get(run_no)
         if run is None:
-            facts = _read(connection, run_no)
-            run = self._kept[run_no] = LongRun(facts, identity, self._sources)
+            facts, out = _read(connection, run_no)
+            run = self._kept[run_no] = LongRun(facts, identity, self._sources, self._limit, out)
         self._kept.move_to_end(run_no)
         return run
 
-    def write(self, connection: sqlite3.Connection, run_no: int, facts: RunFacts) -> None:
-        """Store facts that are not stored yet."""
+    def add(
+        self, connection: sqlite3.Connection, run_no: int, run: LongRun, new: RunFacts
+    ) -> tuple[bool, Difference | None]:
+        """Take in more facts: whether any was new, and what changed."""
+        spans = [s for s in new.spans if not (run.is_beyond(s) and _stored(connection, run_no, s))]
+        fresh, out, change = run.add(RunFacts(spans, new.logs, new.abandoned))
+        self._write(connection, run_no, fresh, out)
+        return bool(len(fresh) or out), change
+
+    def _write(
+        self, connection: sqlite3.Connection, run_no: int, facts: RunFacts, out: list[Brief]
+    ) -> None:
         rows = [
             (run_no, bytearray(fact.event_id), _kind(fact), bytearray(encode_fact(fact)))
             for fact in facts.all()
         ]
-        connection.executemany("INSERT INTO run_fact VALUES (?, ?, ?, ?)", sorted(rows))
+        rows += [
+            (run_no, bytearray(one.event_id), _LEFT_OUT, bytearray(encode_fact(one))) for one in out
+        ]
+        connection.executemany("INSERT OR REPLACE INTO run_fact VALUES (?, ?, ?, ?)", sorted(rows))
 
     def keep_few(self) -> None:
         """Drop the runs not met for longest while there are too many facts in memory."""
@@ -83,14 +99,21 @@ def _kind(fact: object) -> int:
     )
 
 
-def _read(connection: sqlite3.Connection, run_no: int) -> RunFacts:
-    facts = RunFacts([], [], [])
+def _stored(connection: sqlite3.Connection, run_no: int, span: SpanFact) -> bool:
+    select = "SELECT 1 FROM run_fact WHERE run_no = ? AND event_id = ?"
+    return connection.execute(select, (run_no, span.event_id)).fetchone() is not None
+
+
+def _read(connection: sqlite3.Connection, run_no: int) -> tuple[RunFacts, list[Brief]]:
+    facts, out = RunFacts([], [], []), []
     rows = connection.execute("SELECT kind, fact FROM run_fact WHERE run_no = ?", (run_no,))
     for kind, fact in rows:
         if kind == _SPAN:
             facts.spans.append(decode_span_fact(fact))
         elif kind == _LOG:
             facts.logs.append(decode_log_fact(fact))
-        else:
+        elif kind == _ABANDONED:
             facts.abandoned.append(decode_abandon_fact(fact))
-    return facts
+        else:
+            out.append(decode_brief(fact))
+    return facts, out

@@ -20,6 +20,7 @@ from projections.runs.facts import (
     decode_facts,
     encode_facts,
 )
+from projections.runs.long.left_out import ATTEMPTS_LIMIT
 from projections.runs.registry.longruns import INLINE_LIMIT, LongRuns
 from projections.runs.registry.loose import LooseLogs
 from projections.runs.registry.numbers import Registry
@@ -52,10 +53,10 @@ class _Known(NamedTuple):
 class RunStage:
     """Facts in, changes out; see the module."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, attempts_limit: int = ATTEMPTS_LIMIT) -> None:
         self._registry = registry
         self._task_numbers = TaskNumbers(registry)
-        self._long_runs = LongRuns(registry)
+        self._long_runs = LongRuns(registry, attempts_limit)
         self._span_index = SpanIndex()
         self._spans: list[tuple[Int64s, Int64s]] = []  # not written yet
         self._last_run_no: int | None = None
@@ -199,11 +200,8 @@ class RunStage:
             long_run = self._long_runs.begin(connection, run.run_no, identity, held)
         else:
             long_run = self._long_runs.get(connection, run.run_no, identity)
-        fresh, changed = long_run.add(added)
-        if not len(fresh):
-            return None
-        self._long_runs.write(connection, run.run_no, fresh)
-        return b"", long_run.run, changed
+        any_new, changed = self._long_runs.add(connection, run.run_no, long_run, added)
+        return (b"", long_run.run, changed) if any_new else None
 
     def _insert_fresh(
         self,

@@ -34,7 +34,8 @@ CREATE TABLE run_key (
     facts BLOB NOT NULL
 ) STRICT;
 
--- The facts of a run that has many. kind: 0 span, 1 log record, 2 abandoned.
+-- The facts of a run that has many. kind: 0 span, 1 log record, 2 abandoned, 3 a span that is
+-- left out (projections/runs/long/left_out.py).
 CREATE TABLE run_fact (
     run_no INTEGER NOT NULL,
     event_id BLOB NOT NULL,

@@ -49,6 +49,7 @@ class Run(RanBy, frozen=True, kw_only=True):
     status: str
     attempts: int
     retries: Annotated[int, Meta(description="Attempts - 1")]
+    left_out: Annotated[int, Meta(description="Attempts that are counted here but not listed")]
     recovered: Annotated[bool, Meta(description="Completed after a failed attempt")]
     queued_at: Rfc3339 | None
     queued_ns: Ns | None
@@ -117,6 +118,7 @@ class RunRow(NamedTuple):
     group_id: str | None
     status: int
     attempts: int
+    left_out: int
     recovered: int
     backfilled: int
     first_started_ns: int | None
@@ -201,6 +203,7 @@ def run(row: RunRow) -> Run:
         status=words.STATUS_WORDS[row.status],
         attempts=row.attempts,
         retries=max(row.attempts - 1, 0),
+        left_out=row.left_out,
         recovered=bool(row.recovered),
         queued_at=rfc3339(row.queued_ns),
         queued_ns=row.queued_ns,

@@ -4,7 +4,7 @@
 -- The runs with these (last_started_ns, run_no) that pass the filters.
 SELECT
     r.last_started_ns, r.run_no, k.task_id, t.name AS task_name, rk.run_id, r.group_id, r.status, r.attempts,
-    r.recovered, r.backfilled, r.first_started_ns, r.last_ended_ns, r.total_execution_ns,
+    r.left_out, r.recovered, r.backfilled, r.first_started_ns, r.last_ended_ns, r.total_execution_ns,
     r.wall_clock_ns, r.idle_ns, r.overlap_ns, r.queued_ns, r.progress, r.trace_ids, r.parents,
     r.causes, e.executor, s.tool, s.model, s.planner, s.host, s.component, f.error_type,
     f.stack_hash, f.fingerprint, r.error_message

@@ -5,6 +5,7 @@ CREATE TABLE run (
     task_no INTEGER NOT NULL,
     status INTEGER NOT NULL,
     attempts INTEGER NOT NULL,  -- retries = max(attempts - 1, 0)
+    left_out INTEGER NOT NULL,  -- of these, how many have no row: beyond the limit of a run
     recovered INTEGER NOT NULL,
     backfilled INTEGER NOT NULL,
     last_started_ns INTEGER NOT NULL,  -- start of the newest attempt, else queued: the lists' order

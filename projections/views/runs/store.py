@@ -10,7 +10,7 @@ from projections.runs.summary import Run
 from projections.storage.columns import ABSENT, insert_into
 from projections.views.store import Store
 
-_INSERT = insert_into("run", "nnnnnnnniiiniinpiittntt")
+_INSERT = insert_into("run", "nnnnnnnnniiiniinpiittntt")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -40,6 +40,7 @@ def _row(change: Change, run: Run) -> tuple[Any, ...]:
         change.task_no,
         run.status,
         run.attempts,
+        run.left_out,
         1 if run.recovered else 0,
         1 if run.backfilled else 0,
         run.last_started_ns,

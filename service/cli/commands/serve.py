@@ -38,7 +38,7 @@ _PANELS: Final = {
     "Privacy": ("scrub", "scrub_uuids", "scrub_exempt"),
     "Limits": (
         "max_request_bytes", "max_decompressed_bytes", "max_string_bytes", "max_attributes",
-        "max_span_events", "max_links", "queue_bytes",
+        "max_span_events", "max_links", "queue_bytes", "max_run_attempts",
     ),
     "Times": ("heartbeat_interval_s", "drain_s", "query_budget_s", "rollback_s"),
     "Of single roles": tuple(

@@ -6,6 +6,7 @@ goes the full way, which derives the run from all of its facts. Both give the sa
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,6 +16,8 @@ from projections.runs.changes import Difference
 from projections.runs.derive import attempt_of, repeated_by, resolve
 from projections.runs.details import SpanKey, key_of, parent_of
 from projections.runs.facts import LogFact, LogKind, RunFacts, SpanFact, added_to
+from projections.runs.long.before import Before
+from projections.runs.long.left_out import ATTEMPTS_LIMIT, Brief, LeftOut, brief_of
 from projections.runs.numbering import FreeNumbers, RunIdentity, place_of, spelling
 from projections.runs.scopes import Counts, Sources
 from projections.runs.summary import Run, Totals
@@ -28,50 +31,99 @@ class LongRun:
 
     Args:
         identity: tenant, task id and run id, of which attempt ids are made.
+        limit: of the attempts that it shows; a limit of ended spans.
+        left_out: what was left out before.
     """
 
-    def __init__(self, facts: RunFacts, identity: RunIdentity, sources: Sources) -> None:
-        self.facts = facts
+    def __init__(
+        self,
+        facts: RunFacts,
+        identity: RunIdentity,
+        sources: Sources,
+        limit: int = ATTEMPTS_LIMIT,
+        left_out: Iterable[Brief] = (),
+    ) -> None:
+        self.facts = RunFacts([], [], [])
         self.run: Run | None = None
         self.attempts: dict[int, Attempt] = {}
         self._identity = identity
-        self._ids = {fact.event_id for fact in facts.all()}
-        self._derive()
-        self._counts = Counts(sources, self.attempts.values())
+        self._limit = limit
+        self._left_out = LeftOut()
+        for one in left_out:
+            self._left_out.add(one)
+        self._ids: set[bytes] = set()
+        self._places: list[tuple[int, bytes]] = []  # of the spans that count for the limit
+        self._plain = False
+        self._counts = Counts(sources)
+        self.put_out = self.add(facts).out
 
     @property
     def size(self) -> int:
         """How many facts it holds."""
         return len(self._ids)
 
-    def add(self, new: RunFacts) -> tuple[RunFacts, Difference | None]:
-        """Take in more facts; returns those that were not known, and what changed."""
+    def is_beyond(self, span: SpanFact) -> bool:
+        """Would this span be left out, or is it?"""
+        full = len(self._places) >= self._limit
+        return full and _counts(span) and _time(span) > self._places[-1]
+
+    def add(self, new: RunFacts) -> "Added":
+        """Take in more facts; of spans that are left out already it does not know."""
         fresh = added_to(self._ids, new)
-        old, before = self.run, _Before(self.attempts)
-        sure = not fresh.abandoned and self._plain
+        fresh, out, moves = self._within_limit(fresh)
+        old, before = self.run, Before(self.attempts)
         facts: list[SpanFact | LogFact] = [*fresh.spans, *fresh.logs]
         facts.sort(key=_time)
+        sure = not fresh.abandoned and self._plain and not moves
         for fact in facts:
             sure = sure and self._take(fact, before)
         self.facts.extend(fresh)
         if not sure:
             held = self.attempts | before.replaced
-            before = _Before({n: attempt for n, attempt in held.items() if attempt is not None})
+            before = Before({n: attempt for n, attempt in held.items() if attempt is not None})
             self._derive()
             before.all_of(self.attempts)
-        elif before.replaced:
-            self.run = self._totals.run_with(self._last, self._queued_ns)
+        elif before.replaced or out:
+            self._sum_up()
         gone, came = before.difference(self.attempts)
         if not gone and not came and old == self.run:
-            return fresh, None
+            return Added(fresh, out, None)
         rest = self._counts.change(old, self.run, gone, came)
-        return fresh, Difference(old, self.run, gone, came, rest)
+        return Added(fresh, out, Difference(old, self.run, gone, came, rest))
+
+    def _sum_up(self) -> None:
+        """Make the run of its attempts and of what is left out."""
+        run = self._totals.run_with(self._last, self._queued_ns)
+        failed = self._totals.failed + self._last.failed
+        self.run = self._left_out.counted_in(run, failed, self._queued_ns)
+
+    def _within_limit(self, fresh: RunFacts) -> tuple[RunFacts, list[Brief], bool]:
+        """The facts without the spans beyond the limit; those; and whether the bound moved."""
+        for span in fresh.spans:
+            if _counts(span):
+                insort(self._places, _time(span))
+        beyond = self._places[self._limit :]
+        if not beyond:
+            return fresh, [], False
+        del self._places[self._limit :]
+        ids = {event_id for _, event_id in beyond}
+        out = [span for span in fresh.spans if span.event_id in ids]
+        moves = len(out) < len(ids) or not self._left_out.attempts
+        if len(out) < len(ids):
+            out += [span for span in self.facts.spans if span.event_id in ids]
+            self.facts.spans = [span for span in self.facts.spans if span.event_id not in ids]
+        self._ids -= ids
+        briefs = [brief_of(span) for span in out]
+        for one in briefs:
+            self._left_out.add(one)
+        kept = [span for span in fresh.spans if span.event_id not in ids]
+        return RunFacts(kept, fresh.logs, fresh.abandoned), briefs, moves
 
     # The full way
 
     def _derive(self) -> None:
         """Everything from all facts, and what the short way needs to know of it."""
-        found = resolve(self.facts, self._identity)
+        found = resolve(self._listed(), self._identity)
         self._references, self._shift = found.references, found.shift
         self._queued_ns = found.queued_ns
         self._totals = Totals()
@@ -79,17 +131,39 @@ class LongRun:
             self.run = None if found.derived is None else found.derived.run
             self.attempts, self._plain = {}, False
             return
-        self.run = found.derived.run
         self.attempts = {attempt.number: attempt for attempt in found.derived.attempts}
         self._numbers = list(self.attempts)
         *others, self._last = found.derived.attempts
         for attempt in others:
             self._totals.add(attempt)
+        self._sum_up()
         self._plain = self._know(found.tries)
+
+    def _listed(self) -> RunFacts:
+        """The facts without those of attempts behind the limit that have not ended."""
+        facts, bound_ns = self.facts, self._bound_ns()
+        if bound_ns is None:
+            return facts
+        spans = [s for s in facts.spans if s.end_ns or s.start_ns <= bound_ns]
+        keys = {key_of(span) for span in spans}
+        keys |= {key_of(log) for log in facts.logs if log.time_ns <= bound_ns}
+        logs = [log for log in facts.logs if log.time_ns <= bound_ns or key_of(log) in keys]
+        return RunFacts(spans, logs, facts.abandoned)
+
+    def _bound_ns(self) -> int | None:
+        """The start of the last attempt that is listed, where some are not."""
+        return self._places[-1][0] if self._left_out.attempts else None
+
+    def _is_unlisted(self, fact: SpanFact | LogFact) -> bool:
+        """Does a fact tell of an attempt behind the limit that has not ended?"""
+        bound_ns = self._bound_ns()
+        if bound_ns is None or _time(fact)[0] <= bound_ns:
+            return False
+        return not fact.end_ns if isinstance(fact, SpanFact) else key_of(fact) not in self._keys
 
     def _know(self, tries: Iterable[Candidate]) -> bool:
         """Note what the short way looks up; False if it can't be sure of anything."""
-        facts = self.facts
+        facts = self._listed()
         self._free = FreeNumbers(self.attempts)
         self._top = self._top_other = _BEFORE_ALL
         self._first_claims: dict[int, tuple[int, bytes]] = {}
@@ -128,14 +202,16 @@ class LongRun:
 
     # The short way: False if it is not sure, and then the full way is gone
 
-    def _take(self, fact: SpanFact | LogFact, before: "_Before") -> bool:
+    def _take(self, fact: SpanFact | LogFact, before: Before) -> bool:
         if fact.number == 0 and not self._shift:
             return False  # all numbers are shown one higher from now on
+        if self._is_unlisted(fact):
+            return True
         if isinstance(fact, SpanFact):
             return self._take_span(fact, before)
         return self._take_log(fact, before)
 
-    def _take_span(self, span: SpanFact, before: "_Before") -> bool:
+    def _take_span(self, span: SpanFact, before: Before) -> bool:
         key, parent = key_of(span), parent_of(span)
         if not span.end_ns or span.queues or key in self._parents:
             return False
@@ -146,7 +222,7 @@ class LongRun:
         one = Candidate(span.start_ns, span.event_id, self._claim(span.number), span, [])
         return self._append(one, before) and self._learn(key, parent)
 
-    def _take_log(self, log: LogFact, before: "_Before") -> bool:
+    def _take_log(self, log: LogFact, before: Before) -> bool:
         key = key_of(log)
         if not log.span_id or not says_running(log):
             return False
@@ -201,7 +277,7 @@ class LongRun:
             return True
         return any(name in wanted for name in self._references.attempt_ids(*numbers))
 
-    def _append(self, one: Candidate, before: "_Before") -> bool:
+    def _append(self, one: Candidate, before: Before) -> bool:
         """One more attempt, whose number nobody else has or gets."""
         number = self._number(one)
         if not number or self._is_wanted(one, number):
@@ -231,21 +307,21 @@ class LongRun:
         self._note(one)
         return True
 
-    def _follow(self, number: int, earlier: int, before: "_Before") -> None:
+    def _follow(self, number: int, earlier: int, before: Before) -> None:
         """Let an attempt follow another one, if it does not say what it repeats."""
         one = self._references.by_number[number]
         assert isinstance(one, Candidate)
         repeated = repeated_by(one, self._references, earlier)
         self._replace(number, before, retry_of=repeated)
 
-    def _replace(self, number: int, before: "_Before", **changes: object) -> None:
+    def _replace(self, number: int, before: Before, **changes: object) -> None:
         before.note(number)
         attempt = msgspec.structs.replace(self.attempts[number], **changes)
         self.attempts[number] = attempt
         if number == self._last.number:
             self._last = attempt
 
-    def _beat(self, log: LogFact, before: "_Before") -> bool:
+    def _beat(self, log: LogFact, before: Before) -> bool:
         """A sign of life of a running attempt, later than all others of it."""
         key = key_of(log)
         one, number = self._beating[key], self._beating[key].number
@@ -271,7 +347,7 @@ class LongRun:
         )
         return True
 
-    def _end(self, span: SpanFact, before: "_Before") -> bool:
+    def _end(self, span: SpanFact, before: Before) -> bool:
         """The span of the last attempt, which was known from log records only."""
         key, parent = key_of(span), parent_of(span)
         one = self._beating.get(key)
@@ -298,37 +374,19 @@ class LongRun:
         return self._learn(key, parent)
 
 
-class _Before:
-    """What attempts were like before they were replaced."""
+class Added(NamedTuple):
+    """What more facts did: those that were not known, those that are left out now, the change."""
 
-    def __init__(self, attempts: dict[int, Attempt]) -> None:
-        self._attempts = attempts
-        self.replaced: dict[int, Attempt | None] = {}
-
-    def note(self, number: int) -> None:
-        """Remember an attempt that is about to change or come."""
-        if number not in self.replaced:
-            self.replaced[number] = self._attempts.get(number)
-
-    def all_of(self, attempts: dict[int, Attempt]) -> None:
-        """Any of them may have changed."""
-        self.replaced = dict.fromkeys(attempts) | dict(self._attempts)
-
-    def difference(self, attempts: dict[int, Attempt]) -> tuple[list[Attempt], list[Attempt]]:
-        """The attempts that went and those that came."""
-        gone: list[Attempt] = []
-        came: list[Attempt] = []
-        for number, old in self.replaced.items():
-            new = attempts.get(number)
-            if old == new:
-                continue
-            if old is not None:
-                gone.append(old)
-            if new is not None:
-                came.append(new)
-        return gone, came
+    fresh: RunFacts
+    out: list[Brief]
+    change: Difference | None
 
 
 def _time(fact: SpanFact | LogFact) -> tuple[int, bytes]:
     """When a fact was, by its sender's clock: no fact counts as earlier for arriving so."""
     return (fact.start_ns if isinstance(fact, SpanFact) else fact.time_ns), fact.event_id
+
+
+def _counts(span: SpanFact) -> bool:
+    """Does a span count for the limit?"""
+    return span.end_ns > 0 and not span.queues
