@@ -52,7 +52,7 @@ def run_ids(text: str) -> tuple[str, ...]:
 
 def hex_text(text: str, size_bytes: int) -> str | None:
     """`text` as lower-case hex digits of this many bytes; None if it is no such id."""
-    match = _HEX.fullmatch(text.strip()[:_LONGEST])
+    match = _HEX.fullmatch(text.strip()) if len(text) <= _LONGEST else None
     digits = match[1].replace("-", "").lower() if match else ""
     digits = digits.lstrip("0").rjust(2 * size_bytes, "0")
     return digits if match and len(digits) == 2 * size_bytes else None

@@ -62,7 +62,8 @@ def test_a_span_id_is_read_in_each_spelling(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", " ", "-", "0", "0" * 32, "xyz", "0x", "5b8e--ff", "a" * 33, "-ab", "ab-", "٣" * 32,
-     "99999999999999999999x", "AAAAAAAAAAAAAAAAAAAAAA==", "ab cd"],
+     "99999999999999999999x", "0" * 126 + "abzz", "0" * 200 + "ab",
+     "AAAAAAAAAAAAAAAAAAAAAA==", "ab cd"],
 )  # fmt: skip
 def test_what_is_no_id_is_refused(text: str) -> None:
     """All zeros are no id, and neither is too much."""
