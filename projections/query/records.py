@@ -39,15 +39,15 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     behind: Behind = []
 
 
+ExecutorText = Annotated[
+    str, Meta(description="The most exact that is known: id, tool, model, instance or host")
+]
+
+
 class RanBy(msgspec.Struct, frozen=True, kw_only=True):
     """What ran an attempt."""
 
-    executor: (
-        Annotated[
-            str, Meta(description="The most exact that is known: id, tool, model, instance or host")
-        ]
-        | None
-    )
+    executor: ExecutorText | None
     tool: str | None
     model: str | None
     planner: str | None

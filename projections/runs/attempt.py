@@ -3,7 +3,7 @@
 import msgspec
 
 from projections.runs import words
-from projections.runs.facts import More
+from projections.runs.more import More
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -20,6 +20,7 @@ from events.schema import RawBlock
 from projections.runs import words
 from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.fingerprint import fingerprint
+from projections.runs.more import more_of
 from projections.runs.registry.numbers import Registry
 from projections.runs.rereading import segments_of
 from projections.runs.rows import (
@@ -31,18 +32,12 @@ from projections.runs.rows import (
     decode_context,
     decode_log,
     decode_span,
+    exception_of,
+    kind_of,
     matters,
 )
 from projections.runs.times import parse_ns
-from projections.runs.values import (
-    exception_of,
-    fraction_of,
-    kind_of,
-    more_of,
-    number_of,
-    status_of,
-    text_of,
-)
+from projections.runs.values import fraction_of, number_of, status_of, text_of
 from projections.storage.deadletters import Poison
 
 PRODUCER: Final = 4

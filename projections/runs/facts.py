@@ -10,18 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-
-class More(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What few attempts say."""
-
-    retry_of: str | None = None
-    will_retry: bool | None = None
-    backfilled: bool = False
-    parents: tuple[str, ...] = ()
-    causes: tuple[str, ...] = ()
-    files_written: tuple[str, ...] | int | None = None
-    retrieval_count: int | None = None
-    retrieval_sources: tuple[str, ...] | int | None = None
+from projections.runs.more import More
 
 
 class SpanFact(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -9,12 +9,21 @@ import msgspec
 
 from events import codec, names
 from events.schema import Context
+from projections.runs.facts import LogKind
+from projections.runs.more import MoreAttributes
+from projections.runs.values import text_of
 
 TASK_ID_BYTES: Final = b"\xa7" + names.TASK_ID.encode()  # a msgpack string of 7 bytes
 SPAN_MARK: Final = codec.tag_mark(names.SPAN)
 LOG_MARK: Final = codec.tag_mark(names.LOG_RECORD)
 _ABANDONED: Final = b"attempt_abandoned"
 _KIND_END: Final = 48  # a row begins with its array header, its tag, and a fact's kind
+LIFECYCLE: Final = {
+    names.ATTEMPT_STARTED: LogKind.STARTED,
+    names.ATTEMPT_HEARTBEAT: LogKind.HEARTBEAT,
+    names.ATTEMPT_PROGRESS: LogKind.PROGRESS,
+    names.ATTEMPT_ENDED: LogKind.ENDED,
+}
 
 
 def matters(row: bytes) -> bool:
@@ -27,7 +36,7 @@ def matters(row: bytes) -> bool:
 
 
 class TaskAttributes(
-    msgspec.Struct,
+    MoreAttributes,
     gc=False,
     rename={
         "id": names.TASK_ID,
@@ -35,22 +44,14 @@ class TaskAttributes(
         "run_id": names.TASK_RUN_ID,
         "group_id": names.TASK_GROUP_ID,
         "attempt": names.TASK_ATTEMPT,
-        "retry_of": names.TASK_RETRY_OF,
         "max_attempts": names.TASK_MAX_ATTEMPTS,
         "result": names.TASK_RESULT,
-        "will_retry": names.TASK_WILL_RETRY,
         "queue": names.TASK_QUEUE,
         "queued_at": names.TASK_QUEUED_AT,
         "executor_id": names.TASK_EXECUTOR_ID,
         "tool": names.TASK_EXECUTOR_TOOL,
         "model": names.TASK_EXECUTOR_MODEL,
         "planner": names.TASK_EXECUTOR_PLANNER,
-        "backfilled": names.TASK_BACKFILLED,
-        "parents": names.TASK_PARENTS,
-        "causes": names.TASK_CAUSES,
-        "files_written": names.TASK_IO_FILES_WRITTEN,
-        "retrieval_count": names.TASK_RETRIEVAL_COUNT,
-        "retrieval_sources": names.TASK_RETRIEVAL_SOURCES,
         "progress": names.TASK_PROGRESS,
         "error_type": names.ERROR_TYPE,
         "exception_type": names.EXCEPTION_TYPE,
@@ -66,22 +67,14 @@ class TaskAttributes(
     attempt: Any = None
     name: Any = None
     group_id: Any = None
-    retry_of: Any = None
     max_attempts: Any = None
     result: Any = None
-    will_retry: Any = None
     queue: Any = None
     queued_at: Any = None
     executor_id: Any = None
     tool: Any = None
     model: Any = None
     planner: Any = None
-    backfilled: Any = None
-    parents: Any = None
-    causes: Any = None
-    files_written: Any = None
-    retrieval_count: Any = None
-    retrieval_sources: Any = None
     progress: Any = None
     error_type: Any = None
     exception_type: Any = None
@@ -140,3 +133,21 @@ decode_span = msgspec.msgpack.Decoder(SpanRow).decode
 decode_event = msgspec.msgpack.Decoder(EventRow).decode
 decode_log = msgspec.msgpack.Decoder(LogRow).decode
 decode_context = msgspec.msgpack.Decoder(Context).decode
+
+
+def kind_of(row: LogRow) -> LogKind | None:
+    """What a log record says of its span; None if nothing."""
+    said = row.attributes
+    kind = LIFECYCLE.get(row.event_name or text_of(said.event_name) or "")
+    if kind is None and (said.exception_type is not None or said.exception_message is not None):
+        return LogKind.EXCEPTION
+    return kind
+
+
+def exception_of(row: SpanRow) -> TaskAttributes | None:
+    """The attributes of the last exception event."""
+    for raw in reversed(row.events):
+        event = decode_event(raw)
+        if event.name == names.EXCEPTION_EVENT:
+            return event.attributes
+    return None

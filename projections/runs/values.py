@@ -3,17 +3,7 @@
 import re
 from typing import Any, Final
 
-from events import names
 from projections.runs import words
-from projections.runs.facts import LogKind, More
-from projections.runs.rows import LogRow, SpanRow, TaskAttributes, decode_event
-
-LIFECYCLE: Final = {
-    names.ATTEMPT_STARTED: LogKind.STARTED,
-    names.ATTEMPT_HEARTBEAT: LogKind.HEARTBEAT,
-    names.ATTEMPT_PROGRESS: LogKind.PROGRESS,
-    names.ATTEMPT_ENDED: LogKind.ENDED,
-}
 
 
 def text_of(value: Any) -> str | None:
@@ -64,6 +54,11 @@ def flag_of(value: Any) -> bool | None:
     return {"true": True, "false": False}.get(value.lower()) if type(value) is str else None
 
 
+def is_true(value: Any) -> bool:
+    """Whether it is a yes."""
+    return bool(flag_of(value))
+
+
 def texts_of(value: Any) -> tuple[str, ...]:
     """A list of texts, or one text with commas between them."""
     if type(value) is str:
@@ -79,53 +74,7 @@ def texts_or_count(value: Any) -> tuple[str, ...] | int | None:
     return texts_of(value) or None if whole is None else whole
 
 
-def more_of(said: TaskAttributes) -> More | None:
-    """What few attempts say; None if nothing of it is said."""
-    if (
-        said.retry_of is None
-        and said.will_retry is None
-        and said.backfilled is None
-        and said.parents is None
-        and said.causes is None
-        and said.files_written is None
-        and said.retrieval_count is None
-        and said.retrieval_sources is None
-    ):
-        return None
-    parents, causes, sources = said.parents, said.causes, said.retrieval_sources
-    more = More(
-        text_of(said.retry_of),
-        None if said.will_retry is None else flag_of(said.will_retry),
-        said.backfilled is not None and bool(flag_of(said.backfilled)),
-        () if parents is None else texts_of(parents),
-        () if causes is None else texts_of(causes),
-        texts_or_count(said.files_written),
-        whole_of(said.retrieval_count),
-        None if sources is None else texts_or_count(sources),
-    )
-    return more if more != _NOTHING_MORE else None
-
-
-_NOTHING_MORE = More()
 _EXACT: Final = 1 << 63
 _DIGITS: Final = 32
 _WHOLE: Final = re.compile(r"[+-]?[0-9]+(\.0*)?")
 _FRACTION: Final = re.compile(r"[0-9]*\.?[0-9]+")
-
-
-def kind_of(row: LogRow) -> LogKind | None:
-    """What a log record says of its span; None if nothing."""
-    said = row.attributes
-    kind = LIFECYCLE.get(row.event_name or text_of(said.event_name) or "")
-    if kind is None and (said.exception_type is not None or said.exception_message is not None):
-        return LogKind.EXCEPTION
-    return kind
-
-
-def exception_of(row: SpanRow) -> TaskAttributes | None:
-    """The attributes of the last exception event."""
-    for raw in reversed(row.events):
-        event = decode_event(raw)
-        if event.name == names.EXCEPTION_EVENT:
-            return event.attributes
-    return None

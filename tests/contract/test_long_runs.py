@@ -19,8 +19,9 @@ from projections.runs import words
 from projections.runs.attempt import Attempt
 from projections.runs.changes import Change, difference, merged
 from projections.runs.derive import Derived, derive_all
-from projections.runs.facts import AbandonFact, LogFact, LogKind, More, RunFacts, SpanFact
+from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.long.run import LongRun
+from projections.runs.more import More
 from projections.runs.registry import longruns
 from projections.runs.registry import runs as stage
 from projections.runs.summary import Totals, run_of_one

@@ -10,7 +10,8 @@ import pytest
 from projections.runs import words
 from projections.runs.attempt import Attempt
 from projections.runs.derive import derive, derive_all
-from projections.runs.facts import AbandonFact, LogFact, LogKind, More, RunFacts, SpanFact
+from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
+from projections.runs.more import More
 from tests.events import BASE_NS, SECOND_NS, span_id, trace_id
 
 IDENTITY = ("default", "task-1", "run-1")

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from projections.runs import words
+from projections.runs.more import More, MoreAttributes, extra_of, more_of
 from projections.runs.rows import TaskAttributes
 from projections.runs.times import parse_ns
-from projections.runs.values import fraction_of, more_of, number_of, text_of, whole_of
+from projections.runs.values import fraction_of, number_of, text_of, whole_of
 
 
 @pytest.mark.parametrize("value", [2, 2.0, "2", " 2 ", "2.0", "02", "+2"])
@@ -51,3 +52,18 @@ def test_doubles_count_as_whole_numbers_wherever_a_number_is_read() -> None:
 def test_progress_is_a_number_from_0_to_1(value: Any, fraction: float | None) -> None:
     """As such or as decimal text."""
     assert fraction_of(value) == fraction
+
+
+@pytest.mark.parametrize("name", MoreAttributes.__struct_fields__)
+def test_what_few_attempts_say_is_read_alone_too(name: str) -> None:
+    """Each attribute is noticed by itself, and read into the field of its name."""
+    read = [more_of(MoreAttributes(**{name: value})) for value in (True, "3", "x")]
+    assert {getattr(more, name) for more in read if more} - {getattr(More(), name)}
+    assert More.__struct_fields__ == MoreAttributes.__struct_fields__
+
+
+def test_an_answer_shows_what_is_said() -> None:
+    """The column holds the fields of the answer that differ from nothing, and no others."""
+    more = More(retry_of="1", parents=("p",), retrieval_count=0)
+    assert extra_of(more) == '{"parents":["p"],"retrieval_count":0}'
+    assert extra_of(More(retry_of="1", will_retry=True)) == ""

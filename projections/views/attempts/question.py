@@ -27,19 +27,25 @@ from projections.query.parameters import (
     Text,
     Until,
 )
-from projections.query.records import Failure, Hex, Ns, Page, RanBy, Rfc3339, failure
+from projections.query.records import ExecutorText, Failure, Hex, Ns, Page, Rfc3339, failure
 from projections.query.refusals import BadQuestion
 from projections.query.rows import Rows, by_keys
 from projections.runs import words
+from projections.runs.more import Extra
 
 SQL = load_queries("projections.views.attempts", "question.sql")
 KEY = ("started_ns", "attempt_key")
 JOINS: Final = {"tasks": ("task_name",), "runs": ("group_id",)}
 
 
-class Attempt(RanBy, frozen=True, kw_only=True):
+class Attempt(Extra, frozen=True):
     """One try of a task."""
 
+    executor: ExecutorText | None
+    tool: str | None
+    model: str | None
+    planner: str | None
+    host: str | None
     attempt_id: Hex
     task_id: str
     task_name: str | None
@@ -68,11 +74,6 @@ class Attempt(RanBy, frozen=True, kw_only=True):
     system: Annotated[str, Meta(description="Orchestrator whose rules recognised it")] | None
     progress: Annotated[float, Meta(description="Share done, as last told")] | None = None
     max_attempts: int | None = None
-    parents: list[str] = []
-    causes: list[str] = []
-    files_written: int | None = None
-    retrieval_count: int | None = None
-    retrieval_sources: list[str] = []
 
 
 class AttemptsQuestion(ListQuestion, frozen=True, kw_only=True):

@@ -3,33 +3,17 @@
 import sqlite3
 from typing import Any
 
-import msgspec
-
 from projections.runs.attempt import Attempt
 from projections.runs.changes import Change, Changes
-from projections.runs.facts import More
+from projections.runs.more import extra_of
 from projections.runs.scopes import Sources
 from projections.runs.words import NUMBER_BITS
 from projections.storage.columns import ABSENT, insert_into
 from projections.views.store import Store
 
 _INSERT = insert_into("attempt", "nnnnnniiiiinitiiipnnnnt")
-_encode = msgspec.json.Encoder().encode
 
 Row = tuple[Any, ...]
-
-
-class _Extra(msgspec.Struct, omit_defaults=True, gc=False):
-    """Column `extra`."""
-
-    parents: tuple[str, ...] = ()
-    causes: tuple[str, ...] = ()
-    files_written: tuple[str, ...] | int | None = None
-    retrieval_count: int | None = None
-    retrieval_sources: tuple[str, ...] | int | None = None
-
-
-_NOTHING = _Extra()
 
 
 class AttemptStore(Store):
@@ -81,19 +65,8 @@ class AttemptStore(Store):
             bytearray(attempt.span_id),
             attempt.partition,
             attempt.position,
-            "" if attempt.more is None else _extra(attempt.more),
+            "" if attempt.more is None else extra_of(attempt.more),
         )
 
     def _executor_no(self, source_no: int) -> int | None:
         return self._sources.source_parts(source_no)[0]
-
-
-def _extra(more: More) -> str:
-    said = _Extra(
-        more.parents,
-        more.causes,
-        more.files_written,
-        more.retrieval_count,
-        more.retrieval_sources,
-    )
-    return _encode(said).decode() if said != _NOTHING else ""

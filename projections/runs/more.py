@@ -1,0 +1,105 @@
+"""What few attempts say of themselves: which attribute says it, how it is read, what is shown.
+
+A field that is only passed on, from a sender to an answer, is declared here and nowhere else.
+`More` is stored with the facts of a run: new fields go to its end, with a default, so that what
+was stored before can still be read.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from events import names
+from projections.runs.values import flag_of, is_true, text_of, texts_of, texts_or_count, whole_of
+
+
+class MoreAttributes(
+    msgspec.Struct,
+    gc=False,
+    rename={
+        "retry_of": names.TASK_RETRY_OF,
+        "will_retry": names.TASK_WILL_RETRY,
+        "backfilled": names.TASK_BACKFILLED,
+        "parents": names.TASK_PARENTS,
+        "causes": names.TASK_CAUSES,
+        "files_written": names.TASK_IO_FILES_WRITTEN,
+        "retrieval_count": names.TASK_RETRIEVAL_COUNT,
+        "retrieval_sources": names.TASK_RETRIEVAL_SOURCES,
+    },
+):
+    """The attributes, as they came; senders may give any of them any type."""
+
+    retry_of: Any = None
+    will_retry: Any = None
+    backfilled: Any = None
+    parents: Any = None
+    causes: Any = None
+    files_written: Any = None
+    retrieval_count: Any = None
+    retrieval_sources: Any = None
+
+
+class More(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What they mean."""
+
+    retry_of: str | None = None
+    will_retry: bool | None = None
+    backfilled: bool = False
+    parents: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    files_written: tuple[str, ...] | int | None = None
+    retrieval_count: int | None = None
+    retrieval_sources: tuple[str, ...] | int | None = None
+
+
+_READ: Final[dict[str, Callable[[Any], Any]]] = {
+    "retry_of": text_of,
+    "will_retry": flag_of,
+    "backfilled": is_true,
+    "parents": texts_of,
+    "causes": texts_of,
+    "files_written": texts_or_count,
+    "retrieval_count": whole_of,
+    "retrieval_sources": texts_or_count,
+}
+
+
+class Extra(msgspec.Struct, frozen=True, kw_only=True):
+    """What an attempt's answer shows of it; column `extra` holds it as JSON."""
+
+    parents: list[str] = []
+    causes: list[str] = []
+    files_written: int | None = None
+    retrieval_count: int | None = None
+    retrieval_sources: list[str] = []
+
+
+_NOTHING: Final = More()
+_SHOWN: Final = Extra.__struct_fields__
+_encode = msgspec.json.Encoder().encode
+
+
+def more_of(said: MoreAttributes) -> More | None:
+    """What is said; None if nothing is."""
+    if (
+        said.retry_of is None
+        and said.will_retry is None
+        and said.backfilled is None
+        and said.parents is None
+        and said.causes is None
+        and said.files_written is None
+        and said.retrieval_count is None
+        and said.retrieval_sources is None
+    ):  # most attempts; spelt out, because a loop costs 1 µs an attempt
+        return None
+    values = {name: getattr(said, name) for name in _READ}
+    more = More(**{name: _READ[name](v) for name, v in values.items() if v is not None})
+    return more if more != _NOTHING else None
+
+
+def extra_of(more: More) -> str:
+    """What an answer shows of it, as JSON; empty if nothing."""
+    shown = {name: value for name in _SHOWN if (value := getattr(more, name))
+             not in (None, ())}  # fmt: skip
+    return _encode(shown).decode() if shown else ""
