@@ -21,6 +21,7 @@ from projections.runs.extraction import Extractor
 from projections.runs.long.left_out import ATTEMPTS_LIMIT
 from projections.runs.registry.loose import TABLES as LOOSE_TABLES
 from projections.runs.registry.numbers import Registry
+from projections.runs.registry.runs import TABLES as RUN_TABLES
 from projections.runs.registry.runs import RunStage
 from projections.runs.registry.tasks import TABLES as TASK_TABLES
 from projections.runs.scopes import Sources
@@ -34,6 +35,7 @@ from projections.views.tasks.store import TaskStore
 STAGE_NAME = "facts"
 RUN_LIMIT: Final = "max_run_attempts"
 """In the configuration of the stage: attempts that a run shows."""
+_RUNS: Final = SortedRuns(RUN_TABLES, filtered=True)
 _SPANS: Final = SpanIndex()
 _LOOSE: Final = SortedRuns(LOOSE_TABLES, filtered=True)
 _TASKS: Final = SortedRuns(TASK_TABLES, filtered=True)
@@ -43,10 +45,10 @@ class FactsProjection:
     """The shared stage's tables; every fold has them."""
 
     name = STAGE_NAME
-    version = 5
+    version = 6
     tables: Sequence[str] = (
-        "status_word", "tenant", "task_key", "run_key", "run_fact", "run_hash", "executor",
-        "source", "fingerprint", *_SPANS.tables, *_TASKS.tables, *_LOOSE.tables,
+        "status_word", "tenant", "task_key", "run_key", "run_fact", "executor",
+        "source", "fingerprint", *_SPANS.tables, *_TASKS.tables, *_RUNS.tables, *_LOOSE.tables,
     )  # fmt: skip
     depends: Sequence[str] = ()
 
@@ -58,6 +60,7 @@ class FactsProjection:
         run_script(connection, "projections.runs.registry", "schema.sql")
         _SPANS.create(connection)
         _TASKS.create(connection)
+        _RUNS.create(connection)
         _LOOSE.create(connection)
         run_script(connection, "projections.views", "sqlviews.sql")
         connection.executemany(

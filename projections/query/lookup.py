@@ -3,11 +3,13 @@
 import sqlite3
 from typing import Final
 
+from projections.runs.registry.runs import TABLES as RUN_TABLES
 from projections.runs.registry.tasks import TABLES as TASK_TABLES
 from projections.runs.words import key_hash
 from projections.storage import spanindex
 from projections.storage.sorted_runs import SortedRuns
 
+_RUNS: Final = SortedRuns(RUN_TABLES)
 _TASKS: Final = SortedRuns(TASK_TABLES)
 
 
@@ -33,12 +35,14 @@ def find_task(connection: sqlite3.Connection, tenant: str, task_id: str) -> int 
 def find_run(connection: sqlite3.Connection, tenant: str, task_id: str, run_id: str) -> int | None:
     """The number of a run of a task."""
     task_no = find_task(connection, tenant, task_id)
-    row = connection.execute(
-        "SELECT run_no FROM run_hash JOIN run_key USING (run_no) "
-        "WHERE run_hash.task_no = ? AND run_hash.hash = ? AND run_id = ?",
-        (task_no, key_hash(tenant, task_id, run_id), run_id),
-    ).fetchone()
-    return None if row is None else row[0]
+    digest = key_hash(tenant, task_id, run_id)
+    for run_no in _RUNS.between(connection, digest, digest) if task_no is not None else ():
+        row = connection.execute(
+            "SELECT task_no, run_id FROM run_key WHERE run_no = ?", (run_no,)
+        ).fetchone()
+        if tuple(row) == (task_no, run_id):
+            return run_no
+    return None
 
 
 def find_executor(connection: sqlite3.Connection, tenant: str, executor: str) -> int | None:

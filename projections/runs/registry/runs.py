@@ -21,6 +21,7 @@ from projections.runs.facts import (
     encode_facts,
 )
 from projections.runs.long.left_out import ATTEMPTS_LIMIT
+from projections.runs.registry.digests import Digests
 from projections.runs.registry.longruns import INLINE_LIMIT, LongRuns
 from projections.runs.registry.loose import LooseLogs
 from projections.runs.registry.numbers import Registry
@@ -30,12 +31,13 @@ from projections.runs.words import key_hashes
 from projections.storage.columns import ABSENT, insert_into
 from projections.storage.spanindex import Int64s, SpanIndex, span_hashes
 
+TABLES: Final = "run_hash"
 _CHUNK: Final = 400  # rows of a VALUES list; SQLite allows 32,766 parameters
 
 _INSERT_RUN: Final = insert_into("run_key", "nnniinn")
 
 Row = tuple[Any, ...]
-_Place = tuple[int, int]  # task number and the run's digest: the start of a row of `run_hash`
+_Place = tuple[int, int]  # task number, and the digest under which the run is found
 
 
 class _Known(NamedTuple):
@@ -57,6 +59,7 @@ class RunStage:
         self._registry = registry
         self._task_numbers = TaskNumbers(registry)
         self._long_runs = LongRuns(registry, attempts_limit)
+        self._digests = Digests(TABLES)
         self._span_index = SpanIndex()
         self._spans: list[tuple[Int64s, Int64s]] = []  # not written yet
         self._last_run_no: int | None = None
@@ -65,6 +68,7 @@ class RunStage:
     def forget(self) -> None:
         """Drop what is kept in memory."""
         self._task_numbers.forget()
+        self._digests.forget()
         self._span_index.forget()
         self._long_runs.forget()
         self._spans.clear()
@@ -74,6 +78,7 @@ class RunStage:
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write what was kept until the page's end."""
         self._task_numbers.flush(connection)
+        self._digests.flush(connection)
         self._loose.flush(connection)
         self._write_spans(connection)
 
@@ -123,25 +128,25 @@ class RunStage:
         self, connection: sqlite3.Connection, places: dict[RunKey, _Place], new_tasks: set[int]
     ) -> dict[RunKey, _Known]:
         """The runs that have a row, with their facts."""
-        searched: dict[_Place, list[RunKey]] = {}
-        for key, place in places.items():
-            if place[0] not in new_tasks:
-                searched.setdefault(place, []).append(key)
+        wanted: dict[tuple[int, str], RunKey] = {}
+        digests: list[int] = []
+        for key, (task_no, digest) in places.items():
+            if task_no not in new_tasks:
+                wanted[task_no, key[2]] = key
+                digests.append(digest)
         known: dict[RunKey, _Known] = {}
-        for part in _parts(sorted(searched), _CHUNK):
+        for part in _parts(sorted(self._digests.candidates(connection, digests)), _CHUNK):
             rows = connection.execute(
-                "WITH wanted (task_no, hash) AS (VALUES "
-                + ", ".join(["(?, ?)"] * len(part))
-                + ") SELECT run_key.task_no, run_key.hash, run_no, run_id, facts FROM wanted"
-                " CROSS JOIN run_hash USING (task_no, hash) CROSS JOIN run_key USING (run_no)",
-                [value for at in part for value in at],
+                "SELECT run_no, task_no, hash, run_id, facts FROM run_key"
+                f" WHERE run_no IN ({_marks(len(part))})",
+                part,
             )
-            for task_no, hash_, run_no, run_id, facts in rows:
-                for key in searched[task_no, hash_]:
-                    if key[2] == run_id:
-                        known[key] = _Known(
-                            run_no, key[0], task_no, hash_, key[1], run_id, _decoded(facts)
-                        )
+            for run_no, task_no, hash_, run_id, facts in rows:
+                found = wanted.get((task_no, run_id))
+                if found is not None:
+                    known[found] = _Known(
+                        run_no, found[0], task_no, hash_, found[1], run_id, _decoded(facts)
+                    )
         return known
 
     def _number_runs(
@@ -213,7 +218,6 @@ class RunStage:
     ) -> list[Change]:
         changes: list[Change] = []
         key_rows: list[Row] = []
-        hash_rows: list[tuple[int, int, int]] = []
         runs, tenant_name = found.runs, self._registry.tenant_name
         for key, run_no in fresh.items():
             tenant_no, task_id, run_id = key
@@ -228,14 +232,13 @@ class RunStage:
                 new, came = derived if derived is not None else (None, ())
                 blob = bytearray(encode_facts(facts))
             key_rows.append((run_no, task_no, hash_, *_span_of_time(new), run_id, blob))
-            hash_rows.append((task_no, hash_, run_no))
+            self._digests.add(hash_, run_no)
             if new is not None:
                 is_new = task_no in new_tasks
                 changes.append(
                     Change(run_no, tenant_no, task_no, hash_, is_new, None, new, (), came, None)
                 )
         connection.executemany(_INSERT_RUN, key_rows)
-        connection.executemany("INSERT INTO run_hash VALUES (?, ?, ?)", sorted(hash_rows))
         return changes
 
     # Spans and the log records that name only a span

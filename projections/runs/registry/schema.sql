@@ -1,6 +1,6 @@
 -- The shared stage: numbers for texts, and every run's facts. Look-ups by text go through
 -- projections/query/lookup.py, because the text -> number indexes are keyed by digests. Those of
--- tasks and spans are sorted runs (projections/storage/sorted_runs.sql): task_hash, span, loose.
+-- tasks and spans are sorted runs (projections/storage/sorted_runs.sql): task_hash, run_hash, span, loose.
 --
 -- Numbers are given in order of first appearance in the log, so a rebuild gives the same ones.
 
@@ -34,6 +34,9 @@ CREATE TABLE run_key (
     facts BLOB NOT NULL
 ) STRICT;
 
+-- The runs of a task, newest last: if its latest run moves back in time, another one is.
+CREATE INDEX run_key_task ON run_key (task_no, last_started_ns);
+
 -- The facts of a run that has many. kind: 0 span, 1 log record, 2 abandoned, 3 a span that is
 -- left out (projections/runs/long/left_out.py).
 CREATE TABLE run_fact (
@@ -42,13 +45,6 @@ CREATE TABLE run_fact (
     kind INTEGER NOT NULL,
     fact BLOB NOT NULL,
     PRIMARY KEY (run_no, event_id)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE run_hash (
-    task_no INTEGER NOT NULL,
-    hash INTEGER NOT NULL,
-    run_no INTEGER NOT NULL,
-    PRIMARY KEY (task_no, hash, run_no)
 ) STRICT, WITHOUT ROWID;
 
 -- executor_no names one executor text of one tenant; it is never shared between tenants.

@@ -1,19 +1,13 @@
-"""Numbers for tasks: found by a digest of their text, given in order of first appearance.
-
-The digests of new tasks are random. They are kept until the page ends and written together, as
-one sorted run. Two texts may have one digest: each candidate's text is compared.
-"""
+"""Numbers for tasks: found by a digest of their text, given in order of first appearance."""
 
 import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from events.bounded import BoundedDict, text_bytes
+from projections.runs.registry.digests import Digests
 from projections.runs.registry.numbers import Registry
 from projections.runs.words import key_hashes
-from projections.storage.sorted_runs import SortedRuns
 
 KEPT_BYTES: Final = 32 << 20
 TABLES: Final = "task_hash"
@@ -28,25 +22,19 @@ class TaskNumbers:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._index = SortedRuns(TABLES, filtered=True)
+        self._digests = Digests(TABLES)
         self._numbers: BoundedDict[TaskKey, int] = BoundedDict(KEPT_BYTES)
-        self._unwritten: dict[int, list[int]] = {}  # by digest
         self._last: int | None = None
 
     def forget(self) -> None:
         """Drop what is kept in memory, written or not."""
         self._numbers.clear()
-        self._index.forget()
-        self._unwritten.clear()
+        self._digests.forget()
         self._last = None
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write what is not written yet."""
-        pairs = [(hash_, no) for hash_, numbers in self._unwritten.items() for no in numbers]
-        self._unwritten.clear()
-        if pairs:
-            digests, numbers = np.array(pairs, np.int64).T
-            self._index.add(connection, digests.astype(np.uint64), numbers)
+        self._digests.flush(connection)
 
     def resolve(
         self, connection: sqlite3.Connection, wanted: Sequence[TaskKey]
@@ -78,9 +66,7 @@ class TaskNumbers:
 
     def _stored(self, connection: sqlite3.Connection, digests: list[int]) -> dict[TaskKey, int]:
         """The tasks that have one of these digests, and perhaps some more."""
-        candidates = self._index.find(connection, np.array(digests, np.uint64))[1].tolist()
-        for digest in self._unwritten.keys() & digests:
-            candidates += self._unwritten[digest]
+        candidates = self._digests.candidates(connection, digests)
         stored: dict[TaskKey, int] = {}
         for at in range(0, len(candidates), _AT_ONCE):
             part = candidates[at : at + _AT_ONCE]
@@ -107,5 +93,5 @@ class TaskNumbers:
             [(number, *key) for key, number in given.items()],
         )
         for key, number in given.items():
-            self._unwritten.setdefault(unknown[key], []).append(number)
+            self._digests.add(unknown[key], number)
         return given

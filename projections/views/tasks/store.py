@@ -184,9 +184,9 @@ def _stored_latest(connection: sqlite3.Connection, row: _Task, rival: _Latest | 
 
 def _search_latest(connection: sqlite3.Connection, task_no: int) -> _Latest:
     found = connection.execute(
-        "SELECT last_started_ns, run_key.hash, run_no FROM run_hash JOIN run_key USING (run_no)"
-        " WHERE run_hash.task_no = ? AND last_started_ns IS NOT NULL"
-        " ORDER BY last_started_ns DESC, run_key.hash DESC LIMIT 1",
+        "SELECT last_started_ns, hash, run_no FROM run_key"
+        " WHERE task_no = ? AND last_started_ns IS NOT NULL"
+        " ORDER BY last_started_ns DESC, hash DESC LIMIT 1",
         (task_no,),
     ).fetchone()
     return _Latest(*found)
@@ -205,8 +205,7 @@ def _first_started(
             and (change.new is None or _start(change.new) > row.first_started_ns)
         ):
             (first,) = connection.execute(
-                "SELECT min(first_started_ns) FROM run_hash JOIN run_key USING (run_no)"
-                " WHERE run_hash.task_no = ?",
+                "SELECT min(first_started_ns) FROM run_key WHERE task_no = ?",
                 (row.task_no,),
             ).fetchone()
             return int(first)
