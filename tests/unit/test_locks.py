@@ -38,7 +38,7 @@ def test_freed_by_a_kill(tmp_path: Path) -> None:
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == b"held\n"
-    write_endpoints(tmp_path, {"api": "127.0.0.1:1"}, "1")
+    write_endpoints(tmp_path, {"api": "127.0.0.1:1"}, "1", left_out={})
     found = read_endpoints(tmp_path)
     assert found is not None
     assert found["api"] == "127.0.0.1:1"
