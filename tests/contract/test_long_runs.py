@@ -247,7 +247,7 @@ def compare(run: LongRun, rows: dict[int, Attempt]) -> None:
 ordinary = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@settings(ordinary, max_examples=150)
+@settings(ordinary, max_examples=80)
 @given(seed=st.integers(0, 1 << 32), oddity=st.sampled_from([0.0, 0.0, 0.05, 0.2, 0.6]))
 def test_each_fact_more_gives_what_all_facts_give(seed: int, oddity: float) -> None:
     """Ties, duplicates, claimed numbers, retries, log records: after every part, the same."""
@@ -255,7 +255,7 @@ def test_each_fact_more_gives_what_all_facts_give(seed: int, oddity: float) -> N
     taken(facts, random.Random(seed), most=4, every=1)
 
 
-@settings(ordinary, max_examples=5)
+@settings(ordinary, max_examples=3)
 @given(seed=st.integers(0, 1 << 32), oddity=st.sampled_from([0.0, 0.0005, 0.002]))
 def test_thousands_of_attempts_give_what_all_facts_give(seed: int, oddity: float) -> None:
     """And whatever the order, the same run."""
@@ -317,7 +317,7 @@ def views_of(
 
 
 @pytest.mark.parametrize("forget", [False, True])
-@settings(ordinary, max_examples=10, suppress_health_check=list(HealthCheck))
+@settings(ordinary, max_examples=6, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 1 << 32), shuffled=st.booleans())
 def test_rows_of_a_long_run_are_those_of_a_rebuild(forget: bool, seed: int, shuffled: bool) -> None:
     """Every table, whether the run is in memory or read again."""
@@ -411,7 +411,7 @@ def changes_between(states: list[Derived | None]) -> list[Change | None]:
     return found
 
 
-@settings(ordinary, max_examples=100)
+@settings(ordinary, max_examples=60)
 @given(seed=st.integers(0, 1 << 32), oddity=st.sampled_from([0.0, 0.1, 0.6]))
 def test_two_changes_as_one_are_the_change_through_both(seed: int, oddity: float) -> None:
     """What a group missed of a run is merged until it can be applied."""
