@@ -65,11 +65,33 @@ def test_protobuf_bombs(name: str) -> None:
         decode(BOMBS[name], Limits())
 
 
-@pytest.mark.parametrize("name", ["scopes", "small spans", "groups"])
-def test_protobuf_bombs_of_the_native_decoder(name: str) -> None:
-    """It declines them before they take much, and so they are weighed."""
-    with pytest.raises(TooLarge, match="too many parts"):
+@pytest.mark.parametrize(
+    ("name", "what"), [("small spans", "spans"), ("groups", "resources and scopes")]
+)
+def test_protobuf_bombs_of_the_native_decoder(name: str, what: str) -> None:
+    """It stops before they take much, and says of what there is too much."""
+    with pytest.raises(TooLarge, match=f"too many {what}"):
         decode_traces(BOMBS[name], Limits())
+
+
+@pytest.mark.parametrize("name", ["resources", "scopes", "entities", "behind long keys"])
+def test_what_holds_nothing_costs_nothing(name: str) -> None:
+    """Parts in which no span is are passed over."""
+    try:
+        assert decode_traces(BOMBS[name], Limits()).accepted == 0
+    except TooLarge as exc:
+        assert "too many spans" in str(exc)  # noqa: PT017 - either is right
+
+
+def test_a_large_resource_is_not_repeated_without_end() -> None:
+    """Each scope stores its resource: two hundred bytes of scopes would become gigabytes."""
+    pairs = b"".join(part(1, part(1, b"%d" % n) + part(2, part(1, b"x" * 900))) for n in range(200))
+    body = part(1, part(1, pairs) + part(2, part(2, SMALL)) * 450)
+    for decode in (decode_traces, protobuf.decode_traces):
+        with pytest.raises(TooLarge, match="scopes under large resources"):
+            decode(body, Limits())
+        few = part(1, part(1, pairs) + part(2, part(2, SMALL)) * 5)
+        assert decode(few, Limits()).accepted == 5
 
 
 @pytest.mark.parametrize("decode", [decode_traces_json, decode_logs_json])

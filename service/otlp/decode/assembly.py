@@ -4,7 +4,7 @@ The one place where an event is accepted or refused, whatever encoding it came i
 """
 
 from collections import Counter
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final
 
 import msgspec
@@ -13,11 +13,13 @@ from events import codec, names
 from events.schema import Context, LogRecord, Span
 from service.otlp.decode.decoded import Decoded, Group
 from service.otlp.decode.limits import Cuts, Limits, log_strings, span_strings
+from service.otlp.decode.weight import too_heavy
 from service.otlp.scrub.secret_keys import MARK, names_secret
 
 TIME_LIMIT: Final = 1 << 63
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
+_FEW_CONTEXT_BYTES: Final = 1 << 20
 _REASONS: Final = 5
 _LEAST_BYTES: Final = 24
 """Less than this cannot hold a span: its ids alone are as long."""
@@ -25,10 +27,11 @@ _SHOWN: Final = 60
 
 
 class Assembly:
-    """Collects the events of one request into a `Decoded`."""
+    """Collects the events of one request, of `size` bytes, into a `Decoded`."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, size: int = 0) -> None:
         self.limits = limits
+        self._contexts_left = _FEW_CONTEXT_BYTES + 2 * size
         self.accepted = 0
         self.refused = 0
         self._cut: Cuts = Counter()
@@ -38,21 +41,54 @@ class Assembly:
         self._seen: Counter[tuple[bytes, bytes]] = Counter()
 
     def open(self, context: Context, cuts: Cuts) -> None:
-        """Begin a group; the events that follow belong to it."""
+        """Begin a group; the events that follow belong to it.
+
+        Raises:
+            TooLarge: a large resource is repeated for too many scopes.
+        """
         limits = self.limits
         data = codec.encode_context(context)
         if cuts or len(data) > limits.max_string_bytes:
             data = codec.encode_context(limits.context(context, cuts))
             self._cut.update(cuts)
-        self._context = data
+        self._contexts_left -= len(data)
+        if self._contexts_left < 0:
+            raise too_heavy("scopes under large resources")
+        self.open_encoded(data)
+
+    def open_encoded(self, context: bytes) -> None:
+        """Begin a group whose context is written already."""
+        self._context = context
         self._rows: list[bytes] = []
         self._texts: list[bytes] = []
         self._starts_ns: list[int] = []
         self._ends_ns: list[int] = []
         self._keyed = False
 
-    def close(self) -> None:
-        """End the group."""
+    def adopt(
+        self,
+        rows: list[bytes],
+        text: bytes,
+        ends: list[int],
+        start: int,
+        end: int,
+        times_ns: tuple[int, int],
+    ) -> None:
+        """Accept rows `start` to `end` of a group that is written already, with their texts."""
+        bounds = [ends[start - 1] if start else 0, *ends[start:end]]
+        self._rows += rows[start:end]
+        self._texts += [text[a:b] for a, b in pairwise(bounds)]
+        self._starts_ns.append(times_ns[0])
+        self._ends_ns.append(times_ns[1])
+        self.accepted += end - start
+
+    def add_group(self, group: Group) -> None:
+        """Accept a whole group that is written already."""
+        self._groups.append(group)
+        self.accepted += len(group.rows)
+
+    def close(self, *, keyed: bool = False) -> None:
+        """End the group; `keyed` if any row that was adopted may have an idempotency key."""
         if not self._rows:
             return
         ends = list(accumulate(map(len, self._texts)))
@@ -64,7 +100,7 @@ class Assembly:
                 ends,
                 min(self._starts_ns),
                 max(self._starts_ns + self._ends_ns),
-                self._keyed,
+                self._keyed or keyed,
             )
         )
 

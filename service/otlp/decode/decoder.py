@@ -1,12 +1,15 @@
-"""The decoder that receivers use: the native one for ordinary requests, else the reference.
+"""The decoder that receivers use: the native one, and for what it leaves the reference.
 
-`service.otlp.decode._native` is there where the package was built with a C compiler. It declines
-whatever is not ordinary, so refusing, cutting and counting are the reference's alone.
+`service.otlp.decode._native` is there where the package was built with a C compiler. It writes
+what loses nothing; refusing, cutting, merging and their counts are the reference's alone.
 """
 
 from service.otlp.decode import protobuf
-from service.otlp.decode.decoded import Decoded, Group
+from service.otlp.decode.another_signal import require_spans
+from service.otlp.decode.decoded import Decoded
 from service.otlp.decode.limits import Limits
+from service.otlp.decode.native_groups import Merger, Raw
+from service.otlp.decode.weight import too_heavy
 
 try:
     from service.otlp.decode import _native  # type: ignore[attr-defined]
@@ -16,15 +19,22 @@ except ImportError:
 
 def decode_traces(body: bytes, limits: Limits) -> Decoded:
     """The spans of an ExportTraceServiceRequest; see `protobuf.decode_traces`."""
-    if _native is not None:
-        found = _native.decode_traces(
-            body, limits.max_string_bytes, limits.max_attributes,
-            limits.max_span_events, limits.max_links,
-        )  # fmt: skip
-        if found is not None:
-            groups = [Group(*group) for group in found]
-            return Decoded(groups, sum(len(group.rows) for group in groups), 0, [], {})
-    return protobuf.decode_traces(body, limits)
+    if _native is None:
+        return protobuf.decode_traces(body, limits)
+    found = _native.decode_traces(
+        body, limits.max_string_bytes, limits.max_attributes,
+        limits.max_span_events, limits.max_links,
+    )  # fmt: skip
+    if found is None:
+        return protobuf.decode_traces(body, limits)
+    if isinstance(found, str):
+        raise too_heavy(found)
+    groups, resources, unread_bytes = found
+    merger = Merger(limits, resources, len(body))
+    decoded = merger.merged([Raw._make(group) for group in groups], unread_bytes)
+    if decoded.refused and not decoded.accepted:
+        require_spans(body)
+    return decoded
 
 
 decode_logs = protobuf.decode_logs

@@ -51,7 +51,7 @@ def decode_traces_json(body: bytes, limits: Limits) -> Decoded:
     """
     check_json(body)
     body = in_camel_case(body)
-    assembly = Assembly(limits)
+    assembly = Assembly(limits, len(body))
     traces = _whole(_traces, body)
     if traces is None:
         request = json_split.taken_apart(body)
@@ -84,7 +84,7 @@ def decode_logs_json(body: bytes, limits: Limits) -> Decoded:
     """
     check_json(body)
     body = in_camel_case(body)
-    assembly = Assembly(limits)
+    assembly = Assembly(limits, len(body))
     logs = _whole(_logs, body)
     if logs is None:
         request = json_split.taken_apart(body)

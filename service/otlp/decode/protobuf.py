@@ -7,13 +7,10 @@ A body that does not parse as a whole is split, and each event parsed alone.
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.logs.v1 import logs_pb2
@@ -22,8 +19,9 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 from events.schema import Attributes, Context, EntityRef, LogRecord, Span, SpanEvent, SpanLink
 from service.otlp.decode import split
+from service.otlp.decode.another_signal import require_logs, require_spans
 from service.otlp.decode.assembly import Assembly
-from service.otlp.decode.decoded import Decoded, WrongSignal
+from service.otlp.decode.decoded import Decoded
 from service.otlp.decode.limits import (
     ATTRIBUTE,
     DEPTH,
@@ -33,20 +31,7 @@ from service.otlp.decode.limits import (
     add_dropped,
     strings_of,
 )
-from service.otlp.decode.weight import check_protobuf
-
-LOGS_ON_TRACES: Final = (
-    "this body holds log records, but it was sent to the traces endpoint; "
-    "send it to /v1/logs or LogsService/Export"
-)
-METRICS_ELSEWHERE: Final = (
-    "this body holds metrics, but it was sent to another endpoint; "
-    "send it to /v1/metrics or MetricsService/Export"
-)
-TRACES_ON_LOGS: Final = (
-    "this body holds spans, but it was sent to the logs endpoint; "
-    "send it to /v1/traces or TraceService/Export"
-)
+from service.otlp.decode.weight import check_events, check_protobuf
 
 
 def decode_traces(body: bytes, limits: Limits) -> Decoded:
@@ -58,29 +43,30 @@ def decode_traces(body: bytes, limits: Limits) -> Decoded:
         TooLarge: it holds too many parts.
     """
     check_protobuf(body)
-    assembly = Assembly(limits)
+    assembly = Assembly(limits, len(body))
     try:
         request = ExportTraceServiceRequest.FromString(body)
     except DecodeError:
-        _require_spans(body)
+        require_spans(body)
         request = None
     if request is None or split.OLD_SCOPES in body:
         _split_traces(body, assembly)
         return assembly.finish()
-    for resource_spans in request.resource_spans:
-        for scope_spans in resource_spans.scope_spans:
+    check_events(
+        sum(len(scope.spans) for part in request.resource_spans for scope in part.scope_spans),
+        len(body),
+    )
+    for part in request.resource_spans:
+        resource: _Resource | None = None
+        for scope_spans in part.scope_spans:
             spans = scope_spans.spans
             if spans:
-                cuts: Cuts = Counter()
-                context = _context(
-                    resource_spans.resource, resource_spans.schema_url,
-                    scope_spans.scope, scope_spans.schema_url, cuts, limits,
-                )  # fmt: skip
-                assembly.open(context, cuts)
-                _add_spans(spans, assembly)
+                resource = resource or _resource(part.resource, part.schema_url, limits)
+                _open(resource, scope_spans.scope, scope_spans.schema_url, assembly)
+                add_spans(spans, assembly)
                 assembly.close()
     if assembly.refused and not assembly.accepted:
-        _require_spans(body)
+        require_spans(body)
     return assembly.finish(split.unread_bytes(request))
 
 
@@ -93,36 +79,37 @@ def decode_logs(body: bytes, limits: Limits) -> Decoded:
         TooLarge: it holds too many parts.
     """
     check_protobuf(body)
-    assembly = Assembly(limits)
+    assembly = Assembly(limits, len(body))
     try:
         request = ExportLogsServiceRequest.FromString(body)
     except DecodeError:
-        _require_logs(body)
+        require_logs(body)
         request = None
     if request is None or split.OLD_SCOPES in body:
         _split_logs(body, assembly)
         return assembly.finish()
+    check_events(
+        sum(len(scope.log_records) for part in request.resource_logs for scope in part.scope_logs),
+        len(body),
+    )
     timeless = False
-    for resource_logs in request.resource_logs:
-        for scope_logs in resource_logs.scope_logs:
+    for part in request.resource_logs:
+        resource: _Resource | None = None
+        for scope_logs in part.scope_logs:
             records = scope_logs.log_records
             if records:
-                cuts: Cuts = Counter()
-                context = _context(
-                    resource_logs.resource, resource_logs.schema_url,
-                    scope_logs.scope, scope_logs.schema_url, cuts, limits,
-                )  # fmt: skip
-                assembly.open(context, cuts)
+                resource = resource or _resource(part.resource, part.schema_url, limits)
+                _open(resource, scope_logs.scope, scope_logs.schema_url, assembly)
                 for record in records:
                     _add_log(record, assembly)
                     timeless |= not (record.time_unix_nano or record.observed_time_unix_nano)
                 assembly.close()
     if timeless or assembly.refused:
-        _require_logs(body)
+        require_logs(body)
     return assembly.finish(split.unread_bytes(request))
 
 
-def _add_spans(spans: Iterable[trace_pb2.Span], assembly: Assembly) -> None:
+def add_spans(spans: Iterable[trace_pb2.Span], assembly: Assembly) -> None:
     """Every span of one group; the hot path, so it is one flat loop."""
     limits = assembly.limits
     add_span, most = assembly.add_span, limits.max_attributes
@@ -239,25 +226,57 @@ def _other(any_value: Any, cuts: Cuts, limits: Limits, depth: int) -> Any:
     return {item.key: _value(item.value, cuts, limits, depth + 1) for item in items}
 
 
-def _context(
-    resource: Any, resource_schema: str, scope: Any, scope_schema: str, cuts: Cuts, limits: Limits
-) -> Context:
+class _Resource(NamedTuple):
+    """A resource as contexts have it: read once, for all scopes under it."""
+
+    attributes: Attributes
+    dropped: int
+    refs: list[EntityRef]
+    schema_url: str
+    cuts: Cuts
+
+
+def _resource(resource: Any, schema_url: str, limits: Limits) -> _Resource:
+    cuts: Cuts = Counter()
     attributes, repeated = _attributes(resource.attributes, cuts, limits)
-    scope_attributes, scope_repeated = _attributes(scope.attributes, cuts, limits)
-    return Context(
-        attributes,
-        add_dropped(resource.dropped_attributes_count, repeated),
-        [
-            EntityRef(ref.schema_url, ref.type, list(ref.id_keys), list(ref.description_keys))
-            for ref in resource.entity_refs
-        ],
-        resource_schema,
-        scope.name,
-        scope.version,
-        scope_attributes,
-        add_dropped(scope.dropped_attributes_count, scope_repeated),
-        scope_schema,
-    )
+    dropped = add_dropped(resource.dropped_attributes_count, repeated)
+    refs = [
+        EntityRef(ref.schema_url, ref.type, list(ref.id_keys), list(ref.description_keys))
+        for ref in resource.entity_refs
+    ]
+    return _Resource(attributes, dropped, refs, schema_url, cuts)
+
+
+def _open(resource: _Resource, scope: Any, schema_url: str, assembly: Assembly) -> None:
+    cuts = resource.cuts.copy()
+    attributes, repeated = _attributes(scope.attributes, cuts, assembly.limits)
+    context = Context(
+        resource.attributes, resource.dropped, resource.refs, resource.schema_url,
+        scope.name, scope.version, attributes,
+        add_dropped(scope.dropped_attributes_count, repeated), schema_url,
+    )  # fmt: skip
+    assembly.open(context, cuts)
+
+
+def read_resource(data: bytes, schema_url: bytes, limits: Limits) -> _Resource | None:
+    """The resource of these bytes; None if they are none."""
+    try:
+        return _resource(Resource.FromString(data), schema_url.decode(), limits)
+    except (DecodeError, UnicodeDecodeError):
+        return None
+
+
+def open_scope(
+    resource: _Resource | None, data: bytes, schema_url: bytes, assembly: Assembly
+) -> bool:
+    """Begin the group of the scope of these bytes; False if it or its resource is none."""
+    try:
+        scope, schema = InstrumentationScope.FromString(data), schema_url.decode()
+    except (DecodeError, UnicodeDecodeError):
+        return False
+    if resource is not None:
+        _open(resource, scope, schema, assembly)
+    return resource is not None
 
 
 def _split_traces(body: bytes, assembly: Assembly) -> None:
@@ -271,7 +290,7 @@ def _split_traces(body: bytes, assembly: Assembly) -> None:
             except DecodeError:
                 assembly.refuse(split.NOT_PARSED, split.name_of(data))
             else:
-                _add_spans((span,), assembly)
+                add_spans((span,), assembly)
         assembly.close()
 
 
@@ -291,74 +310,10 @@ def _split_logs(body: bytes, assembly: Assembly) -> None:
 
 
 def _open_part(part: split.Part, assembly: Assembly) -> bool:
-    try:
-        resource = Resource.FromString(part.resource)
-        scope = InstrumentationScope.FromString(part.scope)
-        schemas = part.resource_schema.decode(), part.scope_schema.decode()
-    except (DecodeError, UnicodeDecodeError):
-        count = len(part.events)
-        if count:
-            assembly.refuse(split.NOT_PARSED, "the resource or scope of this group", count)
-        return False
-    cuts: Cuts = Counter()
-    context = _context(resource, schemas[0], scope, schemas[1], cuts, assembly.limits)
-    assembly.open(context, cuts)
-    return True
-
-
-def _require_spans(body: bytes) -> None:
-    """Say so if the body makes sense as another signal; only asked where it makes none as spans."""
-    if _holds_logs(body):
-        raise WrongSignal(LOGS_ON_TRACES)
-    if _holds_metrics(body):
-        raise WrongSignal(METRICS_ELSEWHERE)
-
-
-def _require_logs(body: bytes) -> None:
-    """The same for log records."""
-    if _holds_spans(body):
-        raise WrongSignal(TRACES_ON_LOGS)
-    if _holds_metrics(body):
-        raise WrongSignal(METRICS_ELSEWHERE)
-
-
-def _holds_metrics(body: bytes) -> bool:
-    """Whether the body makes sense as metrics."""
-    try:
-        request = ExportMetricsServiceRequest.FromString(body)
-    except DecodeError:
-        return False
-    return any(
-        metric.name and metric.WhichOneof("data")
-        for resource_metrics in request.resource_metrics
-        for scope_metrics in resource_metrics.scope_metrics
-        for metric in scope_metrics.metrics
-    )
-
-
-def _holds_logs(body: bytes) -> bool:
-    """Whether the body makes sense as log records: their times have no counterpart in a span."""
-    try:
-        request = ExportLogsServiceRequest.FromString(body)
-    except DecodeError:
-        return False
-    return any(
-        record.time_unix_nano or record.observed_time_unix_nano
-        for resource_logs in request.resource_logs
-        for scope_logs in resource_logs.scope_logs
-        for record in scope_logs.log_records
-    )
-
-
-def _holds_spans(body: bytes) -> bool:
-    """Whether the body makes sense as spans."""
-    try:
-        request = ExportTraceServiceRequest.FromString(body)
-    except DecodeError:
-        return False
-    return any(
-        len(span.trace_id) == 16 and len(span.span_id) == 8 and span.start_time_unix_nano
-        for resource_spans in request.resource_spans
-        for scope_spans in resource_spans.scope_spans
-        for span in scope_spans.spans
-    )
+    resource = read_resource(part.resource, part.resource_schema, assembly.limits)
+    if open_scope(resource, part.scope, part.scope_schema, assembly):
+        return True
+    if part.events:
+        what = "the resource or scope of this group"
+        assembly.refuse(split.NOT_PARSED, what, len(part.events))
+    return False

@@ -1,25 +1,36 @@
 """How much a request will weigh once it is decoded, known before it is.
 
 Two bytes of protobuf may stand for a span, three of JSON for an object: a body within its bound
-in bytes could become hundreds of times as large. So what a body holds is counted first, by a
-walk that stops at a bound and keeps nothing. The weights are about what parsing each part costs;
-the bound leaves room for 32 MiB of ordinary spans, and allows at most `MAX_EVENTS` events, so
-that whoever reads a segment of the log can hold it in memory.
+in bytes could become hundreds of times as large, and take as much longer. So what a large body
+holds is counted first, by a walk that stops at a bound and keeps nothing. The weights are about
+what parsing each part costs; the bound is what a body of this size may hold: it leaves room for
+32 MiB of ordinary spans, and allows at most `MAX_EVENTS` events, so that whoever reads a segment
+of the log can hold it in memory. The native decoder does its own counting.
 """
 
 from typing import Any, Final
+
+import re2
 
 from events.errors import TooLarge
 
 MAX_EVENTS: Final = 200_000
 """Spans or log records of one request; the native decoder has the same bound."""
 LIGHT_BYTES: Final = 512 << 10
-"""Bodies up to this size cannot weigh too much."""
+"""Bodies up to this size are parsed before their events are counted."""
 
 _EVENT: Final = 40
+_FEW_WEIGHT: Final = 20_000
+_WEIGHT_PER_BYTE: Final = 2
+"""An event has at least twenty bytes, on average: its time and ids have as many."""
 _MAX_WEIGHT: Final = MAX_EVENTS * _EVENT
 _MAX_STEPS: Final = 8_000_000
+_FEW_OBJECTS: Final = 5_000
+_OBJECT_BYTES: Final = 12
 _MAX_OBJECTS: Final = 1_000_000
+_FEW_METRICS: Final = 1_000
+_METRIC_BYTES: Final = 32
+_STRING: Final = re2.compile(rb'"(?:[^"\\]|\\.)*"')
 
 # A message: by field number, the weight of one such part and what it is made of.
 _Message = dict[int, tuple[int, Any]]
@@ -50,38 +61,56 @@ def check_protobuf(body: bytes) -> None:
     Raises:
         TooLarge: it would not.
     """
-    if len(body) > LIGHT_BYTES and _weigh(body, _REQUEST) > _MAX_WEIGHT:
+    most = _allowed(len(body))
+    if len(body) > LIGHT_BYTES and _weigh(body, _REQUEST, most) > most:
         raise too_heavy()
 
 
+def check_events(count: int, size: int) -> None:
+    """See to it that a body of `size` bytes holds no more events than a real one.
+
+    Raises:
+        TooLarge: it does.
+    """
+    if count * _EVENT > _allowed(size):
+        raise too_heavy("spans or log records of no content")
+
+
+def _allowed(size: int) -> int:
+    return min(_MAX_WEIGHT, _FEW_WEIGHT + _WEIGHT_PER_BYTE * size)
+
+
 def check_json(body: bytes) -> None:
-    """As `check_protobuf`; braces inside strings count as well.
+    """As `check_protobuf`, for JSON: counts its objects; lists of anything else are smaller.
 
     Raises:
         TooLarge: decoding it would take too much.
     """
-    if len(body) > LIGHT_BYTES and body.count(b"{") > _MAX_OBJECTS:
+    most = _FEW_OBJECTS + len(body) // _OBJECT_BYTES
+    count = body.count(b"{")
+    if count > min(most, _MAX_OBJECTS):
+        count = _STRING.sub(b"", body).count(b"{")  # texts may hold as many as they like
+    if count > min(most, _MAX_OBJECTS):
         raise too_heavy()
 
 
 def is_heavy_metrics(body: bytes) -> bool:
     """Whether a metrics request, in either encoding, holds more than is worth counting."""
-    if len(body) <= LIGHT_BYTES:
-        return False
-    return body.count(b"{") > _MAX_OBJECTS or _weigh(body, _METRICS) > _MAX_WEIGHT
+    most = _FEW_METRICS + len(body) // _METRIC_BYTES
+    return body.count(b"{") > most or _weigh(body, _METRICS, _MAX_WEIGHT, most) > _MAX_WEIGHT
 
 
-def too_heavy() -> TooLarge:
-    """What the sender of too much is told."""
+def too_heavy(what: str = "parts") -> TooLarge:
+    """What the sender of too much is told: of what there is too much for a body of its size."""
     return TooLarge(
-        f"the request holds too many parts; send at most {MAX_EVENTS} spans or log records, and "
+        f"the request holds too many {what}; send at most {MAX_EVENTS} spans or log records, and "
         "fewer if they have many attributes",
         limit_bytes=LIGHT_BYTES,
     )
 
 
-def _weigh(body: bytes, message: _Message) -> int:
-    """The weight of a body; more than the bound as soon as that is passed.
+def _weigh(body: bytes, message: _Message, most: int, most_steps: int = _MAX_STEPS) -> int:
+    """The weight of a body; more than `most` as soon as that is passed.
 
     What does not parse ends its message here; the parser will refuse it.
     """
@@ -91,8 +120,8 @@ def _weigh(body: bytes, message: _Message) -> int:
         at, end, parts = todo.pop()
         while at < end:
             steps += 1
-            if weight > _MAX_WEIGHT or steps > _MAX_STEPS:
-                return _MAX_WEIGHT + 1
+            if weight > most or steps > most_steps:
+                return most + 1
             key = body[at]
             at += 1
             if key > 0x7F:

@@ -1,10 +1,12 @@
 /* `service.otlp.decode._native`: the fast paths of decoding and of scrubbing.
  *
- *     decode_traces(body, string_bytes, attributes, events, links) -> list | None
+ *     decode_traces(body, string_bytes, attributes, events, links)
+ *         -> (groups, resources, unread_bytes) | str | None
  *
- * Gives the fields of a `Group` for each scope of a request, or None if anything in it is not
- * ordinary: the reference decoder takes it then. The work is done without the interpreter lock;
- * Python objects are made at the end.
+ * A group is what `native_groups.Raw` says: the fields of a `Group` for each scope of a request,
+ * and the spans that the reference decoder must take. A str says of what there is too much; None:
+ * its outer messages don't parse, and the reference says so. The work is done without the
+ * interpreter lock; Python objects are made at the end.
  *
  *     replace_strings(row, changes, exempt) -> (head, used) | None
  *
@@ -16,134 +18,22 @@
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
 
-#include "otlp.h"
+#include "request.h"
 #include "rewrite.h"
-
-/* More than this is declined: the reference decoder weighs it first. MAX_SPANS is `MAX_EVENTS`
- * of weight.py; a scope takes some buffers even if it is empty. */
-enum { MAX_SCOPES = 20000, MAX_SPANS = 200000 };
-
-typedef struct {
-    sink_t sink;
-    buffer_t context;
-    buffer_t ends; /* pairs of size_t: end of each row in sink.rows and in sink.text */
-    size_t count;
-    uint64_t time_min_ns, time_max_ns;
-} group_t;
-
-typedef struct {
-    group_t *groups;
-    size_t count, room;
-    size_t spans;
-    limits_t limits;
-    scratch_t scratch;
-} request_t;
-
-static group_t *new_group(request_t *request) {
-    if (request->count == MAX_SCOPES) return NULL;
-    if (request->count == request->room) {
-        size_t room = request->room ? 2 * request->room : 8;
-        group_t *groups = realloc(request->groups, room * sizeof *groups);
-        if (!groups) return NULL;
-        request->groups = groups;
-        request->room = room;
-    }
-    group_t *group = &request->groups[request->count++];
-    memset(group, 0, sizeof *group);
-    group->sink.limits = &request->limits;
-    group->time_min_ns = UINT64_MAX;
-    return group;
-}
-
-static int add_span(group_t *group, slice_t in, scratch_t *scratch) {
-    uint64_t start_ns, end_ns;
-    if (!emit_span(&group->sink, in, scratch, &start_ns, &end_ns)) return 0;
-    size_t ends[2] = {group->sink.rows.size, group->sink.text.size};
-    if (!put(&group->ends, ends, sizeof ends)) return 0;
-    group->count++;
-    uint64_t last = end_ns > start_ns ? end_ns : start_ns;
-    if (start_ns < group->time_min_ns) group->time_min_ns = start_ns;
-    if (last > group->time_max_ns) group->time_max_ns = last;
-    return 1;
-}
-
-/* Fields 1 (message) and 3 (schema URL) of ResourceSpans and ScopeSpans, each once at most. */
-static int read_header(slice_t in, slice_t *message, slice_t *schema) {
-    field_t field;
-    uint32_t seen = 0;
-    while (in.at < in.end) {
-        if (!read_field(&in, &field) || field.type != BYTES || field.number > 3) return 0;
-        if (field.number == 2) continue;
-        if (seen & 1u << field.number) return 0;
-        seen |= 1u << field.number;
-        *(field.number == 1 ? message : schema) = field.bytes;
-    }
-    return 1;
-}
-
-static int read_scope(request_t *request, slice_t resource, slice_t resource_schema, slice_t in) {
-    slice_t scope = {0}, scope_schema = {0};
-    field_t field;
-    if (!read_header(in, &scope, &scope_schema)) return 0;
-    group_t *group = new_group(request);
-    if (!group) return 0;
-    if (!emit_context(&group->sink, resource, resource_schema, scope, scope_schema,
-                      &request->scratch))
-        return 0;
-    group->context = group->sink.rows;
-    group->sink.rows = (buffer_t){0};
-    while (in.at < in.end) {
-        if (!read_field(&in, &field)) return 0;
-        if (field.number != 2) continue;
-        if (request->spans++ == MAX_SPANS) return 0;
-        if (!add_span(group, field.bytes, &request->scratch)) return 0;
-    }
-    return 1;
-}
-
-static int read_resource(request_t *request, slice_t in) {
-    slice_t resource = {0}, schema = {0};
-    field_t field;
-    if (!read_header(in, &resource, &schema)) return 0;
-    while (in.at < in.end) {
-        if (!read_field(&in, &field)) return 0;
-        if (field.number == 2 && !read_scope(request, resource, schema, field.bytes)) return 0;
-    }
-    return 1;
-}
-
-static int read_request(request_t *request, slice_t in) {
-    field_t field;
-    while (in.at < in.end) {
-        if (!read_field(&in, &field) || field.number != 1 || field.type != BYTES) return 0;
-        if (!read_resource(request, field.bytes)) return 0;
-    }
-    return 1;
-}
-
-static void free_request(request_t *request) {
-    for (size_t i = 0; i < request->count; i++) {
-        group_t *group = &request->groups[i];
-        free(group->sink.rows.data);
-        free(group->sink.text.data);
-        free(group->context.data);
-        free(group->ends.data);
-    }
-    free(request->groups);
-    free(request);
-}
 
 static PyObject *bytes_of(const buffer_t *buffer, size_t from, size_t to) {
     const char *data = buffer->data ? (const char *)buffer->data + from : "";
     return PyBytes_FromStringAndSize(data, (Py_ssize_t)(to - from));
 }
 
-/* The group as Python objects; NULL with an exception set when memory is short. */
-static PyObject *group_object(const group_t *group) {
-    PyObject *rows = PyList_New((Py_ssize_t)group->count);
-    PyObject *text_ends = PyList_New((Py_ssize_t)group->count);
+static PyObject *bytes_in(slice_t s) {
+    return PyBytes_FromStringAndSize(length(s) ? (const char *)s.at : "", (Py_ssize_t)length(s));
+}
+
+/* The rows of a group and where their texts end; 0 with an exception set when memory is short. */
+static int fill_rows(const group_t *group, PyObject *rows, PyObject *text_ends) {
     size_t from = 0;
-    for (size_t i = 0; rows && text_ends && i < group->count; i++) {
+    for (size_t i = 0; i < group->count; i++) {
         size_t ends[2];
         memcpy(ends, group->ends.data + i * sizeof ends, sizeof ends);
         PyObject *row = bytes_of(&group->sink.rows, from, ends[0]);
@@ -151,37 +41,91 @@ static PyObject *group_object(const group_t *group) {
         if (!row || !end) {
             Py_XDECREF(row);
             Py_XDECREF(end);
-            Py_CLEAR(rows);
-            break;
+            return 0;
         }
         PyList_SetItem(rows, (Py_ssize_t)i, row);
         PyList_SetItem(text_ends, (Py_ssize_t)i, end);
         from = ends[0];
     }
-    PyObject *context = bytes_of(&group->context, 0, group->context.size);
+    return 1;
+}
+
+/* The spans of a group that the reference takes: (rows before it, whether it is odd, its bytes). */
+static PyObject *left_object(const group_t *group) {
+    PyObject *left = PyList_New(0);
+    for (size_t i = 0; left && i < group->left.size / sizeof(left_t); i++) {
+        left_t one;
+        memcpy(&one, group->left.data + i * sizeof one, sizeof one);
+        PyObject *span = Py_BuildValue("(nOy#)", (Py_ssize_t)one.place,
+                                       one.is_odd ? Py_True : Py_False,
+                                       length(one.span) ? (const char *)one.span.at : "",
+                                       (Py_ssize_t)length(one.span));
+        if (!span || PyList_Append(left, span) < 0) Py_CLEAR(left);
+        Py_XDECREF(span);
+    }
+    return left;
+}
+
+/* The group as Python objects; NULL with an exception set when memory is short. */
+static PyObject *group_object(const group_t *group) {
+    PyObject *rows = PyList_New((Py_ssize_t)group->count);
+    PyObject *text_ends = PyList_New((Py_ssize_t)group->count);
+    PyObject *context = group->has_context ? bytes_of(&group->context, 0, group->context.size)
+                                           : Py_NewRef(Py_None);
     PyObject *text = bytes_of(&group->sink.text, 0, group->sink.text.size);
+    PyObject *left = left_object(group);
+    PyObject *scope = bytes_in(group->scope), *schema = bytes_in(group->scope_schema);
     PyObject *found = NULL;
-    if (rows && text_ends && context && text)
-        found = Py_BuildValue("(OOOOKKO)", context, rows, text, text_ends,
+    if (rows && text_ends && context && text && left && scope && schema &&
+        fill_rows(group, rows, text_ends))
+        found = Py_BuildValue("(OOOOKKOOnnOO)", context, rows, text, text_ends,
                               (unsigned long long)group->time_min_ns,
                               (unsigned long long)group->time_max_ns,
-                              group->sink.keyed ? Py_True : Py_False);
+                              group->sink.keyed ? Py_True : Py_False, left,
+                              (Py_ssize_t)group->unnamed, (Py_ssize_t)group->resource, scope,
+                              schema);
     Py_XDECREF(rows);
     Py_XDECREF(text_ends);
     Py_XDECREF(context);
     Py_XDECREF(text);
+    Py_XDECREF(left);
+    Py_XDECREF(scope);
+    Py_XDECREF(schema);
     return found;
 }
 
 static PyObject *groups_object(const request_t *request) {
     PyObject *groups = PyList_New(0);
     for (size_t i = 0; groups && i < request->count; i++) {
-        if (!request->groups[i].count) continue; /* a scope without spans leaves nothing */
         PyObject *group = group_object(&request->groups[i]);
         if (!group || PyList_Append(groups, group) < 0) Py_CLEAR(groups);
         Py_XDECREF(group);
     }
     return groups;
+}
+
+/* The resources with their schemas; None in place of those that are not needed any more. */
+static PyObject *resources_object(const request_t *request) {
+    PyObject *resources = PyList_New(0);
+    for (size_t i = 0; resources && i < request->resource_count; i++) {
+        const resource_t *one = &request->resources[i];
+        PyObject *resource = one->is_needed
+            ? Py_BuildValue("(NN)", bytes_in(one->message), bytes_in(one->schema))
+            : Py_NewRef(Py_None);
+        if (!resource || PyList_Append(resources, resource) < 0) Py_CLEAR(resources);
+        Py_XDECREF(resource);
+    }
+    return resources;
+}
+
+static PyObject *request_object(const request_t *request) {
+    PyObject *groups = groups_object(request), *resources = resources_object(request);
+    PyObject *found = NULL;
+    if (groups && resources)
+        found = Py_BuildValue("(OOn)", groups, resources, (Py_ssize_t)request->unread_bytes);
+    Py_XDECREF(groups);
+    Py_XDECREF(resources);
+    return found;
 }
 
 static PyObject *decode_traces(PyObject *module, PyObject *arguments) {
@@ -198,12 +142,16 @@ static PyObject *decode_traces(PyObject *module, PyObject *arguments) {
     }
     request->limits = (limits_t){(size_t)string_bytes, (size_t)attributes, (size_t)events,
                                  (size_t)links};
+    request->size = (size_t)body.len;
     slice_t in = {body.buf, (const uint8_t *)body.buf + body.len};
-    int ordinary;
+    int read;
     Py_BEGIN_ALLOW_THREADS
-    ordinary = read_request(request, in);
+    read = read_request(request, in);
     Py_END_ALLOW_THREADS
-    found = ordinary ? groups_object(request) : Py_NewRef(Py_None);
+    if (request->too_many)
+        found = PyUnicode_FromString(request->too_many);
+    else
+        found = read ? request_object(request) : Py_NewRef(Py_None);
     free_request(request);
 done:
     PyBuffer_Release(&body);
@@ -261,7 +209,7 @@ static PyObject *replace_strings(PyObject *module, PyObject *arguments) {
 
 static PyMethodDef METHODS[] = {
     {"decode_traces", decode_traces, METH_VARARGS,
-     "decode_traces(body, string_bytes, attributes, events, links) -> list | None"},
+     "decode_traces(body, string_bytes, attributes, events, links) -> tuple | str | None"},
     {"replace_strings", replace_strings, METH_VARARGS,
      "replace_strings(row, changes, exempt) -> (bytes, int) | None"},
     {NULL, NULL, 0, NULL},

@@ -12,6 +12,7 @@ typedef struct {
     uint8_t *data;
     size_t size;
     size_t room;
+    int short_of_memory;
 } buffer_t;
 
 /* Make room for `more` bytes; 0 when memory is short. */
@@ -20,7 +21,7 @@ static inline int reserve(buffer_t *out, size_t more) {
     size_t room = out->room ? out->room : 4096;
     while (room - out->size < more) room *= 2;
     uint8_t *data = realloc(out->data, room);
-    if (!data) return 0;
+    if (!data) return out->short_of_memory = 1, 0;
     out->data = data;
     out->room = room;
     return 1;

@@ -21,7 +21,8 @@ typedef struct {
     slice_t bytes;   /* length-delimited */
 } field_t;
 
-enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
+enum { VARINT = 0, FIXED64 = 1, BYTES = 2, GROUP = 3, GROUP_END = 4, FIXED32 = 5 };
+enum { MAX_GROUPS = 32 };
 
 static inline size_t length(slice_t s) { return (size_t)(s.end - s.at); }
 
@@ -41,7 +42,9 @@ static inline int read_varint(slice_t *in, uint64_t *value) {
     return 0;
 }
 
-/* The next field. Groups (types 3 and 4) are not OTLP: declined. */
+static int read_group(slice_t *in, uint32_t number);
+
+/* The next field. A group (nothing of OTLP is one) is read over, as a field of type GROUP. */
 static inline int read_field(slice_t *in, field_t *field) {
     uint64_t key;
     if (!read_varint(in, &key) || key >> 32 || key >> 3 == 0) return 0;
@@ -71,9 +74,34 @@ static inline int read_field(slice_t *in, field_t *field) {
         field->bytes.end = in->at += size;
         return 1;
     }
+    case GROUP:
+        return read_group(in, field->number);
     default:
         return 0;
     }
+}
+
+/* Over the fields of group `number`, to behind its end. */
+static int read_group(slice_t *in, uint32_t number) {
+    uint32_t open[MAX_GROUPS] = {number};
+    size_t depth = 1;
+    while (depth) {
+        uint64_t key;
+        slice_t ahead = *in;
+        field_t field;
+        if (!read_varint(&ahead, &key) || key >> 32 || key >> 3 == 0) return 0;
+        if ((key & 7) == GROUP) {
+            if (depth == MAX_GROUPS) return 0;
+            open[depth++] = (uint32_t)(key >> 3);
+            *in = ahead;
+        } else if ((key & 7) == GROUP_END) {
+            if (open[--depth] != key >> 3) return 0;
+            *in = ahead;
+        } else if (!read_field(in, &field)) {
+            return 0;
+        }
+    }
+    return 1;
 }
 
 /* Whether 8 bytes are ASCII. */
