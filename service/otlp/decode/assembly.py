@@ -31,6 +31,7 @@ class Assembly:
 
     def __init__(self, limits: Limits, size: int = 0) -> None:
         self.limits = limits
+        self.size = size
         self._contexts_left = _FEW_CONTEXT_BYTES + 2 * size
         self.accepted = 0
         self.refused = 0
@@ -46,11 +47,12 @@ class Assembly:
         Raises:
             TooLarge: a large resource is repeated for too many scopes.
         """
-        limits = self.limits
+        self.open_limited(self.limits.context(context, cuts), cuts)
+
+    def open_limited(self, context: Context, cuts: Cuts) -> None:
+        """The same with a context that is within the limits."""
         data = codec.encode_context(context)
-        if cuts or len(data) > limits.max_string_bytes:
-            data = codec.encode_context(limits.context(context, cuts))
-            self._cut.update(cuts)
+        self._cut.update(cuts)
         self._contexts_left -= len(data)
         if self._contexts_left < 0:
             raise too_heavy("scopes under large resources")

@@ -31,7 +31,7 @@ from service.otlp.decode.json_values import (
     uint32,
 )
 from service.otlp.decode.limits import Cuts, Limits, add_dropped
-from service.otlp.decode.weight import MAX_EVENTS, check_json, too_heavy
+from service.otlp.decode.weight import check_events, check_json
 
 _NO_SPANS: Final = "this body holds logs or metrics; send them to their own path"
 _NO_LOGS: Final = "this body holds spans or metrics; send them to their own path"
@@ -243,8 +243,8 @@ def _open(
     count: int,
 ) -> bool:
     """Begin a group of `count` events; False if they are refused with their context."""
-    if assembly.accepted + assembly.refused + count > MAX_EVENTS:
-        raise too_heavy()
+    # A JSON event has more bytes than one in protobuf.
+    check_events(assembly.accepted + assembly.refused + count, assembly.size * 2 // 3)
     cuts: Cuts = Counter()
     resource = resource or wire.Resource()
     scope = scope or wire.Scope()

@@ -90,7 +90,7 @@ class Limits:
 
     def span(self, span: Span, cuts: Cuts) -> Span:
         """`span` with its strings within the limits; what was cut is added to `cuts`."""
-        attributes, dropped = self._strings(span.attributes, span.dropped_attributes_count, cuts)
+        attributes, dropped = self.strings(span.attributes, span.dropped_attributes_count, cuts)
         return msgspec.structs.replace(
             span,
             trace_state=self.text(span.trace_state, cuts),
@@ -105,9 +105,7 @@ class Limits:
 
     def log(self, record: LogRecord, cuts: Cuts) -> LogRecord:
         """`record` with its strings within the limits; what was cut is added to `cuts`."""
-        attributes, dropped = self._strings(
-            record.attributes, record.dropped_attributes_count, cuts
-        )
+        attributes, dropped = self.strings(record.attributes, record.dropped_attributes_count, cuts)
         return msgspec.structs.replace(
             record,
             severity_text=self.text(record.severity_text, cuts),
@@ -120,10 +118,10 @@ class Limits:
 
     def context(self, context: Context, cuts: Cuts) -> Context:
         """`context` with its strings within the limits; what was cut is added to `cuts`."""
-        resource, resource_dropped = self._strings(
+        resource, resource_dropped = self.strings(
             context.resource_attributes, context.resource_dropped_attributes_count, cuts
         )
-        scope, scope_dropped = self._strings(
+        scope, scope_dropped = self.strings(
             context.scope_attributes, context.scope_dropped_attributes_count, cuts
         )
         return msgspec.structs.replace(
@@ -151,11 +149,11 @@ class Limits:
         return encoded[:limit].decode(errors="ignore")
 
     def _event(self, event: SpanEvent, cuts: Cuts) -> SpanEvent:
-        attributes, dropped = self._strings(event.attributes, event.dropped_attributes_count, cuts)
+        attributes, dropped = self.strings(event.attributes, event.dropped_attributes_count, cuts)
         return SpanEvent(event.time_ns, self.text(event.name, cuts), attributes, dropped)
 
     def _link(self, link: SpanLink, cuts: Cuts) -> SpanLink:
-        attributes, dropped = self._strings(link.attributes, link.dropped_attributes_count, cuts)
+        attributes, dropped = self.strings(link.attributes, link.dropped_attributes_count, cuts)
         return msgspec.structs.replace(
             link,
             trace_state=self.text(link.trace_state, cuts),
@@ -163,8 +161,8 @@ class Limits:
             dropped_attributes_count=dropped,
         )
 
-    def _strings(self, attributes: Attributes, dropped: int, cuts: Cuts) -> tuple[Attributes, int]:
-        """`attributes` with their strings cut; two long keys may become one."""
+    def strings(self, attributes: Attributes, dropped: int, cuts: Cuts) -> tuple[Attributes, int]:
+        """`attributes` with their strings cut, and the dropped count: two keys may become one."""
         kept = {self.text(key, cuts): self._value(value, cuts) for key, value in attributes.items()}
         return kept, add_dropped(dropped, len(attributes) - len(kept))
 

@@ -95,7 +95,7 @@ class Merger:
         if is_odd:
             self._weight_left -= _SPAN_WEIGHT + len(data) // _BYTES
             if self._weight_left < 0:
-                self._assembly.refuse(_TOO_MANY, split.name_of(data))
+                self._assembly.refuse(_TOO_MANY, "a span")
                 return
         try:
             span = trace_pb2.Span.FromString(data)

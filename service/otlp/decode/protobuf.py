@@ -152,7 +152,7 @@ def add_spans(spans: Iterable[trace_pb2.Span], assembly: Assembly) -> None:
                 add_dropped(span.dropped_links_count, len(sent_links) - len(links)),
                 status.code, message,
             ),
-            strings,
+            strings if count == len(attributes) else None,
             cuts,
         )  # fmt: skip
         if cuts:
@@ -227,7 +227,7 @@ def _other(any_value: Any, cuts: Cuts, limits: Limits, depth: int) -> Any:
 
 
 class _Resource(NamedTuple):
-    """A resource as contexts have it: read once, for all scopes under it."""
+    """A resource as contexts have it: read and cut once, for all scopes under it."""
 
     attributes: Attributes
     dropped: int
@@ -240,22 +240,25 @@ def _resource(resource: Any, schema_url: str, limits: Limits) -> _Resource:
     cuts: Cuts = Counter()
     attributes, repeated = _attributes(resource.attributes, cuts, limits)
     dropped = add_dropped(resource.dropped_attributes_count, repeated)
+    attributes, dropped = limits.strings(attributes, dropped, cuts)
     refs = [
         EntityRef(ref.schema_url, ref.type, list(ref.id_keys), list(ref.description_keys))
         for ref in resource.entity_refs
     ]
-    return _Resource(attributes, dropped, refs, schema_url, cuts)
+    return _Resource(attributes, dropped, refs, limits.text(schema_url, cuts), cuts)
 
 
 def _open(resource: _Resource, scope: Any, schema_url: str, assembly: Assembly) -> None:
-    cuts = resource.cuts.copy()
-    attributes, repeated = _attributes(scope.attributes, cuts, assembly.limits)
+    limits, cuts = assembly.limits, resource.cuts.copy()
+    attributes, repeated = _attributes(scope.attributes, cuts, limits)
+    dropped = add_dropped(scope.dropped_attributes_count, repeated)
+    attributes, dropped = limits.strings(attributes, dropped, cuts)
     context = Context(
         resource.attributes, resource.dropped, resource.refs, resource.schema_url,
-        scope.name, scope.version, attributes,
-        add_dropped(scope.dropped_attributes_count, repeated), schema_url,
+        limits.text(scope.name, cuts), limits.text(scope.version, cuts), attributes, dropped,
+        limits.text(schema_url, cuts), cut=tuple(sorted(cuts)),
     )  # fmt: skip
-    assembly.open(context, cuts)
+    assembly.open_limited(context, cuts)
 
 
 def read_resource(data: bytes, schema_url: bytes, limits: Limits) -> _Resource | None:

@@ -72,7 +72,7 @@ def check_events(count: int, size: int) -> None:
     Raises:
         TooLarge: it does.
     """
-    if count * _EVENT > _allowed(size):
+    if count > MAX_EVENTS or count * _EVENT > _allowed(size):
         raise too_heavy("spans or log records of no content")
 
 

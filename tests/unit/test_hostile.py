@@ -1,0 +1,51 @@
+"""No body costs more than its bytes are worth, counted in calls: times would depend on load."""
+
+import sys
+from typing import Any
+
+import pytest
+
+from events.errors import TooLarge
+from service.otlp.decode.limits import Limits
+from tests.hostile import HONEST, SHAPES, Shape
+
+pytest.importorskip("service.otlp.decode._native")
+SIZE_BYTES = 200_000
+_SETTLED = 6_000
+"""Calls that any body may cost: a few events are looked at, whatever they are."""
+_PER_BYTE = {"honest spans": 0.4, "honest JSON": 0.6, "honest logs": 2.0}
+"""Calls a byte, about what four times the work of an honest one comes to."""
+
+
+def calls_of(shape: Shape, size: int) -> int:
+    """How many Python functions, and of C from Python, decoding a body of the shape calls."""
+    body = shape.make(size)
+    count = 0
+
+    def counted(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(counted)
+    try:
+        shape.decode(body, Limits())
+    except TooLarge:
+        pass
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES | HONEST))
+def test_work_is_bounded_by_bytes(name: str) -> None:
+    """Whatever they are: unknown, repeated, nested, empty, bad."""
+    shape = (SHAPES | HONEST)[name]
+    assert calls_of(shape, SIZE_BYTES) <= _SETTLED + _PER_BYTE[shape.honest] * SIZE_BYTES
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_work_grows_with_bytes_only(name: str) -> None:
+    """Twice the bytes are no more than twice the work."""
+    shape = SHAPES[name]
+    once, twice = calls_of(shape, SIZE_BYTES), calls_of(shape, 2 * SIZE_BYTES)
+    assert twice <= 2.2 * once + _SETTLED
