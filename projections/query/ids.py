@@ -65,7 +65,7 @@ def _readings(text: str, name: str, size_bytes: int) -> tuple[bytes, ...]:
         shown = parent[1 if size_bytes == TRACE_BYTES else 2]
     digits = hex_text(shown, size_bytes)
     found = [] if digits is None else [bytes.fromhex(digits)]
-    if _DECIMAL.fullmatch(shown) and int(shown) < 1 << 64:
+    if parent is None and _DECIMAL.fullmatch(shown) and int(shown) < 1 << 64:
         found.append(int(shown).to_bytes(size_bytes, "big"))
     if shown.endswith("="):
         found += _from_base64(shown, size_bytes)

@@ -18,6 +18,7 @@ _AUTHORITY = re.compile(
     r"(\[[0-9A-Fa-f:.]+(?:%[\w.]+)?\]|[A-Za-z0-9_.-]+)(?::(\d{0,5}))?", re.ASCII
 )
 _SHOWN: Final = 80
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
 class UnknownHost(Rejected):
@@ -132,12 +133,19 @@ def require_own_origin(headers: Headers, own: str, allowed: Sequence[str]) -> No
     if origin is None:  # no browser, or one that tells in another way
         foreign = sent.get(b"sec-fetch-site", "none") not in ("none", "same-origin")
     else:
-        foreign = origin.lower() != own.lower() and origin not in allowed and ANY not in allowed
+        known = {_plain_origin(each) for each in (own, *allowed)}
+        foreign = _plain_origin(origin) not in known and ANY not in allowed
     if foreign:
         raise ForeignOrigin(
             f"a page of {(origin or 'another site')[:_SHOWN]!r} may not change anything here; "
             "allow its origin with --cors-origins"
         )
+
+
+def _plain_origin(text: str) -> str:
+    """An origin as browsers write it: small letters, and no port that its scheme implies."""
+    origin = text.lower()
+    return origin.removesuffix(_DEFAULT_PORTS.get(origin.partition("://")[0], ""))
 
 
 def _configured(text: str) -> Authority:

@@ -22,7 +22,7 @@ from service.api.events import Events
 from service.api.feed import Feed
 from service.api.problems import HANDLERS, spanledger_problem
 from service.api.system import Metrics, Probe, System, own_metrics
-from service.api.writing import Writing
+from service.api.writing import BODY_LIMIT_BYTES, Writing
 from service.append.appender import Appender
 from service.configuration.settings import Settings
 from service.control.socket import socket_path
@@ -109,7 +109,7 @@ def create_app(
         cors_config=cors if settings.cors_origins else None,
         lifespan=[living],
         logging_config=None,
-        request_max_body_size=64 << 10,
+        request_max_body_size=BODY_LIMIT_BYTES,
     )
     app.queries, app.feed = queries, feed
     app.hosts = Hosts(settings.allowed_hosts, tokens.is_open)

@@ -8,13 +8,14 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from events.errors import Damaged, NotFound, Rejected, SpanledgerError, Unavailable
+from events.errors import Damaged, NotFound, Rejected, SpanledgerError, TooLarge, Unavailable
 from projections.query.refusals import BadQuestion, BeyondHead, NotReached
 from service.access.hosts import ForeignOrigin, UnknownHost
 from service.access.tokens import Forbidden, Unauthenticated
 from service.api.asking import place_of
 from service.api.feed import TooManyStreams
 from service.append.facts import BadFact, Conflict
+from service.otlp.decompression import UnknownType
 
 MEDIA_TYPE: Final = "application/problem+json"
 _PREFIX: Final = "urn:spanledger:problem:"
@@ -31,6 +32,18 @@ _KINDS: Final[tuple[tuple[type[SpanledgerError], str, HTTPStatus, str], ...]] = 
     (ForeignOrigin, "foreign-origin", HTTPStatus.FORBIDDEN, "Not allowed"),
     (BadFact, "bad-parameters", HTTPStatus.BAD_REQUEST, "Bad parameters"),
     (Conflict, "idempotency-conflict", HTTPStatus.CONFLICT, "Said otherwise before"),
+    (
+        TooLarge,
+        "request-entity-too-large",
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "Request Entity Too Large",
+    ),
+    (
+        UnknownType,
+        "unsupported-media-type",
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "Unsupported Media Type",
+    ),
     (Rejected, "bad-request", HTTPStatus.BAD_REQUEST, "Bad request"),
     (
         NotReached,

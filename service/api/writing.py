@@ -6,9 +6,11 @@ import anyio
 import msgspec
 from litestar import MediaType, Request, Response, post
 from litestar.exceptions import HTTPException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import HTTPRouteHandler
 
 from events import names
+from events.errors import TooLarge
 from projections.query.refusals import BadQuestion
 from service.access.tokens import TokenStore
 from service.api.answers import PREFIX
@@ -16,12 +18,17 @@ from service.api.asking import AnyRequest, admitted, parameters, require_own_pag
 from service.api.writes import WRITES, Write, Written
 from service.append.appender import Appender
 from service.configuration.settings import Settings
+from service.otlp.decompression import decompress
 
 CREATED: Final = 201
 LOCAL: Final = "local"
 """Who acts where no token is asked for."""
 _AT_ONCE: Final = 16
 _JSON: Final = "application/json"
+BODY_LIMIT_BYTES: Final = 64 << 10
+"""Of a body, compressed or not."""
+_EXACT: Final = 1 << 53
+"""Doubles up to here tell every integer apart."""
 
 
 class Writing:
@@ -49,10 +56,12 @@ class Writing:
         if unknown := [(name, "no parameters are known here") for name in parameters(request)]:
             raise BadQuestion(unknown)
         body = await _body(request)
+        coding = ",".join(request.headers.getall("content-encoding", []))
         key = _key(request)
 
         def append() -> Written:
-            fact = write.fact(_parsed(body, write.takes), who.token or LOCAL, key)
+            content = decompress(coding, body, BODY_LIMIT_BYTES)
+            fact = write.fact(_parsed(content, write.takes), who.token or LOCAL, key)
             receipt = self._appender.record(who.tenant, fact)
             return Written(
                 event_id=receipt.event_id.hex(),
@@ -75,7 +84,12 @@ async def _body(request: AnyRequest) -> bytes:
         raise HTTPException(
             detail=f"the body must be JSON: send `content-type: {_JSON}`", status_code=415
         )
-    return await request.body()
+    try:
+        return await request.body()
+    except RequestEntityTooLarge as exc:
+        raise TooLarge(
+            f"the body is larger than {BODY_LIMIT_BYTES} bytes", limit_bytes=BODY_LIMIT_BYTES
+        ) from exc
 
 
 def _key(request: AnyRequest) -> str | None:
@@ -88,8 +102,20 @@ def _key(request: AnyRequest) -> str | None:
 
 def _parsed(body: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.convert(_canonical(msgspec.json.decode(body)), kind)
     except msgspec.ValidationError as exc:
         raise BadQuestion([("body", str(exc))]) from exc
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
         raise BadQuestion([("body", f"no JSON: {exc}")]) from exc
+
+
+def _canonical(value: Any) -> Any:
+    """A JSON value as every sender's repeat of it reads: members in order, whole doubles as
+    integers (RFC 8785), for maps have no order, and some languages have no integers."""
+    if isinstance(value, dict):
+        return {name: _canonical(value[name]) for name in sorted(value)}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        return int(value)
+    return value

@@ -11,6 +11,8 @@ from events.errors import BadInput, Rejected
 from events.kinds import FACT_KIND, is_fact_kind, is_reserved
 from events.schema import Attributes, Fact
 from events.times import parse_rfc3339
+from projections.query import ids
+from projections.query.refusals import BadQuestion
 
 KEY_CHARACTERS: Final = 255
 SUBJECT_PARTS: Final = 16
@@ -18,7 +20,7 @@ TEXT_CHARACTERS: Final = 1_024
 DEPTH: Final = 16
 _INT_LIMIT: Final = 1 << 63
 _is_part = re.compile(r"[a-z][a-z0-9_]{0,63}").fullmatch
-_IDS: Final = {"trace_id": 32, "span_id": 16}
+_IDS: Final = {"trace_id": (32, ids.trace_ids), "span_id": (16, ids.span_ids)}
 
 
 class BadFact(BadInput):
@@ -80,8 +82,9 @@ def fact_of(new: NewFact, actor: str, key: str | None) -> Fact:
             time_ns = parse_rfc3339(new.time)
         except ValueError as exc:
             errors.append(("time", str(exc)))
-        if not 0 <= time_ns < _INT_LIMIT:
-            errors.append(("time", "not between 1970 and 2262"))
+        else:
+            if not 0 < time_ns < _INT_LIMIT:  # 0 means that nobody said it
+                errors.append(("time", "not between 1970 and 2262"))
     if key is not None and not (0 < len(key) <= KEY_CHARACTERS and key.isprintable()):
         errors.append(("idempotency-key", f"1 to {KEY_CHARACTERS} characters that can be printed"))
     errors += _subject_faults(new.subject)
@@ -112,9 +115,11 @@ def _subject_faults(subject: dict[str, str | int]) -> list[tuple[str, str]]:
             faults.append((where, "a name has 1 to 64 of a-z 0-9 _"))
         elif isinstance(value, str) and len(value) > TEXT_CHARACTERS:
             faults.append((where, f"longer than {TEXT_CHARACTERS} characters"))
-        elif digits := _IDS.get(name):
-            if not (isinstance(value, str) and re.fullmatch(f"[0-9a-fA-F]{{{digits}}}", value)):
-                faults.append((where, f"not {digits} hex digits"))
+        elif name in _IDS:
+            try:
+                _spelled_id(name, value)
+            except ValueError as exc:
+                faults.append((where, str(exc)))
         elif fault := _fault(value, 1):
             faults.append((where, fault))
     return faults
@@ -123,9 +128,26 @@ def _subject_faults(subject: dict[str, str | int]) -> list[tuple[str, str]]:
 def _spelled(subject: dict[str, str | int]) -> dict[str, str | int]:
     """The subject with its ids in one spelling."""
     return {
-        name: value.lower() if name in _IDS and isinstance(value, str) else value
-        for name, value in subject.items()
+        name: _spelled_id(name, value) if name in _IDS else value for name, value in subject.items()
     }
+
+
+def _spelled_id(name: str, value: str | int) -> str:
+    """A trace's or span's id in hex, however the tool that it was copied from shows it.
+
+    Raises:
+        ValueError: it is none, or could be two.
+    """
+    digits, readings = _IDS[name]
+    if not isinstance(value, str):
+        raise ValueError(f"not {digits} hex digits, as text")
+    try:
+        found = readings(value)
+    except BadQuestion as exc:
+        raise ValueError(exc.errors[0][1]) from exc
+    if len(found) > 1 and len(value) != digits:
+        raise ValueError(f"{value[:64]!r} can be read in two ways; write {digits} hex digits")
+    return found[0].hex()
 
 
 def _fault(value: Any, depth: int) -> str:

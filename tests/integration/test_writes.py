@@ -1,6 +1,8 @@
 """Writing over HTTP: durable when answered, once for a key, refused where it must be."""
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -103,6 +105,50 @@ def test_a_key_that_means_something_else_is_a_conflict(
     assert [fact.payload["build"] for fact in writer.facts()] == [17]
 
 
+REPEATS: Final = [
+    b'{"payload":{"n":2,"in":{"a":[1,2.5],"b":0}},"subject":{"type":"run","attempt":2},"kind":"a.b"}',
+    b'{"kind":"a.b","subject":{"attempt":2.0,"type":"run"},"payload":{"in":{"b":-0.0,"a":[1e0,2.5]},'
+    b'"n":2.0},"version":1.0}',
+]
+
+
+def test_a_repeat_may_be_written_otherwise(writer: Writer, client: httpx.Client) -> None:
+    """Maps of JSON have no order, and some languages write whole numbers as doubles."""
+    headers = {"idempotency-key": "k", "content-type": "application/json"}
+    answers = [client.post(FACTS, content=body, headers=headers) for body in REPEATS]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    (fact,) = writer.facts()
+    assert fact.subject == {"type": "run", "attempt": 2}
+    assert fact.payload == {"n": 2, "in": {"a": [1, 2.5], "b": 0}}
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "status"),
+    [
+        ("gzip", gzip.compress(json.dumps(BODY).encode()), 201),
+        ("deflate", zlib.compress(json.dumps(BODY).encode()), 201),
+        ("identity", json.dumps(BODY).encode(), 201),
+        ("gzip", json.dumps(BODY).encode(), 400),
+        ("br", json.dumps(BODY).encode(), 415),
+        (
+            "gzip",
+            gzip.compress(json.dumps(BODY | {"payload": {"x": "y" * (64 << 10)}}).encode()),
+            413,
+        ),
+        ("gzip", gzip.compress(bytes(1 << 24)), 413),
+    ],
+    ids=lambda value: None if isinstance(value, bytes) else str(value),
+)
+def test_a_body_may_be_compressed(
+    writer: Writer, client: httpx.Client, coding: str, body: bytes, status: int
+) -> None:
+    """As for OTLP; what it holds is bounded, too."""
+    headers = {"content-encoding": coding, "content-type": "application/json"}
+    answer = client.post(FACTS, content=body, headers=headers)
+    assert (answer.status_code, len(writer.stored())) == (status, status == 201)
+    assert status == 201 or answer.headers["content-type"] == "application/problem+json"
+
+
 SURROGATE: Final = '{"kind":"acme.x","subject":{"type":"run"},"payload":{"x":"\\ud800"}}'
 DEEP: Final = '{"kind":"acme.x","subject":{"type":"run"},"payload":{"x":%s}}'
 
@@ -180,6 +226,7 @@ def test_a_large_body_is_refused(writer: Writer, client: httpx.Client) -> None:
     """64 KiB are allowed."""
     answer = client.post(FACTS, json=BODY | {"payload": {"x": "y" * (64 << 10)}})
     assert answer.status_code == 413
+    assert "65536 bytes" in answer.json()["detail"]
     assert answer.headers["content-type"] == "application/problem+json"
     assert writer.stored() == []
 

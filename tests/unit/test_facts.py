@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -97,9 +97,37 @@ def test_without_a_key_each_is_a_fact_of_its_own() -> None:
         fact_of(_new({}), "a", "")
 
 
-def test_ids_of_a_subject_have_one_spelling() -> None:
-    """So that one trace is one subject, and a repeat in capitals is a repeat."""
-    subject = {"type": "trace", "trace_id": "AB" * 16, "span_id": "Cd" * 8}
+TRACE: Final = "00f067aa0ba902b74bf92f3577b34da6"
+SPAN: Final = "1234567890123456"
+
+
+@pytest.mark.parametrize(
+    ("trace_id", "span_id"),
+    [
+        (TRACE, SPAN),
+        (TRACE.upper(), f"0x{SPAN}"),
+        ("00f067aa-0ba9-02b7-4bf9-2f3577b34da6", SPAN),
+        (TRACE.lstrip("0"), f"00-{TRACE}-{SPAN}-01"),
+        (f"00-{TRACE}-{SPAN}-01", SPAN),
+    ],
+)
+def test_ids_of_a_subject_have_one_spelling(trace_id: str, span_id: str) -> None:
+    """As tools show them; so one trace is one subject, and a repeat in capitals is a repeat."""
+    subject = {"type": "trace", "trace_id": trace_id, "span_id": span_id}
     fact = fact_of(_new({}, subject=subject), "a", None)
-    assert (fact.trace_id, fact.span_id) == (b"\xab" * 16, b"\xcd" * 8)
-    assert fact.subject["trace_id"] == "ab" * 16
+    assert fact.subject == {"type": "trace", "trace_id": TRACE, "span_id": SPAN}
+    assert (fact.trace_id.hex(), fact.span_id.hex()) == (TRACE, SPAN)
+
+
+@pytest.mark.parametrize("trace_id", ["0" * 32, "", "zz", "1" * 19, 17, "a" * 33])
+def test_an_id_that_is_none_or_could_be_two_is_refused(trace_id: str | int) -> None:
+    """All zero is no id; digits alone may be hex or decimal, and a fact is for ever."""
+    with pytest.raises(BadFact, match=r"subject\.trace_id"):
+        fact_of(_new({}, subject={"type": "trace", "trace_id": trace_id}), "a", None)
+
+
+def test_the_first_moment_of_1970_is_not_taken_for_no_time() -> None:
+    """0 in the log means that nobody said when; the next nanosecond can be said."""
+    with pytest.raises(BadFact, match="time: not between 1970 and 2262"):
+        fact_of(_new({}, time="1970-01-01T00:00:00Z"), "a", None)
+    assert fact_of(_new({}, time="1970-01-01T00:00:00.000000001Z"), "a", None).time_ns == 1

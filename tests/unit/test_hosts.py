@@ -89,7 +89,9 @@ def test_a_setting_that_is_no_host_is_refused(text: str) -> None:
         ({"origin": "null"}, False), ({"origin": "http://localhost:8001"}, False),
         ({"origin": "https://localhost:8000"}, False), ({"origin": "http://evil.example"}, False),
         ({"sec-fetch-site": "cross-site"}, False), ({"sec-fetch-site": "same-site"}, False),
-        ({"origin": ""}, False),
+        ({"origin": ""}, False), ({"origin": "https://board.example:443"}, True),
+        ({"origin": "https://Board.example"}, True),
+        ({"origin": "https://board.example:80"}, False),
     ],
 )  # fmt: skip
 def test_pages_of_other_sites_may_not_write(sent: dict[str, str], own: bool) -> None:
