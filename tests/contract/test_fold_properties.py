@@ -28,6 +28,7 @@ from tests.events import (
     span_id,
     trace_id,
 )
+from tests.thorough import examples
 from tests.view_rows import SELECTS, rows_of
 
 TASKS = st.sampled_from(["a", "b", None])
@@ -170,7 +171,9 @@ def fold_in_pages(log: MemoryLog, seed: int, *, again: bool, forget: bool) -> sq
     return connection
 
 
-ordinary = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+ordinary = settings(
+    max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 @pytest.mark.parametrize("partitions", [1, 4])
@@ -195,7 +198,7 @@ def test_a_page_applied_twice_changes_nothing(blocks: list[Block], seed: int) ->
     assert rows_of(fold_in_pages(log, seed, again=True, forget=False)) == expected
 
 
-@settings(ordinary, max_examples=40)
+@settings(ordinary, max_examples=examples(40))
 @given(blocks=BLOCKS, target=st.sampled_from(sorted(SELECTS)))
 def test_one_projection_alone_has_the_same_rows(blocks: list[Block], target: str) -> None:
     """A partial rebuild refills its own tables; the others stay empty."""
@@ -208,7 +211,7 @@ def test_one_projection_alone_has_the_same_rows(blocks: list[Block], target: str
     assert rows_of(connection, target) == rows_of(fold_whole(log), target)
 
 
-@settings(ordinary, max_examples=60)
+@settings(ordinary, max_examples=examples(60))
 @given(blocks=BLOCKS)
 def test_tenants_with_equal_ids_never_meet(blocks: list[Block]) -> None:
     """What one tenant's rows say does not depend on another tenant's events."""

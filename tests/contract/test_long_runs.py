@@ -35,6 +35,7 @@ from tests.events import (
     span_id,
     trace_id,
 )
+from tests.thorough import examples
 from tests.view_rows import rows_of
 
 IDENTITY = ("default", "task-1", "run-1")
@@ -247,7 +248,7 @@ def compare(run: LongRun, rows: dict[int, Attempt]) -> None:
 ordinary = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@settings(ordinary, max_examples=80)
+@settings(ordinary, max_examples=examples(80))
 @given(seed=st.integers(0, 1 << 32), oddity=st.sampled_from([0.0, 0.0, 0.05, 0.2, 0.6]))
 def test_each_fact_more_gives_what_all_facts_give(seed: int, oddity: float) -> None:
     """Ties, duplicates, claimed numbers, retries, log records: after every part, the same."""
@@ -255,7 +256,7 @@ def test_each_fact_more_gives_what_all_facts_give(seed: int, oddity: float) -> N
     taken(facts, random.Random(seed), most=4, every=1)
 
 
-@settings(ordinary, max_examples=3)
+@settings(ordinary, max_examples=examples(3))
 @given(seed=st.integers(0, 1 << 32), oddity=st.sampled_from([0.0, 0.0005, 0.002]))
 def test_thousands_of_attempts_give_what_all_facts_give(seed: int, oddity: float) -> None:
     """And whatever the order, the same run."""
@@ -317,7 +318,7 @@ def views_of(
 
 
 @pytest.mark.parametrize("forget", [False, True])
-@settings(ordinary, max_examples=6, suppress_health_check=list(HealthCheck))
+@settings(ordinary, max_examples=examples(6), suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 1 << 32), shuffled=st.booleans())
 def test_rows_of_a_long_run_are_those_of_a_rebuild(forget: bool, seed: int, shuffled: bool) -> None:
     """Every table, whether the run is in memory or read again."""
@@ -329,7 +330,7 @@ def test_rows_of_a_long_run_are_those_of_a_rebuild(forget: bool, seed: int, shuf
     assert rows_of(found) == expected
 
 
-@settings(ordinary, max_examples=8, suppress_health_check=list(HealthCheck))
+@settings(ordinary, max_examples=examples(8), suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 1 << 32), forget=st.booleans())
 def test_what_a_run_leaves_out_depends_on_the_facts(seed: int, forget: bool) -> None:
     """Not on the order of arrival; and an event that comes again is not counted again."""
@@ -411,7 +412,7 @@ def changes_between(states: list[Derived | None]) -> list[Change | None]:
     return found
 
 
-@settings(ordinary, max_examples=60)
+@settings(ordinary, max_examples=examples(60))
 @given(seed=st.integers(0, 1 << 32), oddity=st.sampled_from([0.0, 0.1, 0.6]))
 def test_two_changes_as_one_are_the_change_through_both(seed: int, oddity: float) -> None:
     """What a group missed of a run is merged until it can be applied."""
