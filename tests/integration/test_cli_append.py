@@ -69,6 +69,10 @@ def test_a_token_and_a_tenant_are_sent(writer: Writer) -> None:
         ([*WORDS, "--payload", "[1]"], "--payload"),
         ([*WORDS, "--payload", "{"], "--payload"),
         ([*WORDS, "--time", "soon"], "time"),
+        ([*WORDS, "--key", "Schlüssel"], "--key: give printable ASCII"),
+        ([*WORDS, "--key", " k"], "--key: give printable ASCII"),
+        ([*WORDS, "--token", "tök"], "--token: give printable ASCII"),
+        ([*WORDS, "--tenant", "a\nb"], "--tenant: give printable ASCII"),
     ],
 )
 def test_a_bad_fact_is_a_usage_error(writer: Writer, words: list[str], told: str) -> None:

@@ -14,6 +14,7 @@ from service.cli.command import command
 from service.cli.options import Json, Where
 from service.cli.output.answers import write_json
 from service.cli.source.folder import existing_folder
+from service.cli.source.remote import sendable
 from service.cli.source.source import open_remote
 from service.network.endpoints import read_endpoints
 
@@ -70,7 +71,8 @@ def append(
     }
     if saying.time is not None:
         body["time"] = saying.time
-    headers = {} if saying.key is None else {names.IDEMPOTENCY_HEADER: saying.key}
+    key = saying.key
+    headers = {} if key is None else {names.IDEMPOTENCY_HEADER: sendable("--key", key)}
     with open_remote(where, _url(where)) as remote:
         written = remote.send("facts", body, headers)
     if as_json:

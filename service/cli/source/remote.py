@@ -38,9 +38,9 @@ class RemoteSource:
         self._base = self.where + parts.path.rstrip("/")
         self._headers = {"accept": "application/json"}
         if token:
-            self._headers["authorization"] = f"Bearer {token}"
+            self._headers["authorization"] = f"Bearer {sendable('--token', token)}"
         if tenant:
-            self._headers[names.TENANT_HEADER] = tenant
+            self._headers[names.TENANT_HEADER] = sendable("--tenant", tenant)
         try:
             # Redirects are not followed: the API makes none, and whoever does must not be given
             # the token. A proxy of the environment cannot reach this machine's loopback.
@@ -129,6 +129,20 @@ class RemoteSource:
         if code in (429, 502, 503, 504):
             return Unavailable(message)
         return BadInput(message) if 400 <= code < 500 else Failed(message)
+
+
+def sendable(option: str, value: str) -> str:
+    """`value`, if it can stand in a header of HTTP as it is.
+
+    Raises:
+        BadInput: it cannot; the message does not show what may be a secret.
+    """
+    if not (value.isascii() and value.isprintable() and value == value.strip()):
+        raise BadInput(
+            f"{option}: give printable ASCII characters, no space at either end: it is sent as a "
+            "header of HTTP"
+        )
+    return value
 
 
 def tls_context(
