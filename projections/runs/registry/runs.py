@@ -7,7 +7,7 @@ with the page, and what derive() makes of both. Projections work on the differen
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -28,15 +28,28 @@ from projections.runs.registry.numbers import Registry
 from projections.runs.registry.tasks import TaskNumbers
 from projections.runs.summary import Run
 from projections.runs.words import key_hashes
-from projections.storage.columns import ABSENT, insert_into
+from projections.storage.columns import ABSENT, Bound, Columns
 from projections.storage.spanindex import Int64s, SpanIndex, span_hashes
 
 TABLES: Final = "run_hash"
 _CHUNK: Final = 400  # rows of a VALUES list; SQLite allows 32,766 parameters
 
-_INSERT_RUN: Final = insert_into("run_key", "nnniinn")
 
-Row = tuple[Any, ...]
+class RunKeyRow(NamedTuple):
+    """A row of table `run_key`."""
+
+    run_no: int
+    task_no: int
+    hash: int
+    first_started_ns: int | None
+    last_started_ns: int | None
+    run_id: str
+    facts: bytes
+
+
+COLUMNS: Final = Columns("run_key", RunKeyRow)
+_bound = COLUMNS.binder()
+
 _Place = tuple[int, int]  # task number, and the digest under which the run is found
 
 
@@ -217,7 +230,7 @@ class RunStage:
         new_tasks: set[int],
     ) -> list[Change]:
         changes: list[Change] = []
-        key_rows: list[Row] = []
+        key_rows: list[Bound] = []
         runs, tenant_name = found.runs, self._registry.tenant_name
         for key, run_no in fresh.items():
             tenant_no, task_id, run_id = key
@@ -226,19 +239,25 @@ class RunStage:
             if len(facts) > INLINE_LIMIT:
                 long_run = self._long_runs.begin(connection, run_no, identity, _distinct(facts))
                 new, came = long_run.run, tuple(long_run.attempts.values())
-                blob = bytearray()
+                blob = b""
             else:
                 derived = derive(facts, identity)
                 new, came = derived if derived is not None else (None, ())
-                blob = bytearray(encode_facts(facts))
-            key_rows.append((run_no, task_no, hash_, *_span_of_time(new), run_id, blob))
+                blob = encode_facts(facts)
+            first_ns, last_ns = _span_of_time(new)
+            key_rows.append(
+                _bound(
+                    run_no=run_no, task_no=task_no, hash=hash_, first_started_ns=first_ns,
+                    last_started_ns=last_ns, run_id=run_id, facts=blob,
+                )
+            )  # fmt: skip
             self._digests.add(hash_, run_no)
             if new is not None:
                 is_new = task_no in new_tasks
                 changes.append(
                     Change(run_no, tenant_no, task_no, hash_, is_new, None, new, (), came, None)
                 )
-        connection.executemany(_INSERT_RUN, key_rows)
+        connection.executemany(COLUMNS.insert, key_rows)
         return changes
 
     # Spans and the log records that name only a span

@@ -5,6 +5,7 @@ First and last seen and the first message are read from the occurrences that are
 
 import sqlite3
 from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from projections.runs import words
@@ -13,25 +14,65 @@ from projections.runs.changes import Change, Changes
 from projections.runs.scopes import Sources
 from projections.runs.summary import Run
 from projections.runs.words import NUMBER_BITS
-from projections.storage.columns import insert_into
+from projections.storage.columns import Bound, Columns
 from projections.views.store import Store
 
 _Part = TypeVar("_Part", int, str)
 _Deltas = dict[tuple[int, _Part], int]
 _Key = tuple[int, int, int]
-_Row = tuple[int, int, int, str]
-
-_WRITE = insert_into("error_occurrence", "nnnt").replace("INSERT", "INSERT OR REPLACE", 1)
 
 
+class Occurrence(NamedTuple):
+    """A row of table `error_occurrence`; the first three columns are its key."""
+
+    fingerprint_no: int
+    seen_ns: int
+    attempt_key: int
+    message: str | None
+
+
+class PatternRow(NamedTuple):
+    """A row of table `error_pattern`."""
+
+    fingerprint_no: int
+    tenant_no: int
+    occurrences: int
+    recovered: int
+    unrecovered: int
+    tasks: int
+    components: int
+    first_seen_ns: int
+    last_seen_ns: int
+    message: str | None
+
+
+OCCURRENCES = Columns("error_occurrence", Occurrence, "INSERT OR REPLACE")
+PATTERNS = Columns("error_pattern", PatternRow)
+_occurrence = OCCURRENCES.binder()
+_key_of = OCCURRENCES.picker("fingerprint_no", "seen_ns", "attempt_key")
+
+
+@dataclass(slots=True)
 class _Pattern:
     """How much a fingerprint's counters change."""
 
-    __slots__ = ("components", "occurrences", "recovered", "tasks", "tenant_no")
+    tenant_no: int
+    occurrences: int = 0
+    recovered: int = 0
+    tasks: int = 0
+    components: int = 0
 
-    def __init__(self, tenant_no: int) -> None:
-        self.tenant_no = tenant_no
-        self.occurrences = self.recovered = self.tasks = self.components = 0
+
+_pattern_row = PATTERNS.binder(_Pattern)
+_ADD_TO_PATTERN = (
+    PATTERNS.insert + " ON CONFLICT DO UPDATE SET"
+    " occurrences = occurrences + excluded.occurrences,"
+    " recovered = recovered + excluded.recovered,"
+    " unrecovered = unrecovered + excluded.unrecovered,"
+    " tasks = tasks + excluded.tasks, components = components + excluded.components,"
+    " first_seen_ns = excluded.first_seen_ns, last_seen_ns = excluded.last_seen_ns,"
+    " message = excluded.message"
+)
 
 
 class _Kept:
@@ -40,7 +81,7 @@ class _Kept:
     __slots__ = ("components", "new_tasks", "patterns", "rows", "tasks")
 
     def __init__(self) -> None:
-        self.rows: dict[_Key, _Row | None] = {}  # None: to be deleted
+        self.rows: dict[_Key, Bound | None] = {}  # None: to be deleted
         self.patterns: dict[int, _Pattern] = {}
         self.tasks: _Deltas[int] = {}
         self.components: _Deltas[str] = {}
@@ -86,8 +127,13 @@ class ErrorStore(Store):
             if number is None or attempt.status not in words.FAILURES:
                 continue
             seen_ns = attempt.started_ns if attempt.ended_ns is None else attempt.ended_ns
-            key = number, seen_ns, change.run_no << NUMBER_BITS | attempt.number
-            kept.rows[key] = None if sign < 0 else (*key, attempt.message or "")
+            row = _occurrence(
+                fingerprint_no=number,
+                seen_ns=seen_ns,
+                attempt_key=change.run_no << NUMBER_BITS | attempt.number,
+                message=attempt.message,
+            )
+            kept.rows[_key_of(row)] = None if sign < 0 else row
             pattern = self._pattern(number, change.tenant_no)
             pattern.occurrences += sign
             pattern.recovered += recovered
@@ -109,7 +155,7 @@ class ErrorStore(Store):
             " AND attempt_key = ?",
             sorted(key for key, row in kept.rows.items() if row is None),
         )
-        connection.executemany(_WRITE, sorted(filter(None, kept.rows.values())))
+        connection.executemany(OCCURRENCES.insert, sorted(filter(None, kept.rows.values())))
         patterns = kept.patterns
         for number, change in _recount(connection, _TASK, kept.tasks, kept.new_tasks):
             patterns[number].tasks += change
@@ -129,13 +175,13 @@ class _Touched(NamedTuple):
 
 _TASK = _Touched(
     "SELECT occurrences FROM error_task WHERE fingerprint_no = ? AND task_no = ?",
-    "INSERT INTO error_task VALUES (?, ?, ?)"
+    "INSERT INTO error_task (fingerprint_no, task_no, occurrences) VALUES (?, ?, ?)"
     " ON CONFLICT DO UPDATE SET occurrences = excluded.occurrences",
     "DELETE FROM error_task WHERE fingerprint_no = ? AND task_no = ?",
 )
 _COMPONENT = _Touched(
     "SELECT occurrences FROM error_component WHERE fingerprint_no = ? AND component = ?",
-    "INSERT INTO error_component VALUES (?, ?, ?)"
+    "INSERT INTO error_component (fingerprint_no, component, occurrences) VALUES (?, ?, ?)"
     " ON CONFLICT DO UPDATE SET occurrences = excluded.occurrences",
     "DELETE FROM error_component WHERE fingerprint_no = ? AND component = ?",
 )
@@ -188,24 +234,13 @@ def _write_pattern(connection: sqlite3.Connection, number: int, change: _Pattern
         "SELECT max(seen_ns) FROM error_occurrence WHERE fingerprint_no = ?", (number,)
     ).fetchone()
     connection.execute(
-        "INSERT INTO error_pattern VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET"
-        " occurrences = occurrences + excluded.occurrences,"
-        " recovered = recovered + excluded.recovered,"
-        " unrecovered = unrecovered + excluded.unrecovered,"
-        " tasks = tasks + excluded.tasks, components = components + excluded.components,"
-        " first_seen_ns = excluded.first_seen_ns, last_seen_ns = excluded.last_seen_ns,"
-        " message = excluded.message",
-        (
-            number,
-            change.tenant_no,
-            change.occurrences,
-            change.recovered,
-            change.occurrences - change.recovered,
-            change.tasks,
-            change.components,
-            first[0],
-            last,
-            first[1],
+        _ADD_TO_PATTERN,
+        _pattern_row(
+            change,
+            fingerprint_no=number,
+            unrecovered=change.occurrences - change.recovered,
+            first_seen_ns=first[0],
+            last_seen_ns=last,
+            message=first[1],
         ),
     )

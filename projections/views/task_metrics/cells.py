@@ -15,15 +15,20 @@ COUNTERS: Final = (
     "duration_count", "duration_sum_ns",
 )  # fmt: skip
 _OF_STATUS: Final = {
-    words.COMPLETED: 1,
-    words.FAILED: 2,
-    words.TIMED_OUT: 3,
-    words.ABANDONED: 4,
-    words.CANCELLED: 5,
-    words.SKIPPED: 6,
+    words.COMPLETED: COUNTERS.index("completed"),
+    words.FAILED: COUNTERS.index("failed"),
+    words.TIMED_OUT: COUNTERS.index("timed_out"),
+    words.ABANDONED: COUNTERS.index("abandoned"),
+    words.CANCELLED: COUNTERS.index("cancelled"),
+    words.SKIPPED: COUNTERS.index("skipped"),
 }
-_RETRIES, _RUNS, _COMPLETED_RUNS, _FAILED_RUNS, _RECOVERED_RUNS = 7, 8, 9, 10, 11
-_ANOMALIES, _DURATION_COUNT, _DURATION_SUM = 12, 13, 14
+_EXECUTIONS, _RETRIES, _RUNS, _COMPLETED_RUNS, _FAILED_RUNS, _RECOVERED_RUNS = map(
+    COUNTERS.index,
+    ("executions", "retries", "runs", "completed_runs", "failed_runs", "recovered_runs"),
+)
+_ANOMALIES, _DURATION_COUNT, _DURATION_SUM = map(
+    COUNTERS.index, ("anomalies", "duration_count", "duration_sum_ns")
+)
 _UNTIMED: Final = words.FLAG_STATUS_INFERRED
 
 
@@ -50,7 +55,7 @@ class Cell:
     def add_attempt(self, attempt: Attempt, sign: int) -> None:
         """Count an ended attempt."""
         counters = self.counters
-        counters[0] += sign
+        counters[_EXECUTIONS] += sign
         of_status = _OF_STATUS.get(attempt.status)
         if of_status is not None:
             counters[of_status] += sign

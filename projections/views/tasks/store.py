@@ -6,33 +6,20 @@ digest. If it moves back in time or goes, the runs of the task are searched agai
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass, fields
+from operator import attrgetter
+from typing import NamedTuple
 
 from projections.runs import words
 from projections.runs.changes import Change, Changes
-from projections.runs.registry.numbers import Registry
 from projections.runs.registry.runs import RunStage
+from projections.runs.scopes import Sources
 from projections.runs.summary import Run
-from projections.storage.columns import ABSENT, insert_into
+from projections.storage.columns import Bound, Columns
 from projections.views.store import Store
 
-_COLUMNS = (
-    "task_no, tenant_no, status, run_no, last_started_ns, first_started_ns, updated_ns, runs,"
-    " attempts, retries, recovered_runs, backfilled_runs, executor_no, source_no, name"
-)
 
-
-_INSERT = insert_into("task", "nnnnnnnnnnnniit")
-
-Row = tuple[Any, ...]
-_Source = tuple[int | None, int | None]
-
-
-_task_no_of = itemgetter(0)
-
-
-class _Task(NamedTuple):
+class TaskRow(NamedTuple):
     """A row of table `task`."""
 
     task_no: int
@@ -52,6 +39,37 @@ class _Task(NamedTuple):
     name: str | None
 
 
+COLUMNS = Columns("task", TaskRow)
+_task_no_of = attrgetter("task_no")
+_rebound = COLUMNS.binder(TaskRow)
+_bound = COLUMNS.binder(Run, own=("status", "first_started_ns", "source_no"))
+
+
+@dataclass(slots=True)
+class _Counts:
+    """The counters of a task, over all its runs."""
+
+    runs: int = 0
+    attempts: int = 0
+    retries: int = 0
+    recovered_runs: int = 0
+    backfilled_runs: int = 0
+
+    @classmethod
+    def of(cls, row: TaskRow) -> "_Counts":
+        """Those of a stored row."""
+        return cls(**{field.name: getattr(row, field.name) for field in fields(cls)})
+
+    def add(self, run: Run, sign: int) -> None:
+        """Count a run once more, or once less."""
+        attempts = run.attempts
+        self.runs += sign
+        self.attempts += sign * attempts
+        self.retries += sign * max(attempts - 1, 0)
+        self.recovered_runs += sign * run.recovered
+        self.backfilled_runs += sign * run.backfilled
+
+
 class _Latest(NamedTuple):
     """A candidate for the latest run, in order."""
 
@@ -68,9 +86,9 @@ class TaskStore(Store):
     tables = ("task",)
     stands_alone = False  # it asks the stage for runs
 
-    def __init__(self, stage: RunStage, registry: Registry) -> None:
+    def __init__(self, stage: RunStage, sources: Sources) -> None:
         self._stage = stage
-        self._registry = registry
+        self._sources = sources
 
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
         """See `Store.update`."""
@@ -84,71 +102,70 @@ class TaskStore(Store):
             if row is not None and row != stored.get(task_no):
                 rows.append(row)
         connection.executemany("DELETE FROM task WHERE task_no = ?", removed)
-        connection.executemany(_INSERT, map(_bound, sorted(rows, key=_task_no_of)))
-        connection.executemany(_INSERT, [self._first_row(c, run) for c, run in changes.first])
+        rows.sort(key=_task_no_of)
+        connection.executemany(COLUMNS.insert, map(_rebound, rows))
+        connection.executemany(
+            COLUMNS.insert, [self._first_row(change, run) for change, run in changes.first]
+        )
 
-    def _first_row(self, change: Change, run: Run) -> Row:
-        """The row of a task with one run, as it is bound."""
+    def _first_row(self, change: Change, run: Run) -> Bound:
+        """The row of a task with one run, as it is bound.
+
+        A short way to what `_changed_row` gives, to which tests/contract/test_first_rows.py
+        holds it.
+        """
         attempts = run.attempts
-        executor_no, source_no = self._source(run)
-        return (
-            change.task_no,
-            change.tenant_no,
-            _status(run),
-            change.run_no,
-            run.last_started_ns,
-            _start(run),
-            _updated(run),
-            1,
-            attempts,
-            attempts - 1 if attempts else 0,
-            1 if run.recovered else 0,
-            1 if run.backfilled else 0,
-            ABSENT if executor_no is None else executor_no,
-            ABSENT if source_no is None else source_no,
-            run.name or "",
+        return _bound(
+            run,
+            task_no=change.task_no,
+            tenant_no=change.tenant_no,
+            status=_status(run),
+            run_no=change.run_no,
+            first_started_ns=_start(run),
+            updated_ns=_updated(run),
+            runs=1,
+            retries=attempts - 1 if attempts else 0,
+            recovered_runs=1 if run.recovered else 0,
+            backfilled_runs=1 if run.backfilled else 0,
+            executor_no=self._executor_no(run),
+            source_no=run.source_no,
         )
 
     def _changed_row(
-        self, connection: sqlite3.Connection, row: _Task | None, parts: Sequence[Change]
-    ) -> _Task | None:
-        counters = list(row[7:12]) if row is not None else [0] * 5
+        self, connection: sqlite3.Connection, row: TaskRow | None, parts: Sequence[Change]
+    ) -> TaskRow | None:
+        counts = _Counts() if row is None else _Counts.of(row)
         for change in parts:
             for sign, run in ((-1, change.old), (1, change.new)):
                 if run is not None:
-                    _count(counters, run, sign)
-        if counters[0] == 0:
+                    counts.add(run, sign)
+        if counts.runs == 0:
             return None
         latest, run = self._latest(connection, row, parts)
         first = _first_started(connection, row, parts)
         if run is None:  # the latest run is the stored one, and did not change
             assert row is not None
-            values = (*row[:5], first, row.updated_ns, *counters, *row[12:])
-            return _Task._make(values)
-        change = parts[0]
-        return _Task._make(
-            (
-                change.task_no,
-                change.tenant_no,
-                _status(run),
-                latest.run_no,
-                run.last_started_ns,
-                first,
-                _updated(run),
-                *counters,
-                *self._source(run),
-                run.name,
-            )
+            return row._replace(first_started_ns=first, **asdict(counts))
+        return TaskRow(
+            task_no=parts[0].task_no,
+            tenant_no=parts[0].tenant_no,
+            status=_status(run),
+            run_no=latest.run_no,
+            last_started_ns=run.last_started_ns,
+            first_started_ns=first,
+            updated_ns=_updated(run),
+            **asdict(counts),
+            executor_no=self._executor_no(run),
+            source_no=run.source_no,
+            name=run.name,
         )
 
-    def _source(self, run: Run) -> _Source:
-        """Executor and source of the newest attempt."""
-        if run.source_no is None:
-            return None, None
-        return self._registry.source_parts(run.source_no)[0], run.source_no
+    def _executor_no(self, run: Run) -> int | None:
+        """Where the newest attempt ran."""
+        return None if run.source_no is None else self._sources.source_parts(run.source_no)[0]
 
     def _latest(
-        self, connection: sqlite3.Connection, row: _Task | None, parts: Sequence[Change]
+        self, connection: sqlite3.Connection, row: TaskRow | None, parts: Sequence[Change]
     ) -> tuple[_Latest, Run | None]:
         """The latest run; and what it is now, unless it is the stored one and did not change."""
         runs = {change.run_no: change.new for change in parts}
@@ -167,13 +184,14 @@ class TaskStore(Store):
         return latest, runs.get(latest.run_no)
 
 
-def _load(connection: sqlite3.Connection, task_nos: Iterable[int]) -> dict[int, _Task]:
-    select = f"SELECT {_COLUMNS} FROM task WHERE task_no = ?"
-    rows = (connection.execute(select, (number,)).fetchone() for number in sorted(task_nos))
-    return {row[0]: _Task(*row) for row in rows if row is not None}
+def _load(connection: sqlite3.Connection, task_nos: Iterable[int]) -> dict[int, TaskRow]:
+    select = f"SELECT {COLUMNS.names} FROM task WHERE task_no = ?"
+    found = (connection.execute(select, (number,)).fetchone() for number in sorted(task_nos))
+    rows = (TaskRow._make(row) for row in found if row is not None)
+    return {row.task_no: row for row in rows}
 
 
-def _stored_latest(connection: sqlite3.Connection, row: _Task, rival: _Latest | None) -> _Latest:
+def _stored_latest(connection: sqlite3.Connection, row: TaskRow, rival: _Latest | None) -> _Latest:
     hash_ = 0
     if rival is not None and rival.last_started_ns == row.last_started_ns:
         (hash_,) = connection.execute(
@@ -193,7 +211,7 @@ def _search_latest(connection: sqlite3.Connection, task_no: int) -> _Latest:
 
 
 def _first_started(
-    connection: sqlite3.Connection, row: _Task | None, parts: Sequence[Change]
+    connection: sqlite3.Connection, row: TaskRow | None, parts: Sequence[Change]
 ) -> int:
     starts = [_start(change.new) for change in parts if change.new is not None]
     if row is None:
@@ -210,25 +228,6 @@ def _first_started(
             ).fetchone()
             return int(first)
     return min(row.first_started_ns, *starts)
-
-
-def _bound(row: _Task) -> Row:
-    executor_no, source_no, name = row[-3:]
-    return (
-        *row[:-3],
-        ABSENT if executor_no is None else executor_no,
-        ABSENT if source_no is None else source_no,
-        name or "",
-    )
-
-
-def _count(counters: list[int], run: Run, sign: int) -> None:
-    attempts = run.attempts
-    counters[0] += sign
-    counters[1] += sign * attempts
-    counters[2] += sign * max(attempts - 1, 0)
-    counters[3] += sign * run.recovered
-    counters[4] += sign * run.backfilled
 
 
 def _status(run: Run) -> int:

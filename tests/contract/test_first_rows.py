@@ -1,0 +1,61 @@
+"""The first rows of a task, which have a way of their own, are those that every other way gives."""
+
+import sqlite3
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from projections.runs.changes import Change, Changes, apart
+from projections.runs.derive import derive
+from projections.runs.registry.numbers import Registry
+from projections.runs.registry.runs import RunStage
+from projections.views.store import Store
+from projections.views.task_metrics.store import MetricStore
+from projections.views.tasks.store import TaskStore
+from tests.contract.test_long_runs import IDENTITY, Sources, facts_of, history
+
+
+def _rows(store: Store, changes: list[Change]) -> list[Any]:
+    """The rows of a store that takes these changes only."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    store.create(connection)
+    store.update(connection, Changes(changes))
+    (table,) = store.tables
+    return connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3").fetchall()
+
+
+def _first_changes(runs: list[tuple[int, float, int]]) -> list[Change]:
+    """New tasks with a run each, of some history."""
+    changes = []
+    for task_no, (seed, oddity, attempts) in enumerate(runs, 1):
+        derived = derive(facts_of(history(seed, oddity, attempts)), IDENTITY)
+        if derived is not None:
+            run, came = derived
+            changes.append(
+                Change(
+                    run_no=task_no, tenant_no=1, task_no=task_no, hash=seed, new_task=True,
+                    old=None, new=run, gone=(), came=came, rest=None,
+                )
+            )  # fmt: skip
+    return changes
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 1 << 30), st.sampled_from([0.0, 0.3, 0.9]), st.sampled_from([1, 1, 1, 3])
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_first_rows_are_those_of_the_rule(runs: list[tuple[int, float, int]]) -> None:
+    """Of tasks and of their metrics, whatever the run."""
+    changes = _first_changes(runs)
+    assert Changes(changes).first or not changes
+    assert not Changes(apart(changes)).first
+    sources = Sources()
+    for make in (lambda: TaskStore(RunStage(Registry()), sources), lambda: MetricStore(sources)):
+        assert _rows(make(), changes) == _rows(make(), apart(changes))
