@@ -19,8 +19,13 @@ from projections.runs.candidates import (
 from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.numbering import References, RunIdentity, in_order, number, place_of
 from projections.runs.summary import Run, Totals, queued_run, run_of_one
+from projections.storage.columns import maker
 
 _TELLS_ERROR = words.FAILURES | {words.CANCELLED, words.UNKNOWN}
+_attempt_of_span = maker(
+    Attempt, SpanFact, own=("number", "fingerprint_no", "message"),
+    retry_of=None, heartbeat_ns=None, heard=None, signs=None, progress=None,
+)  # fmt: skip
 
 
 class Derived(NamedTuple):
@@ -82,7 +87,10 @@ def resolve(facts: RunFacts, run_identity: RunIdentity) -> Resolved:
 
 
 def _single(span: SpanFact) -> Derived:
-    """A run of one ended attempt: most runs are."""
+    """A run of one ended attempt: most runs are.
+
+    A short way to what all rules give, to which tests/contract/test_first_rows.py holds it.
+    """
     start_ns, end_ns, status = span.start_ns, span.end_ns, span.status
     flags = 0 if span.number is not None else words.FLAG_NUMBER_BY_ORDER
     if end_ns < start_ns:
@@ -93,30 +101,15 @@ def _single(span: SpanFact) -> Derived:
         if more.backfilled:
             flags |= words.FLAG_BACKFILLED
     told = status in _TELLS_ERROR
-    attempt = Attempt(
-        span.number or 1,
-        status,
-        flags,
-        start_ns,
-        end_ns,
-        span.queued_ns,
-        None,
-        span.max_attempts,
-        span.source_no,
-        span.fingerprint_no if told else None,
-        span.message if told else None,
-        None,
-        None,
-        None,
-        None,
-        span.trace_id,
-        span.span_id,
-        span.partition,
-        span.position,
-        span.name,
-        span.group_id,
-        will_retry,
-        more,
+    attempt = _attempt_of_span(
+        span,
+        number=span.number or 1,
+        flags=flags,
+        started_ns=start_ns,
+        ended_ns=end_ns,
+        fingerprint_no=span.fingerprint_no if told else None,
+        message=span.message if told else None,
+        will_retry=will_retry,
     )
     return Derived(run_of_one(attempt), (attempt,))
 
@@ -134,7 +127,9 @@ def attempt_of(candidate: Candidate, abandoned: Abandoned, repeated: int | None)
         end = _open_end(candidate, abandoned, logs)
         if end.ended_ns is not None:
             flags |= words.FLAG_STATUS_INFERRED
-    status, ended, fingerprint_no, message = end[:4]
+    status, ended, fingerprint_no, message = (
+        end.status, end.ended_ns, end.fingerprint_no, end.message,
+    )  # fmt: skip
     if status not in _TELLS_ERROR:
         fingerprint_no = message = None
     if span is None:
@@ -144,31 +139,16 @@ def attempt_of(candidate: Candidate, abandoned: Abandoned, repeated: int | None)
     more = said.more
     if more is not None and more.backfilled:
         flags |= words.FLAG_BACKFILLED
+    progress = (log.progress for log in reversed(logs) if log.progress is not None)
     return Attempt(
-        candidate.number,
-        status,
-        flags,
-        candidate.start_ns,
-        ended,
-        said.queued_ns,
-        repeated,
-        said.max_attempts,
-        said.source_no,
-        fingerprint_no,
-        message,
-        end.heartbeat_ns,
-        end.heard,
-        end.signs,
-        next((log.progress for log in reversed(logs) if log.progress is not None), None),
-        said.trace_id,
-        said.span_id,
-        said.partition,
-        said.position,
-        said.name,
-        said.group_id,
-        None if more is None else more.will_retry,
-        more,
-    )
+        number=candidate.number, status=status, flags=flags, started_ns=candidate.start_ns,
+        ended_ns=ended, queued_ns=said.queued_ns, retry_of=repeated,
+        max_attempts=said.max_attempts, source_no=said.source_no, fingerprint_no=fingerprint_no,
+        message=message, heartbeat_ns=end.heartbeat_ns, heard=end.heard, signs=end.signs,
+        progress=next(progress, None), trace_id=said.trace_id, span_id=said.span_id,
+        partition=said.partition, position=said.position, name=said.name, group_id=said.group_id,
+        will_retry=None if more is None else more.will_retry, more=more,
+    )  # fmt: skip
 
 
 def _error(span: SpanFact, logs: list[LogFact]) -> tuple[int | None, str | None]:

@@ -89,7 +89,7 @@ class Columns:
 
 
 def maker(
-    made: type[_Made], record: Record = None, own: Collection[str] = ()
+    made: type[_Made], record: Record = None, own: Collection[str] = (), **always: int | None
 ) -> Callable[..., _Made]:
     """A function that makes a `msgspec.Struct`, at the price of giving its fields by place.
 
@@ -97,10 +97,13 @@ def maker(
         record: the first parameter of the function: what it has of the same name is taken from
             there.
         own: names that are not taken from the record, although it has them.
+        always: fields that have the same value in all that it makes.
 
     The other fields are given by keyword. One that is missing or unknown is a TypeError.
     """
     fields = dict.fromkeys(made.__struct_fields__, "{0}")  # type: ignore[attr-defined]
+    fields |= {name: repr(value) for name, value in always.items()}
+    own = {*own, *always}
     return _compiled(f"make_{made.__name__}", "_made({})", fields, record, own, {"_made": made})
 
 
@@ -117,7 +120,10 @@ def _compiled(
     has = () if record is None or listed else get_type_hints(record)
     taken = {part: f"_record.{part}" for part in has if part not in own}
     parameters = [] if record is None else ["_record"]
-    parameters += [part for part in parts if part not in taken and part not in listed]
+    parameters += [
+        part for part, form in parts.items()
+        if "{0}" in form and part not in taken and part not in listed
+    ]  # fmt: skip
     values = (form.format(taken.get(part, part)) for part, form in parts.items())
     source = (
         f"def {name}({', '.join(parameters)}):\n"

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projections.runs.changes import Change, Changes, apart
-from projections.runs.derive import derive
+from projections.runs.derive import derive, derive_all
+from projections.runs.facts import RunFacts
 from projections.runs.registry.numbers import Registry
 from projections.runs.registry.runs import RunStage
 from projections.views.store import Store
@@ -59,3 +60,13 @@ def test_first_rows_are_those_of_the_rule(runs: list[tuple[int, float, int]]) ->
     sources = Sources()
     for make in (lambda: TaskStore(RunStage(Registry()), sources), lambda: MetricStore(sources)):
         assert _rows(make(), changes) == _rows(make(), apart(changes))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 30), st.sampled_from([0.0, 0.3, 0.9]))
+def test_a_run_of_one_span_is_what_all_rules_give(seed: int, oddity: float) -> None:
+    """Whatever the span: derive() has a short way for it."""
+    spans = facts_of(history(seed, oddity, 3)).spans
+    for span in spans:
+        facts = RunFacts([span], [], [])
+        assert derive(facts, IDENTITY) == derive_all(facts, IDENTITY)

@@ -108,6 +108,7 @@ def test_a_record_is_made_by_name() -> None:
     assert maker(Made, Half)(Half(7, b"b"), extra=1) == Made(extra=1, blob=b"b", whole=7)
     given = maker(Made, Half, own=("blob",))(Half(7, b"b"), extra=1, blob=b"c")
     assert given == Made(extra=1, blob=b"c", whole=7)
+    assert maker(Made, Half, extra=3, whole=4)(Half(7, b"b")) == Made(extra=3, blob=b"b", whole=4)
     with pytest.raises(TypeError, match="missing 1 required"):
         maker(Made, Half)(Half(7, b"b"))
 
