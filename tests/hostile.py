@@ -56,6 +56,19 @@ def _nested(number: int, levels: int) -> bytes:
     return part(9, part(1, b"k") + part(2, value))
 
 
+def _attributes(count: int, number: int = 9) -> bytes:
+    """Small attributes of `count` keys, as field `number`."""
+    value = part(2, b"\x18\x01")
+    return b"".join(part(number, part(1, b"%d" % n) + value) for n in range(count))
+
+
+def _resource_of_scopes(size: int) -> bytes:
+    """One resource of very many attributes, with scopes of one span each."""
+    resource = part(1, _attributes(250, 1))
+    scopes = (part(2, part(1, part(1, b"%d" % n)) + part(2, _SPAN)) for n in range(size // 200))
+    return part(1, resource + b"".join(scopes))
+
+
 def _large_resource(size: int) -> bytes:
     pairs = b"".join(
         part(1, part(1, b"%d" % n) + part(2, part(1, b"v"))) for n in range(size // 20)
@@ -117,6 +130,17 @@ def _protobuf() -> dict[str, Shape]:
         "nested arrays": _in_span(_nested(5, 90)),
         "nested maps": _in_span(_nested(6, 15)),
         "small spans": _as_spans(_SMALL),
+        "300 attributes each": _as_spans(part(2, _SPAN + _attributes(300))),
+        "300 attributes each, one too deep": _as_spans(
+            part(2, _SPAN + _attributes(300) + _nested(5, 20))
+        ),
+        "300 attributes a resource": lambda size: _filled(
+            part(1, part(1, _attributes(300, 1)) + part(2, part(2, _SPAN))), size
+        ),
+        "300 events each": _as_spans(part(2, _SPAN + part(11, part(2, b"e")) * 300)),
+        "300 links each": _as_spans(part(2, _SPAN + part(13, b"") * 300)),
+        "bad spans of 300 attributes": _as_spans(part(2, part(1, b"a") + _attributes(300))),
+        "a resource of many scopes": _resource_of_scopes,
         "small spans with an unknown field": _as_spans(
             part(2, make_span().SerializeToString() + b"\xf8\x07\x01")
         ),
@@ -147,6 +171,12 @@ def _of_json() -> dict[str, Shape]:
         "JSON: snake_case": _json_span(b",", b'"flags":1,"trace_state":""', b""),
         "JSON: unknown fields": _json_span(b",", b'"a":1', b""),
         "JSON: empty attributes": _json_span(b',"attributes":[', b"{}", b"]"),
+        "JSON: 300 attributes each": _json_spans(
+            _JSON % (b',"attributes":[%b]' % b",".join(b'{"key":"%d"}' % n for n in range(300)))
+        ),
+        "JSON: 250 events each": _json_spans(
+            _JSON % (b',"events":[%b]' % b",".join([b'{"name":"e"}'] * 250))
+        ),
         "JSON: half a character": _json_spans(_JSON % b',"name":"\\ud83d\\ude00\\ud800"'),
     }
     return {name: Shape(make, decode_traces_json, "honest JSON") for name, make in makers.items()}
@@ -161,6 +191,9 @@ SHAPES: Final = (
     _protobuf()
     | _of_json()
     | {
+        "logs: 300 attributes each": Shape(
+            _as_spans(part(2, _attributes(300, 6))), decode_logs, "honest logs"
+        ),
         "logs: empty records": Shape(_as_spans(b"\x12\x00"), decode_logs, "honest logs"),
         "logs: empty attributes": Shape(
             lambda size: _group(part(2, _filled(b"\x32\x00", size))), decode_logs, "honest logs"

@@ -32,6 +32,7 @@ def _native(body: bytes) -> Any:
         LIMITS.max_attributes,
         LIMITS.max_span_events,
         LIMITS.max_links,
+        *decoder.kept_words(LIMITS.kept),
     )
 
 
@@ -224,6 +225,23 @@ def test_repeated_and_odd_fields(more: bytes) -> None:
     """Of what comes again the last one counts, and messages are merged."""
     for extra in (b"", part(2, SPAN)):
         _same(part(1, part(2, extra + part(2, SPAN + more) + extra)))
+
+
+def test_surplus_is_cut_without_the_reference() -> None:
+    """Attributes, events and links beyond the limits; what tells the outcome is kept."""
+    number = b"\x18\x01"
+    keys = (b"a", b"b", b"c", b"d", b"e", b"error.x", b"task.id", b"f", b"a")
+    pairs = b"".join(part(9, part(1, key) + part(2, number)) for key in keys)
+    named = [part(11, part(2, name)) for name in (b"x", b"exception", b"y", b"exception", b"z")]
+    for more in (pairs, b"".join(named), b"".join(named) + named[1] * 3, part(13, b"") * 4):
+        found = _native(_span(more))[0][0]
+        assert not found[7]
+        assert sum(found[13]) > 0
+        _same(_span(more))
+    bad_event = part(11, b"\x09" + b"\xff" * 8)
+    for more in (bad_event * 2 + named[1] * 3, part(13, b"") * 2 + part(13, part(1, b"abc"))):
+        _same(_span(more))
+    _same(part(1, part(1, pairs.replace(b"\x4a", b"\x0a")) + part(2, part(2, SPAN))))
 
 
 def test_messages_that_come_again_are_merged() -> None:

@@ -89,6 +89,10 @@ class Assembly:
         self._groups.append(group)
         self.accepted += len(group.rows)
 
+    def count_cuts(self, cuts: dict[str, int]) -> None:
+        """Add what was cut before the events came here; of nothing, nothing is said."""
+        self._cut.update({what: count for what, count in cuts.items() if count})
+
     def close(self, *, keyed: bool = False) -> None:
         """End the group; `keyed` if any row that was adopted may have an idempotency key."""
         if not self._rows:

@@ -1,12 +1,16 @@
 """The decoder that receivers use: the native one, and for what it leaves the reference.
 
 `service.otlp.decode._native` is there where the package was built with a C compiler. It writes
-what loses nothing; refusing, cutting, merging and their counts are the reference's alone.
+what loses nothing but surplus parts; refusing, merging and all other cutting are the reference's.
 """
+
+from functools import lru_cache
+from typing import Final
 
 from service.otlp.decode import protobuf
 from service.otlp.decode.another_signal import require_spans
 from service.otlp.decode.decoded import Decoded
+from service.otlp.decode.kept import Kept
 from service.otlp.decode.limits import Limits
 from service.otlp.decode.native_groups import Merger, Raw
 from service.otlp.decode.weight import too_heavy
@@ -16,6 +20,9 @@ try:
 except ImportError:
     _native = None
 
+_EVENT_BYTES: Final = 16
+"""Events of another signal are no smaller: a body with more of them makes no sense as any."""
+
 
 def decode_traces(body: bytes, limits: Limits) -> Decoded:
     """The spans of an ExportTraceServiceRequest; see `protobuf.decode_traces`."""
@@ -23,7 +30,7 @@ def decode_traces(body: bytes, limits: Limits) -> Decoded:
         return protobuf.decode_traces(body, limits)
     found = _native.decode_traces(
         body, limits.max_string_bytes, limits.max_attributes,
-        limits.max_span_events, limits.max_links,
+        limits.max_span_events, limits.max_links, *kept_words(limits.kept),
     )  # fmt: skip
     if found is None:
         return protobuf.decode_traces(body, limits)
@@ -32,9 +39,16 @@ def decode_traces(body: bytes, limits: Limits) -> Decoded:
     groups, resources, unread_bytes = found
     merger = Merger(limits, resources, len(body))
     decoded = merger.merged([Raw._make(group) for group in groups], unread_bytes)
-    if decoded.refused and not decoded.accepted:
+    if not decoded.accepted and 0 < decoded.refused <= len(body) // _EVENT_BYTES:
         require_spans(body)
     return decoded
+
+
+@lru_cache
+def kept_words(kept: Kept) -> tuple[bytes, ...]:
+    """What outlives a cut, as the native decoder takes it."""
+    lists = sorted(kept.keys), kept.prefixes, sorted(kept.events)
+    return tuple("".join(f"{word}\n" for word in words).encode() for words in lists)
 
 
 decode_logs = protobuf.decode_logs

@@ -21,7 +21,7 @@ from events import codec, names
 from events.bounded import remembered
 from events.schema import Attributes, Fact, LogRecord, Span
 from service.configuration.settings import Settings
-from service.otlp.decode.limits import Cuts
+from service.otlp.decode.limits import Cuts, strings_of
 from service.otlp.scrub.rules import (
     CANDIDATES,
     PASSWORD,
@@ -29,7 +29,7 @@ from service.otlp.scrub.rules import (
     Replacer,
     scrub_rules,
 )
-from service.otlp.scrub.secret_keys import MARK, secret_kind
+from service.otlp.scrub.secret_keys import MARK, has_secret_key, secret_kind
 
 try:
     from service.otlp.decode import _native  # type: ignore[attr-defined]
@@ -128,6 +128,9 @@ class Scrubber:
 
     def _context(self, data: bytes) -> bytes:
         context = codec.decode_context(data)
+        maps = context.resource_attributes, context.scope_attributes
+        if not (any(map(has_secret_key, maps)) or self._is_suspect(maps)):
+            return data
         walk = _Walk(self._exempt, self._replacer.replace, None)
         walk.attributes(context.resource_attributes)
         walk.attributes(context.scope_attributes)
@@ -135,6 +138,14 @@ class Scrubber:
             return data
         force_setattr(context, "scrubbed", tuple(sorted(walk.kinds)))
         return codec.encode_context(context)
+
+    def _is_suspect(self, maps: Sequence[Attributes]) -> bool:
+        """Whether a rule finds anything in the values of `maps`, looked at as one text."""
+        strings: list[str] = []
+        for attributes in maps:
+            strings_of(attributes, strings.append)
+        text = "\0".join([*strings, ""]).encode()
+        return bool(self._replacer.changes(text))
 
 
 class _Walk:

@@ -45,16 +45,17 @@ _known_kind = lru_cache(_KNOWN_KEYS)(_kind)
 
 def names_secret(event: Span | LogRecord) -> bool:
     """Whether any attribute of `event`, nested ones too, has a key that names a secret."""
-    if _has_secret(event.attributes):
+    if has_secret_key(event.attributes):
         return True
     if isinstance(event, LogRecord):
         return _in_values((event.body,))
-    return any(_has_secret(part.attributes) for part in event.events) or any(
-        _has_secret(link.attributes) for link in event.links
+    return any(has_secret_key(part.attributes) for part in event.events) or any(
+        has_secret_key(link.attributes) for link in event.links
     )
 
 
-def _has_secret(attributes: Attributes) -> bool:
+def has_secret_key(attributes: Attributes) -> bool:
+    """Whether any of `attributes`, nested ones too, has a key that names a secret."""
     if not _harmless.issuperset(attributes):
         for key in attributes:
             if secret_kind(key) is not None:
@@ -68,7 +69,7 @@ def _in_values(values: Collection[Any]) -> bool:
     if _NESTED.isdisjoint(map(type, values)):
         return False
     return any(
-        _has_secret(value) if isinstance(value, dict) else _in_values(value)
+        has_secret_key(value) if isinstance(value, dict) else _in_values(value)
         for value in values
         if isinstance(value, dict | list)
     )

@@ -1,12 +1,13 @@
 /* `service.otlp.decode._native`: the fast paths of decoding and of scrubbing.
  *
- *     decode_traces(body, string_bytes, attributes, events, links)
+ *     decode_traces(body, string_bytes, attributes, events, links, keys, prefixes, event_names)
  *         -> (groups, resources, unread_bytes) | str | None
  *
  * A group is what `native_groups.Raw` says: the fields of a `Group` for each scope of a request,
  * and the spans that the reference decoder must take. A str says of what there is too much; None:
  * its outer messages don't parse, and the reference says so. The work is done without the
- * interpreter lock; Python objects are made at the end.
+ * interpreter lock; Python objects are made at the end. `keys`, `prefixes` and `event_names` are
+ * the words of `Kept`.
  *
  *     replace_strings(row, changes, exempt) -> (head, used) | None
  *
@@ -50,14 +51,14 @@ static int fill_rows(const group_t *group, PyObject *rows, PyObject *text_ends) 
     return 1;
 }
 
-/* The spans of a group that the reference takes: (rows before it, whether it is odd, its bytes). */
+/* The spans of a group that the reference takes, as `native_groups.Left` says. */
 static PyObject *left_object(const group_t *group) {
     PyObject *left = PyList_New(0);
     for (size_t i = 0; left && i < group->left.size / sizeof(left_t); i++) {
         left_t one;
         memcpy(&one, group->left.data + i * sizeof one, sizeof one);
-        PyObject *span = Py_BuildValue("(nOy#)", (Py_ssize_t)one.place,
-                                       one.is_odd ? Py_True : Py_False,
+        PyObject *span = Py_BuildValue("(nOny#)", (Py_ssize_t)one.place,
+                                       one.is_odd ? Py_True : Py_False, (Py_ssize_t)one.weight,
                                        length(one.span) ? (const char *)one.span.at : "",
                                        (Py_ssize_t)length(one.span));
         if (!span || PyList_Append(left, span) < 0) Py_CLEAR(left);
@@ -75,15 +76,17 @@ static PyObject *group_object(const group_t *group) {
     PyObject *text = bytes_of(&group->sink.text, 0, group->sink.text.size);
     PyObject *left = left_object(group);
     PyObject *scope = bytes_in(group->scope), *schema = bytes_in(group->scope_schema);
+    size_t weight = group->has_context ? 0 : weight_of(group->scope, IN_SCOPE, 0);
     PyObject *found = NULL;
     if (rows && text_ends && context && text && left && scope && schema &&
         fill_rows(group, rows, text_ends))
-        found = Py_BuildValue("(OOOOKKOOnnOO)", context, rows, text, text_ends,
+        found = Py_BuildValue("(OOOOKKOOnnOOn(nnn))", context, rows, text, text_ends,
                               (unsigned long long)group->time_min_ns,
                               (unsigned long long)group->time_max_ns,
                               group->sink.keyed ? Py_True : Py_False, left,
                               (Py_ssize_t)group->unnamed, (Py_ssize_t)group->resource, scope,
-                              schema);
+                              schema, (Py_ssize_t)weight, (Py_ssize_t)group->cuts.attributes,
+                              (Py_ssize_t)group->cuts.events, (Py_ssize_t)group->cuts.links);
     Py_XDECREF(rows);
     Py_XDECREF(text_ends);
     Py_XDECREF(context);
@@ -104,13 +107,14 @@ static PyObject *groups_object(const request_t *request) {
     return groups;
 }
 
-/* The resources with their schemas; None in place of those that are not needed any more. */
+/* The resources with their schemas and weights; None in place of those that are not needed any more. */
 static PyObject *resources_object(const request_t *request) {
     PyObject *resources = PyList_New(0);
     for (size_t i = 0; resources && i < request->resource_count; i++) {
         const resource_t *one = &request->resources[i];
         PyObject *resource = one->is_needed
-            ? Py_BuildValue("(NN)", bytes_in(one->message), bytes_in(one->schema))
+            ? Py_BuildValue("(NNn)", bytes_in(one->message), bytes_in(one->schema),
+                            (Py_ssize_t)weight_of(one->message, IN_RESOURCE, 0))
             : Py_NewRef(Py_None);
         if (!resource || PyList_Append(resources, resource) < 0) Py_CLEAR(resources);
         Py_XDECREF(resource);
@@ -130,9 +134,11 @@ static PyObject *request_object(const request_t *request) {
 
 static PyObject *decode_traces(PyObject *module, PyObject *arguments) {
     Py_buffer body;
-    Py_ssize_t string_bytes, attributes, events, links;
+    limits_t limits;
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "y*nnnn", &body, &string_bytes, &attributes, &events, &links))
+    if (!PyArg_ParseTuple(arguments, "y*nnnnyyy", &body, &limits.string_bytes, &limits.attributes,
+                          &limits.events, &limits.links, &limits.kept_keys, &limits.kept_prefixes,
+                          &limits.kept_events))
         return NULL;
     PyObject *found = NULL;
     request_t *request = calloc(1, sizeof *request);
@@ -140,8 +146,7 @@ static PyObject *decode_traces(PyObject *module, PyObject *arguments) {
         PyErr_NoMemory();
         goto done;
     }
-    request->limits = (limits_t){(size_t)string_bytes, (size_t)attributes, (size_t)events,
-                                 (size_t)links};
+    request->limits = limits;
     request->size = (size_t)body.len;
     slice_t in = {body.buf, (const uint8_t *)body.buf + body.len};
     int read;
@@ -209,7 +214,7 @@ static PyObject *replace_strings(PyObject *module, PyObject *arguments) {
 
 static PyMethodDef METHODS[] = {
     {"decode_traces", decode_traces, METH_VARARGS,
-     "decode_traces(body, string_bytes, attributes, events, links) -> tuple | str | None"},
+     "decode_traces(body, limits and words of Kept) -> tuple | str | None"},
     {"replace_strings", replace_strings, METH_VARARGS,
      "replace_strings(row, changes, exempt) -> (bytes, int) | None"},
     {NULL, NULL, 0, NULL},

@@ -1,8 +1,9 @@
-/* OTLP spans to msgpack rows.
+/* The values, attributes and fields of OTLP messages to msgpack.
  *
  * Knows what the reference decoder makes of a span that loses nothing: unknown fields are passed
  * over, of a field that comes again the last one counts, of a key that comes again the last value.
- * What has to be cut or merged is ODD: the reference takes that span. What is malformed, is no
+ * Of too many attributes, events and links it keeps those that `limits.py` and `kept.py` say.
+ * What else has to be cut or merged is ODD: the reference takes that span. What is malformed, is no
  * UTF-8 or breaks a rule is BAD: the reference says so, and gives the reason.
  */
 #ifndef SPANLEDGER_OTLP_H
@@ -10,14 +11,20 @@
 
 #include "pack.h"
 
-enum { MAX_ATTRIBUTES = 1024, MAX_PARTS = 1024, MAX_PAIRS = 64, MAX_DEPTH = 16 };
+enum { MAX_ATTRIBUTES = 1024, MAX_PARTS = 1024, MAX_PAIRS = 256, MAX_DEPTH = 16, MAX_NESTED = 100 };
 
 typedef struct {
     size_t string_bytes;
     size_t attributes;
     size_t events;
     size_t links;
+    const char *kept_keys, *kept_prefixes, *kept_events; /* words, a newline after each */
 } limits_t;
+
+/* How many parts were left out for a limit. */
+typedef struct {
+    size_t attributes, events, links;
+} cuts_t;
 
 /* Where a group's output goes: rows back to back, and the strings that may be scrubbed. */
 typedef struct {
@@ -26,6 +33,7 @@ typedef struct {
     int secret;    /* whether a key of this row names a secret */
     int keyed;     /* whether any row has an idempotency key */
     int odd;       /* whether this row needs the reference for more than a reason */
+    cuts_t cuts;       /* of this row */
     const limits_t *limits;
 } sink_t;
 
@@ -109,13 +117,43 @@ static int is_idempotency_key(slice_t key) {
 
 typedef struct {
     slice_t key, value;
+    uint8_t is_cut;
 } pair_t;
+
+static uint32_t hash_of(slice_t s) {
+    uint32_t hash = 2166136261u;
+    while (s.at < s.end) hash = (hash ^ *s.at++) * 16777619u;
+    return hash;
+}
+
+static int is_in_words(const char *words, slice_t s) {
+    if (!length(s)) return 0;
+    for (size_t size; (size = strcspn(words, "\n")); words += size + 1)
+        if (size == length(s) && !memcmp(words, s.at, size)) return 1;
+    return 0;
+}
+
+static int begins_with_any(const char *words, slice_t s) {
+    for (size_t size; (size = strcspn(words, "\n")); words += size + 1)
+        if (size <= length(s) && !memcmp(words, s.at, size)) return 1;
+    return 0;
+}
+
+/* Mark all but `most` of `pairs` as cut; which ones stay, `Kept.attributes` says. */
+static void cut_pairs(const limits_t *limits, pair_t *pairs, size_t count, size_t most) {
+    for (size_t i = 0; i < count; i++)
+        pairs[i].is_cut = is_in_words(limits->kept_keys, pairs[i].key) ? 1
+                          : begins_with_any(limits->kept_prefixes, pairs[i].key) ? 2 : 3;
+    for (uint8_t rank = 1; rank <= 3; rank++)
+        for (size_t i = 0; i < count; i++)
+            if (pairs[i].is_cut == rank && most) pairs[i].is_cut = 0, most--;
+}
 
 /* A KeyValue; `value` stays empty if there is none. */
 static int read_pair(sink_t *sink, slice_t in, pair_t *pair) {
     field_t field;
     int valued = 0;
-    *pair = (pair_t){{0}, {0}};
+    *pair = (pair_t){{0}, {0}, 0};
     while (in.at < in.end) {
         if (!read_field(&in, &field)) return 0;
         if (field.type != BYTES) continue;
@@ -139,26 +177,43 @@ static int is_sound(sink_t *sink, slice_t value, int depth) {
     return sound;
 }
 
-/* `entries` are `count` KeyValue messages; what a repeated key replaces is added to `repeated`. */
-static int emit_map(sink_t *sink, const slice_t *entries, size_t count, pair_t *pairs, int text,
-                    int depth, size_t *repeated) {
-    size_t kept = 0;
+/* Read `count` KeyValue messages; one that comes again gives its value to the first of its key.
+ * Hashes are compared first, as very many keys are to cost little. */
+static int read_pairs(sink_t *sink, const slice_t *entries, size_t count, pair_t *pairs, int depth,
+                      size_t *kept) {
+    uint32_t hashes[MAX_ATTRIBUTES];
+    *kept = 0;
     for (size_t i = 0; i < count; i++) {
-        pair_t *pair = &pairs[kept];
+        pair_t *pair = &pairs[*kept];
         if (!read_pair(sink, entries[i], pair)) return 0;
+        uint32_t hash = hash_of(pair->key);
         size_t j = 0;
-        while (j < kept && !same(pairs[j].key, pair->key)) j++;
-        if (j < kept) {
+        while (j < *kept && !(hashes[j] == hash && same(pairs[j].key, pair->key))) j++;
+        if (j < *kept) {
             if (!is_sound(sink, pairs[j].value, depth)) return 0;
             pairs[j].value = pair->value;
         } else {
-            kept++;
+            hashes[(*kept)++] = hash;
         }
     }
-    if (kept > sink->limits->attributes) return odd(sink);
-    *repeated = count - kept;
-    if (!put_map(&sink->rows, kept)) return 0;
+    return 1;
+}
+
+/* `entries` are `count` KeyValue messages; `gone` is how many a repeated key or a cut took. */
+static int emit_map(sink_t *sink, const slice_t *entries, size_t count, pair_t *pairs, int text,
+                    int depth, size_t *gone) {
+    size_t kept, most = sink->limits->attributes;
+    if (!read_pairs(sink, entries, count, pairs, depth, &kept)) return 0;
+    size_t surplus = kept > most ? kept - most : 0;
+    if (surplus) cut_pairs(sink->limits, pairs, kept, most);
+    sink->cuts.attributes += surplus;
+    *gone = count - kept + surplus;
+    if (!put_map(&sink->rows, kept - surplus)) return 0;
     for (size_t i = 0; i < kept; i++) {
+        if (pairs[i].is_cut) {
+            if (!is_utf8(pairs[i].key) || !is_sound(sink, pairs[i].value, depth)) return 0;
+            continue;
+        }
         if (!emit_string(sink, pairs[i].key, 0)) return 0;
         if (text && is_secret(pairs[i].key)) sink->secret = 1;
         if (text && is_idempotency_key(pairs[i].key)) sink->keyed = 1;
@@ -170,7 +225,7 @@ static int emit_map(sink_t *sink, const slice_t *entries, size_t count, pair_t *
 static int emit_kvlist(sink_t *sink, slice_t in, int text, int depth) {
     slice_t entries[MAX_PAIRS];
     pair_t pairs[MAX_PAIRS];
-    size_t count = 0, repeated;
+    size_t count = 0, gone;
     field_t field;
     while (in.at < in.end) {
         if (!read_field(&in, &field)) return 0;
@@ -178,7 +233,7 @@ static int emit_kvlist(sink_t *sink, slice_t in, int text, int depth) {
         if (count == MAX_PAIRS || count == sink->limits->attributes) return odd(sink);
         entries[count++] = field.bytes;
     }
-    return emit_map(sink, entries, count, pairs, text, depth, &repeated);
+    return emit_map(sink, entries, count, pairs, text, depth, &gone);
 }
 
 /* The last field of an AnyValue that is known; its number 0 if there is none. */
@@ -276,125 +331,21 @@ static int is_zero(slice_t s) {
     return 1;
 }
 
-/* The attributes of a message, and how many it had dropped or a repeated key replaces. */
-static int emit_attributes(sink_t *sink, message_t *message, int text, uint64_t dropped) {
-    size_t repeated;
-    if (!emit_map(sink, message->attributes, message->attribute_count, message->pairs, text, 0,
-                  &repeated))
-        return 0;
-    dropped = (dropped & UINT32_MAX) + repeated; /* a uint32 keeps the low half of a varint */
+/* A dropped count and what is gone here; a uint32 keeps the low half of a varint. */
+static int put_dropped(sink_t *sink, uint64_t dropped, size_t gone) {
+    dropped = (dropped & UINT32_MAX) + gone;
     return put_uint(&sink->rows, dropped < UINT32_MAX ? dropped : UINT32_MAX);
 }
 
+/* The attributes of a message, and how many it had dropped or are gone here. */
+static int emit_attributes(sink_t *sink, message_t *message, int text, uint64_t dropped) {
+    size_t gone;
+    if (!emit_map(sink, message->attributes, message->attribute_count, message->pairs, text, 0,
+                  &gone))
+        return 0;
+    return put_dropped(sink, dropped, gone);
+}
+
 static int is_time(uint64_t ns) { return ns <= INT64_MAX; }
-static uint64_t as_uint32(uint64_t value) { return value & UINT32_MAX; }
-
-static const uint8_t EVENT_TYPES[17] = {0, 1 + FIXED64, 1 + BYTES, 1 + BYTES, 1 + VARINT};
-
-static int emit_event(sink_t *sink, slice_t in, message_t *part) {
-    return take_apart(sink, in, EVENT_TYPES, 3, 0, 0, part) && is_time(part->value[1]) &&
-           put_array(&sink->rows, 4) && put_uint(&sink->rows, part->value[1]) &&
-           emit_string(sink, part->bytes[2], 1) && emit_attributes(sink, part, 1, part->value[4]);
-}
-
-static const uint8_t LINK_TYPES[17] = {0,         1 + BYTES,  1 + BYTES,  1 + BYTES,
-                                       1 + BYTES, 1 + VARINT, 1 + FIXED32};
-
-static int is_length(slice_t s, size_t size) { return length(s) == 0 || length(s) == size; }
-
-static int emit_link(sink_t *sink, slice_t in, message_t *part) {
-    return take_apart(sink, in, LINK_TYPES, 4, 0, 0, part) && is_length(part->bytes[1], 16) &&
-           is_length(part->bytes[2], 8) && put_array(&sink->rows, 6) &&
-           put_binary(&sink->rows, part->bytes[1]) && put_binary(&sink->rows, part->bytes[2]) &&
-           emit_string(sink, part->bytes[3], 0) &&
-           emit_attributes(sink, part, 1, part->value[5]) &&
-           put_uint(&sink->rows, part->value[6]);
-}
-
-static const uint8_t STATUS_TYPES[17] = {0, 0, 1 + BYTES, 1 + VARINT};
-static const uint8_t SPAN_TYPES[17] = {
-    0,           1 + BYTES,   1 + BYTES, 1 + BYTES,  1 + BYTES, 1 + BYTES,
-    1 + VARINT,  1 + FIXED64, 1 + FIXED64, 1 + BYTES,  1 + VARINT, 1 + BYTES,
-    1 + VARINT,  1 + BYTES,   1 + VARINT,  1 + BYTES,  1 + FIXED32};
-
-/* Whether `s` is one of the strings in the text from `at` on. */
-static int is_in_text(const sink_t *sink, size_t at, slice_t s) {
-    while (at < sink->text.size) {
-        const uint8_t *start = sink->text.data + at;
-        const uint8_t *nul = memchr(start, 0, sink->text.size - at);
-        if (same(s, (slice_t){start, nul})) return 1;
-        at += (size_t)(nul - start) + 1;
-    }
-    return 0;
-}
-
-/* Scratch space of one request; too large for a stack. */
-typedef struct {
-    message_t span, part, status;
-} scratch_t;
-
-/* As `assembly.span_fault` says. */
-static int is_valid(const message_t *span) {
-    return length(span->bytes[1]) == 16 && !is_zero(span->bytes[1]) &&
-           length(span->bytes[2]) == 8 && !is_zero(span->bytes[2]) &&
-           is_length(span->bytes[4], 8) && span->value[7] != 0 && is_time(span->value[7]) &&
-           is_time(span->value[8]);
-}
-
-/* One row of `schema.Span`; its times go to `start_ns` and `end_ns`. */
-static int emit_span(sink_t *sink, slice_t in, scratch_t *scratch, uint64_t *start_ns,
-                     uint64_t *end_ns) {
-    static const slice_t TAG = {(const uint8_t *)"span.v1", (const uint8_t *)"span.v1" + 7};
-    message_t *span = &scratch->span, *status = &scratch->status;
-    buffer_t *out = &sink->rows;
-    size_t text = sink->text.size;
-    sink->secret = sink->odd = 0;
-    if (!take_apart(sink, in, SPAN_TYPES, 9, 11, 13, span) || !is_valid(span)) return 0;
-    if (!take_apart(sink, span->bytes[15], STATUS_TYPES, 0, 0, 0, status)) return 0;
-    if (span->event_count > sink->limits->events || span->link_count > sink->limits->links)
-        return odd(sink);
-    if (is_zero(span->bytes[4])) span->bytes[4] = (slice_t){0}; /* zeros say "no parent" */
-    *start_ns = span->value[7];
-    *end_ns = span->value[8];
-    int ok = put_array(out, 20) && put_string(out, TAG) && put_binary(out, span->bytes[1]) &&
-             put_binary(out, span->bytes[2]) && put_binary(out, span->bytes[4]) &&
-             emit_string(sink, span->bytes[3], 0) && put_uint(out, span->value[16]) &&
-             emit_string(sink, span->bytes[5], 1) && put_int(out, (int32_t)span->value[6]) &&
-             put_uint(out, span->value[7]) && put_uint(out, span->value[8]) &&
-             emit_attributes(sink, span, 1, span->value[10]) && put_array(out, span->event_count);
-    for (size_t i = 0; ok && i < span->event_count; i++)
-        ok = emit_event(sink, span->events[i], &scratch->part);
-    ok = ok && put_uint(out, as_uint32(span->value[12])) && put_array(out, span->link_count);
-    for (size_t i = 0; ok && i < span->link_count; i++)
-        ok = emit_link(sink, span->links[i], &scratch->part);
-    /* The status message is the exception's, most of the time. */
-    slice_t said = status->bytes[2];
-    return ok && put_uint(out, as_uint32(span->value[14])) &&
-           put_int(out, (int32_t)status->value[3]) &&
-           emit_string(sink, said, length(said) && !is_in_text(sink, text, said)) &&
-           put(out, "\x90\x90", 2) &&
-           (!sink->secret || put(&sink->text, "secret=key", 11));
-}
-
-/* Entity references (3) are the reference's. */
-static const uint8_t RESOURCE_TYPES[17] = {0, 1 + BYTES, 1 + VARINT, 1 + BYTES};
-static const uint8_t SCOPE_TYPES[17] = {0, 1 + BYTES, 1 + BYTES, 1 + BYTES, 1 + VARINT};
-
-/* How `schema.Context` begins: a Resource. */
-static int emit_resource(sink_t *sink, slice_t resource, slice_t schema, message_t *part) {
-    buffer_t *out = &sink->rows;
-    return take_apart(sink, resource, RESOURCE_TYPES, 1, 0, 0, part) &&
-           !(part->seen & 1u << 3) && put_array(out, 11) &&
-           emit_attributes(sink, part, 0, part->value[2]) && put(out, "\x90", 1) &&
-           emit_string(sink, schema, 0);
-}
-
-/* How it goes on: an InstrumentationScope. */
-static int emit_scope(sink_t *sink, slice_t scope, slice_t schema, message_t *part) {
-    return take_apart(sink, scope, SCOPE_TYPES, 3, 0, 0, part) &&
-           emit_string(sink, part->bytes[1], 0) && emit_string(sink, part->bytes[2], 0) &&
-           emit_attributes(sink, part, 0, part->value[4]) && emit_string(sink, schema, 0) &&
-           put(&sink->rows, "\x90\x90", 2);
-}
 
 #endif

@@ -18,7 +18,7 @@ typedef struct {
 /* Make room for `more` bytes; 0 when memory is short. */
 static inline int reserve(buffer_t *out, size_t more) {
     if (out->room - out->size >= more) return 1;
-    size_t room = out->room ? out->room : 4096;
+    size_t room = out->room ? out->room : 256; /* there may be very many small scopes */
     while (room - out->size < more) room *= 2;
     uint8_t *data = realloc(out->data, room);
     if (!data) return out->short_of_memory = 1, 0;

@@ -7,16 +7,17 @@
 #ifndef SPANLEDGER_REQUEST_H
 #define SPANLEDGER_REQUEST_H
 
-#include "otlp.h"
+#include "span.h"
 
 /* MAX_SPANS is `MAX_EVENTS` of weight.py. */
-enum { MAX_SPANS = 200000, NAMED_SPANS = 64, FEW_SCOPES = 500, SCOPE_BYTES = 100 };
+enum { MAX_SPANS = 200000, NAMED_SPANS = 64, FEW_SCOPES = 100, SCOPE_BYTES = 100 };
 enum { FEW_CONTEXT_BYTES = 1 << 20, SCOPES = 2, OLD_SCOPES = 1000 };
 
-/* A span for the reference: `place` rows are before it. */
+/* A span for the reference: `place` rows are before it, and it weighs so much (`weight_of`). */
 typedef struct {
     size_t place;
     slice_t span;
+    size_t weight;
     int is_odd;
 } left_t;
 
@@ -34,6 +35,7 @@ typedef struct {
     buffer_t ends; /* pairs of size_t: end of each row in sink.rows and in sink.text */
     size_t count, unnamed, resource;
     uint64_t time_min_ns, time_max_ns;
+    cuts_t cuts; /* of its context and rows */
     slice_t scope, scope_schema;
     int has_context;
 } group_t;
@@ -82,14 +84,22 @@ static int read_header(slice_t in, slice_t *message, slice_t *schema, buffer_t *
     return 1;
 }
 
+static void add_cuts(cuts_t *sum, const cuts_t *more) {
+    sum->attributes += more->attributes;
+    sum->events += more->events;
+    sum->links += more->links;
+}
+
 static int add_context(request_t *request, group_t *group) {
     resource_t *resource = &request->resources[group->resource];
     sink_t *sink = &group->sink;
+    sink->cuts = resource->sink.cuts;
     group->has_context =
         resource->is_good && put(&sink->rows, resource->sink.rows.data, resource->sink.rows.size) &&
         emit_scope(sink, group->scope, group->scope_schema, &request->scratch.part);
     if (sink->rows.short_of_memory) return 0;
     resource->is_needed |= !group->has_context;
+    if (group->has_context) group->cuts = sink->cuts;
     group->context = sink->rows;
     sink->rows = (buffer_t){0};
     sink->odd = 0;
@@ -118,7 +128,7 @@ static int leave_span(request_t *request, group_t *group, slice_t in) {
     if (sink->rows.short_of_memory || sink->text.short_of_memory) return 0;
     if (!sink->odd && request->named == NAMED_SPANS) return group->unnamed++, 1;
     request->named += !sink->odd;
-    left_t left = {group->count, in, sink->odd};
+    left_t left = {group->count, in, weight_of(in, IN_SPAN, 0), sink->odd};
     return put(&group->left, &left, sizeof left);
 }
 
@@ -135,6 +145,7 @@ static int add_span(request_t *request, group_t *group, slice_t in) {
     size_t ends[2] = {sink->rows.size, sink->text.size};
     if (!put(&group->ends, ends, sizeof ends)) return 0;
     group->count++;
+    add_cuts(&group->cuts, &sink->cuts);
     uint64_t last = end_ns > start_ns ? end_ns : start_ns;
     if (start_ns < group->time_min_ns) group->time_min_ns = start_ns;
     if (last > group->time_max_ns) group->time_max_ns = last;
