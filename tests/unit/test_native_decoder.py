@@ -244,6 +244,15 @@ def test_surplus_is_cut_without_the_reference() -> None:
     _same(part(1, part(1, pairs.replace(b"\x4a", b"\x0a")) + part(2, part(2, SPAN))))
 
 
+def test_one_span_of_very_many_parts_is_cut_not_refused() -> None:
+    """A long stream of events, links or attributes stays one span, whatever its size."""
+    pair = part(9, part(1, b"%04d") + part(2, b"\x18\x01"))
+    event = part(11, part(2, b"chunk") + part(3, part(1, b"n") + part(2, b"\x18\x01")) * 3)
+    for more in (event * 10_000, part(13, b"") * 10_000, b"".join(pair % n for n in range(2_000))):
+        decoded = decoder.decode_traces(_span(more), Limits())
+        assert (decoded.accepted, decoded.refused) == (1, 0)
+
+
 def test_messages_that_come_again_are_merged() -> None:
     """Resources and scopes too."""
     resources = [

@@ -142,7 +142,8 @@ static PyObject *decode_traces(PyObject *module, PyObject *arguments) {
         return NULL;
     PyObject *found = NULL;
     request_t *request = calloc(1, sizeof *request);
-    if (!request) {
+    if (!request || !(request->scratch = malloc(sizeof *request->scratch))) {
+        free(request);
         PyErr_NoMemory();
         goto done;
     }

@@ -11,7 +11,7 @@
 
 #include "pack.h"
 
-enum { MAX_ATTRIBUTES = 1024, MAX_PARTS = 1024, MAX_PAIRS = 256, MAX_DEPTH = 16, MAX_NESTED = 100 };
+enum { MAX_ATTRIBUTES = 2048, MAX_PARTS = 16384, MAX_PAIRS = 256, MAX_DEPTH = 16, MAX_NESTED = 100 };
 
 typedef struct {
     size_t string_bytes;

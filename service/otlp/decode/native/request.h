@@ -47,7 +47,7 @@ typedef struct {
     size_t size, spans, named, context_bytes, unread_bytes;
     const char *too_many;
     limits_t limits;
-    scratch_t scratch;
+    scratch_t *scratch; /* not zeroed: most of it is never touched */
 } request_t;
 
 /* Room for one more of `size` bytes at the end of `items`, zeroed; NULL when memory is short. */
@@ -96,7 +96,7 @@ static int add_context(request_t *request, group_t *group) {
     sink->cuts = resource->sink.cuts;
     group->has_context =
         resource->is_good && put(&sink->rows, resource->sink.rows.data, resource->sink.rows.size) &&
-        emit_scope(sink, group->scope, group->scope_schema, &request->scratch.part);
+        emit_scope(sink, group->scope, group->scope_schema, &request->scratch->part);
     if (sink->rows.short_of_memory) return 0;
     resource->is_needed |= !group->has_context;
     if (group->has_context) group->cuts = sink->cuts;
@@ -137,7 +137,7 @@ static int add_span(request_t *request, group_t *group, slice_t in) {
     uint64_t start_ns, end_ns;
     size_t rows = sink->rows.size, text = sink->text.size;
     if (request->spans++ == MAX_SPANS) return request->too_many = "spans", 0;
-    if (!emit_span(sink, in, &request->scratch, &start_ns, &end_ns)) {
+    if (!emit_span(sink, in, request->scratch, &start_ns, &end_ns)) {
         sink->rows.size = rows;
         sink->text.size = text;
         return leave_span(request, group, in);
@@ -174,7 +174,7 @@ static int new_resource(request_t *request, slice_t in) {
                            &request->resource_room, sizeof *one);
     if (!one || !read_header(in, &one->message, &one->schema, &one->merged)) return 0;
     one->sink.limits = &request->limits;
-    one->is_good = emit_resource(&one->sink, one->message, one->schema, &request->scratch.part);
+    one->is_good = emit_resource(&one->sink, one->message, one->schema, &request->scratch->part);
     return !one->sink.rows.short_of_memory;
 }
 
@@ -229,6 +229,7 @@ static void free_request(request_t *request) {
         free_sink(&request->resources[i].sink);
         free(request->resources[i].merged.data);
     }
+    free(request->scratch);
     free(request->groups);
     free(request->resources);
     free(request);
