@@ -78,6 +78,7 @@ def test_a_projection_with_its_question_and_command_is_eight_files() -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_example_projection_answers(tmp_path: Path) -> None:
     """Put in place, it is folded, answers over the API and the command line, and is documented."""
     run_tests(
@@ -93,6 +94,7 @@ def test_a_field_of_an_attempt_is_four_files() -> None:
     assert len(files_of(FIELD)) <= 4
 
 
+@pytest.mark.slow
 def test_the_example_field_is_answered(tmp_path: Path) -> None:
     """Put in place, it goes from the attribute to the answer, and is documented."""
     folder = copy_with(FIELD, tmp_path)
