@@ -56,9 +56,16 @@ class Answer:
         return self._given is not None
 
     def give(self, outcome: Outcome | BaseException) -> None:
-        """Settle it; only the first time counts."""
+        """Settle it; only the first time counts.
+
+        An error's traceback is dropped: its frames hold the body, decoded or not, and who raises
+        the error again makes a circle of it that is freed only when the collector runs.
+        """
         if self._given is not None:
             return
+        if isinstance(outcome, BaseException):
+            outcome = outcome.with_traceback(None)
+            outcome.__context__ = outcome.__cause__ = None
         self._given = outcome
         self._open.release()
         callback = self._callback

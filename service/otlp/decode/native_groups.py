@@ -18,7 +18,7 @@ from service.otlp.decode.limits import ATTRIBUTE, LINK, SPAN_EVENT, Limits
 # What the reference may cost a request, in objects that it makes, each about a microsecond.
 _EACH_WEIGHT: Final = 15
 _FEW_WEIGHT: Final = 600
-_WEIGHT_PER_BYTE: Final = 1 / 80
+_WEIGHT_PER_BYTE: Final = 1 / 16
 _TOO_MANY: Final = (
     "is over a limit or has fields twice, like too many others of its request; send smaller "
     "batches, or raise the limits"
