@@ -193,7 +193,9 @@ def test_zip_bombs_over_grpc(service: Service) -> None:
     for compression in (grpc.Compression.Gzip, grpc.Compression.Deflate):
         assert send_grpc(service, bytes(64 * MIB), compression)[0] == "RESOURCE_EXHAUSTED"
         code, message, _ = send_grpc(service, b"\x0a\x04\x12\x02\x12\x00" * (2 * MIB), compression)
-        assert (code, "too many" in message) == ("INVALID_ARGUMENT", True)
+        assert (code, "the request holds too many" in message) == ("INVALID_ARGUMENT", True), (
+            message
+        )
 
 
 def test_deep_values(service: Service) -> None:
@@ -208,8 +210,8 @@ def test_deep_values(service: Service) -> None:
         assert send(service, body).status == 200
         assert send_grpc(service, body)[0] == "OK"
     assert stored(service) - before >= 4
-    for nested in (b'{"resourceSpans":' + b"[" * MIB, b'{"a":' * 100_000):
-        assert send(service, nested, JSON).status in (400, 413)
+    assert send(service, b'{"resourceSpans":' + b"[" * MIB, JSON).status == 400
+    assert send(service, b'{"a":' * 100_000, JSON).status == 413  # too many objects for its size
     text = '{"arrayValue":{"values":[' * 50_000 + "]}}" * 50_000
     whole = to_json(traces(unique())).decode()
     assert '"name": "hostile-0"' in whole
