@@ -1,8 +1,6 @@
-"""Looking at processes and ports from outside."""
+"""Looking at processes from outside."""
 
-import socket
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 
@@ -23,13 +21,6 @@ def wait_gone(pids: list[int], within_s: float) -> list[int]:
         time.sleep(0.02)
         left = [pid for pid in left if alive(pid)]
     return left
-
-
-def free_ports(count: int) -> list[str]:
-    """Ports that nobody listens on now."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [str(one.getsockname()[1]) for one in sockets]
 
 
 def rss_bytes(pid: int) -> int:

@@ -14,6 +14,7 @@ from events.errors import Unavailable
 from events.log.writer import LogWriter
 from service.access.tokens import TokenStore
 from service.installation.sqlite_version import may_lose_wal, require_sqlite
+from tests.ports import free_port
 from tests.serving import clean_environment, serving
 
 FREE = ["--grpc-port", "0", "--http-port", "0", "--api-port", "0"]
@@ -44,10 +45,8 @@ def test_what_fails_is_named(tmp_path: Path) -> None:
     """A taken port and a target that does not answer fail, with what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        with socket.socket() as closed:
-            closed.bind(("127.0.0.1", 0))
-            target = f"otlp+grpc://127.0.0.1:{closed.getsockname()[1]}?name=jaeger"
-            code, checks = diagnose(tmp_path, *FREE, "--api-port", port, "--forward", target)
+        target = f"otlp+grpc://127.0.0.1:{free_port()}?name=jaeger"
+        code, checks = diagnose(tmp_path, *FREE, "--api-port", port, "--forward", target)
     assert code == 1
     assert checks["port api"]["state"] == "failed"
     assert "--api-port" in checks["port api"]["found"]

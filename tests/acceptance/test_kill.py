@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import alive, free_ports, wait_gone
+from tests.acceptance.processes import alive, wait_gone
 from tests.invariants import check_log, check_views, wait_views
 from tests.peers.sink import Sink
+from tests.ports import free_port
 from tests.resending import Resender
 from tests.serving import Service, start
 
@@ -131,7 +132,7 @@ def test_kills_at_random_moments_lose_and_double_nothing(tmp_path: Path) -> None
 def test_supervisor_alone(tmp_path: Path) -> None:
     """Killed, it takes its children along, and a new start on the same ports works at once."""
     data = tmp_path / "data"
-    grpc_port, http_port, api_port = free_ports(3)
+    grpc_port, http_port, api_port = (str(free_port()) for _ in range(3))
     ports = ["--grpc-port", grpc_port, "--http-port", http_port, "--api-port", api_port]
     load = Load()
     for _ in range(3):

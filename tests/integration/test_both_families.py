@@ -11,8 +11,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from events.errors import Unavailable
 from service.network import addresses
-from service.network.addresses import bind, ensure_free, free_port
+from service.network.addresses import bind, ensure_free
 from service.network.ports import Ports, PortTaken
+from tests.ports import free_port
 from tests.serving import NotServing, serving, start
 
 BOTH = ("127.0.0.1", "::1")
@@ -84,7 +85,7 @@ def test_a_host_means_its_addresses(host: str, listens: tuple[str, ...]) -> None
 
 def test_workers_share_both() -> None:
     """Shared sockets may be bound again, others not."""
-    port = free_port("localhost")
+    port = free_port()
     shared = [*bind("localhost", port, shared=True), *bind("localhost", port, shared=True)]
     try:
         with pytest.raises(Unavailable, match=f"127.0.0.1:{port}"):

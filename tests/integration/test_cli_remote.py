@@ -15,6 +15,7 @@ import pytest
 from events.errors import BadInput, NotFound, SpanledgerError, Unavailable
 from service.cli.output.exits import Failed, exit_code
 from service.cli.source.remote import RemoteSource
+from tests.ports import free_port
 
 
 class Service(ThreadingHTTPServer):
@@ -114,11 +115,9 @@ def test_what_is_no_answer_of_ours_is_said(service: Service, body: bytes) -> Non
 
 def test_a_port_where_nobody_listens_is_unavailable() -> None:
     """A refused connection names the address."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        with pytest.raises(Unavailable, match=url):
-            RemoteSource(url, token=None, tenant=None).ask("tasks", {})
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(Unavailable, match=url):
+        RemoteSource(url, token=None, tenant=None).ask("tasks", {})
 
 
 def test_a_service_that_hangs_up_is_unavailable() -> None:

@@ -17,8 +17,9 @@ from events.log.reader import open_reader
 from events.schema import Span
 from service.access.tokens import TokenStore
 from tests.otlp import make_span, traces
-from tests.peers import Collector, free_port
+from tests.peers import Collector
 from tests.peers.sink import Sink
+from tests.ports import free_port
 from tests.serving import Service, start
 
 pytestmark = pytest.mark.peers
@@ -96,8 +97,7 @@ def test_the_stock_collector_accepts_the_file(tmp_path: Path) -> None:
 
 def test_a_killed_collector_keeps_what_it_took(tmp_path: Path) -> None:
     """What was acknowledged while the target was away arrives after the Collector was killed."""
-    with Sink() as sink:
-        pass  # it has its ports now, and nothing listens there
+    sink = Sink()  # it has its ports now, and nothing listens there
     front = Front(tmp_path / "collector", sink.grpc, token="secret")
     names = [f"span-{number}" for number in range(50)]
     with front.start() as collector:

@@ -7,6 +7,6 @@ and `Collector`, which bind loopback ports only and end the process they started
 
 from tests.peers.collector import Collector
 from tests.peers.jaeger import Jaeger
-from tests.peers.process import PeerFailed, free_port
+from tests.peers.process import PeerFailed
 
-__all__ = ["Collector", "Jaeger", "PeerFailed", "free_port"]
+__all__ = ["Collector", "Jaeger", "PeerFailed"]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tests.peers.build import cached, go
-from tests.peers.process import Peer, free_port
+from tests.peers.process import Peer
+from tests.ports import free_port
 
 VERSION = "v1.76.0"
 """The newest published module version; the same release is Jaeger 2.13."""

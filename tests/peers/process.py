@@ -14,17 +14,17 @@ START_S = 30.0
 STOP_S = 15.0
 """Jaeger waits 10 s for its query server when it ends in order."""
 
+started: list["Peer"] = []
+"""Those that the test which runs has started; what they printed is shown if it fails."""
+
 
 class PeerFailed(RuntimeError):
     """A peer did not start, or ended by itself; the message carries the end of its output."""
 
 
-def free_port() -> int:
-    """A loopback TCP port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def printed() -> list[tuple[str, str]]:
+    """The output file and the last output of each peer that was started."""
+    return [(str(peer.output), peer.said()) for peer in started]
 
 
 class Peer:
@@ -49,6 +49,8 @@ class Peer:
     def start(self, **environment: str) -> Self:
         """Start and wait until every port accepts a connection."""
         self._environment |= environment
+        if self not in started:
+            started.append(self)
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command, stdout=output, stderr=output, cwd=self.folder,

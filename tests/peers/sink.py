@@ -23,6 +23,7 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from tests.certificates import Certificate
+from tests.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,13 @@ def _take(_: Received) -> Reply:
 
 @dataclass
 class Sink:
-    """The receiver; `grpc` and `http` are `host:port` while it runs."""
+    """The receiver; `grpc` and `http` are `host:port`, before it runs as well."""
 
     answer: Callable[[Received], Reply] = _take
     requests: list[Received] = field(default_factory=list)
     taken: list[Received] = field(default_factory=list)
-    grpc: str = ""
-    http: str = ""
+    grpc: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
+    http: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
     tls: Certificate | None = None
     client_ca: Path | None = None
 
@@ -89,14 +90,13 @@ class Sink:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        """Start both servers, on the ports they had before if they ran before."""
+        """Start both servers, on the same ports each time."""
         self._grpc = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server(_Traces(self), self._grpc)
         logs_service_pb2_grpc.add_LogsServiceServicer_to_server(_Logs(self), self._grpc)
-        port = self._add_port(self.grpc or "127.0.0.1:0")
+        self._add_port(self.grpc)
         self._grpc.start()
-        self.grpc = self.grpc or f"127.0.0.1:{port}"
-        address = ("127.0.0.1", int(self.http.rpartition(":")[2] or 0))
+        address = ("127.0.0.1", int(self.http.rpartition(":")[2]))
         self._http = ThreadingHTTPServer(address, type("Handler", (_Handler,), {"sink": self}))
         self._http.daemon_threads = True
         if self.tls:
@@ -105,7 +105,6 @@ class Sink:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_cert_chain(self.tls.certificate, self.tls.key)
             self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
-        self.http = f"127.0.0.1:{self._http.server_port}"
         threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
@@ -119,13 +118,14 @@ class Sink:
         self._http.shutdown()
         self._http.server_close()
 
-    def _add_port(self, address: str) -> int:
+    def _add_port(self, address: str) -> None:
         if self.tls is None:
-            return self._grpc.add_insecure_port(address)
+            self._grpc.add_insecure_port(address)
+            return
         pair = (self.tls.key.read_bytes(), self.tls.certificate.read_bytes())
         trusted = (self.client_ca or self.tls.certificate).read_bytes()
         credentials = grpc.ssl_server_credentials([pair], trusted, require_client_auth=True)
-        return self._grpc.add_secure_port(address, credentials)
+        self._grpc.add_secure_port(address, credentials)
 
     def names(self) -> list[str]:
         """The names of everything taken, in order of arrival."""
