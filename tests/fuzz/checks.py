@@ -3,6 +3,8 @@
 import random
 from typing import Final
 
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue
+
 from events.errors import Rejected
 from events.identity import Identity
 from service.otlp.batch import BatchBuilder
@@ -13,7 +15,7 @@ from service.otlp.decode.json_body import decode_logs_json, decode_traces_json
 from service.otlp.decode.limits import Limits
 from service.otlp.scrub.scrubber import Scrubber
 from tests.captures import capture_files, read_capture
-from tests.otlp import logs, make_log, make_span, to_json, traces
+from tests.otlp import logs, make_log, make_span, pair, to_json, traces
 from tests.resending import attempts_request
 
 # Small bounds are met by small inputs.
@@ -67,5 +69,11 @@ def seeds() -> list[bytes]:
     chance = random.Random(1)
     made = [traces(make_span()), logs(make_log()), attempts_request("s", 1, chance)]
     texts = [to_json(message) for message in made]
+    # More keys than are compared one by one, and a depth over the limit.
+    pairs = [pair(f"k{n % 70}", n) for n in range(100)]
+    deep = AnyValue(int_value=1)
+    for _ in range(20):
+        deep = AnyValue(array_value=ArrayValue(values=[deep]))
+    made.append(traces(make_span(attributes=[*pairs, pair("deep", deep)])))
     captured = sorted(map(read_capture, capture_files()), key=len)
     return [m.SerializeToString() for m in made] + texts + captured[:6]

@@ -18,7 +18,7 @@ from events.errors import Rejected
 from service.otlp.decode import decoder, protobuf
 from service.otlp.decode.decoded import Decoded
 from service.otlp.decode.limits import Limits
-from tests.otlp import part
+from tests.otlp import make_span, part
 
 native = pytest.importorskip("service.otlp.decode._native")
 
@@ -33,6 +33,7 @@ def _native(body: bytes) -> Any:
         LIMITS.max_span_events,
         LIMITS.max_links,
         *decoder.kept_words(LIMITS.kept),
+        bytes(16),
     )
 
 
@@ -244,13 +245,108 @@ def test_surplus_is_cut_without_the_reference() -> None:
     _same(part(1, part(1, pairs.replace(b"\x4a", b"\x0a")) + part(2, part(2, SPAN))))
 
 
+def _number(key: bytes, number: int = 9) -> bytes:
+    return part(number, part(1, key) + part(2, b"\x18\x01"))
+
+
+def _levels(count: int, number: int, end: bytes) -> bytes:
+    """An attribute of `count` arrays or maps, one in another, around the value `end`."""
+    for _ in range(count):
+        end = part(number, part(1, end if number == 5 else part(1, b"k") + part(2, end)))
+    return part(9, part(1, b"deep") + part(2, end))
+
+
+BARE = make_span(trace_state="", name="").SerializeToString()
+CHARACTERS = "é" * 150  # their cut falls on a character's middle
+TEXT = part(1, CHARACTERS.encode())
+
+
+@pytest.mark.parametrize(
+    ("more", "is_cut"),
+    [
+        (b"".join(_number(b"%d" % n) for n in range(3_000)), True),
+        (b"".join(_number(b"%d" % (n % 40)) for n in range(3_000)), True),
+        (b"".join(_number(b"task.%d" % (n % 7)) for n in range(3_000)), True),
+        (part(9, part(1, b"m") + part(2, part(6, _number(b"a", 1) * 3 + _number(b"b", 1) * 9))), 1),
+        (_levels(16, 5, b"\x18\x01"), False),
+        (_levels(17, 5, b"\x18\x01"), True),
+        (_levels(17, 6, b"\x18\x01"), True),
+        (_levels(16, 5, part(5, part(1, TEXT)) ), True),
+        (_levels(17, 5, part(1, b"\xff")), None),
+        (_levels(16, 6, part(6, part(1, part(1, b"\xff")))), None),
+        (_levels(17, 5, b"\x18\x01") * 2, True),
+        (_levels(17, 5, b"\x18\x01") * 7, True),
+        (_levels(38, 5, b"\x18\x01"), True),
+        (part(3, CHARACTERS.encode()), True),
+        (part(9, part(1, b"k") + part(2, TEXT)) + part(9, part(1, b"k") + part(2, TEXT)), True),
+        (part(9, part(1, b"k") + part(2, TEXT)) + _number(b"k"), False),
+        (part(9, part(1, b"k") + part(2, part(7, b"\xff" * 201))), True),
+        (part(11, part(2, CHARACTERS.encode())) + part(13, part(3, CHARACTERS.encode())), True),
+        (part(15, part(2, CHARACTERS.encode())), True),
+    ],
+)  # fmt: skip
+def test_what_is_over_a_limit_is_cut_without_the_reference(
+    more: bytes, is_cut: bool | None
+) -> None:
+    """In number, depth and length; the reference sees only what breaks a rule."""
+    body = part(1, part(2, part(2, BARE + more)))
+    found = _native(body)[0][0]
+    assert bool(found[7]) == (is_cut is None)
+    assert any(found[13]) == bool(is_cut)
+    _same(body)
+
+
+def test_what_is_over_a_limit_is_cut_in_resources_too() -> None:
+    """And entities are read, without the reference."""
+    pairs = b"".join(_number(b"%d" % n, 1) for n in range(9)) + part(
+        1, part(1, b"1") + part(2, TEXT)
+    )
+    entity = part(
+        3, part(1, b"url") + part(2, b"host") + part(3, b"a") + part(4, b"b") + part(3, b"c")
+    )
+    resource, scope = pairs + entity * 2 + part(3, b""), part(1, CHARACTERS.encode())
+    body = part(
+        1,
+        part(1, resource) + part(3, CHARACTERS.encode()) + part(2, part(1, scope) + part(2, SPAN)),
+    )
+    assert _native(body)[0][0][0] is not None
+    _same(body)
+    for bad in (
+        part(3, part(3, b"\xff")),
+        part(3, part(1, b"\xff") + part(1, b"")),
+        part(3, b"\x0a"),
+    ):
+        _same(part(1, part(1, resource + bad) + part(2, part(2, SPAN))))
+
+
+def test_keys_are_found_whatever_their_hashes() -> None:
+    """The hashes depend on a seed, the result does not."""
+    body = _span(b"".join(_number(b"%d" % (n * n % 613)) for n in range(2_000)))
+    made = [
+        native.decode_traces(body, 99, 700, 9, 9, b"", b"", b"", bytes([n]) * 16)[0]
+        for n in range(9)
+    ]
+    assert all(groups == made[0] for groups in made)
+    assert made[0][0][13] == (0, 0, 0, 0, 0)
+
+
 def test_one_span_of_very_many_parts_is_cut_not_refused() -> None:
     """A long stream of events, links or attributes stays one span, whatever its size."""
-    pair = part(9, part(1, b"%04d") + part(2, b"\x18\x01"))
     event = part(11, part(2, b"chunk") + part(3, part(1, b"n") + part(2, b"\x18\x01")) * 3)
-    for more in (event * 10_000, part(13, b"") * 10_000, b"".join(pair % n for n in range(2_000))):
+    numbers = b"".join(_number(b"%d" % n) for n in range(100_000))
+    for more in (event * 100_000, part(13, b"") * 100_000, numbers):
         decoded = decoder.decode_traces(_span(more), Limits())
         assert (decoded.accepted, decoded.refused) == (1, 0)
+
+
+def test_settings_that_cut_much_refuse_nothing() -> None:
+    """Small limits, and a request in which every span is over all of them."""
+    small = Limits(max_string_bytes=20, max_attributes=2, max_span_events=1, max_links=1)
+    span = SPAN + part(5, b"x" * 30)[:0] + _levels(20, 5, b"\x18\x01") + _number(b"a") * 2
+    body = part(1, part(2, part(2, span + part(9, part(1, b"b") + part(2, TEXT))) * 512))
+    decoded = decoder.decode_traces(body, small)
+    assert (decoded.accepted, decoded.refused) == (512, 0)
+    assert decoded.cut == protobuf.decode_traces(body, small).cut
 
 
 def test_messages_that_come_again_are_merged() -> None:

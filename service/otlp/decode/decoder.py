@@ -1,9 +1,10 @@
 """The decoder that receivers use: the native one, and for what it leaves the reference.
 
 `service.otlp.decode._native` is there where the package was built with a C compiler. It writes
-what loses nothing but surplus parts; refusing, merging and all other cutting are the reference's.
+what needs no merging, and cuts what is over a limit; refusing and merging are the reference's.
 """
 
+import os
 from functools import lru_cache
 from typing import Final
 
@@ -20,6 +21,8 @@ try:
 except ImportError:
     _native = None
 
+_SEED: Final = os.urandom(16)
+"""Of the native hashes: whoever knew it could choose keys that collide."""
 _EVENT_BYTES: Final = 16
 """Events of another signal are no smaller: a body with more of them makes no sense as any."""
 
@@ -30,7 +33,7 @@ def decode_traces(body: bytes, limits: Limits) -> Decoded:
         return protobuf.decode_traces(body, limits)
     found = _native.decode_traces(
         body, limits.max_string_bytes, limits.max_attributes,
-        limits.max_span_events, limits.max_links, *kept_words(limits.kept),
+        limits.max_span_events, limits.max_links, *kept_words(limits.kept), _SEED,
     )  # fmt: skip
     if found is None:
         return protobuf.decode_traces(body, limits)

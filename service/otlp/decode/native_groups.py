@@ -1,8 +1,9 @@
 """What the native decoder leaves to the reference, put in its place among the rows.
 
-The native decoder writes most spans. The others it leaves: those that it can't cut or must merge,
-and those that are refused, of which it names the first and counts the rest. What it leaves may
-cost no more than a request of its size is worth; beyond that, spans are refused.
+The native decoder writes most spans. The others it leaves: those that must be merged or whose
+keys are too long, and those that are refused, of which it names the first and counts the rest.
+What it leaves may cost no more than a request of its size is worth; beyond that, spans are
+refused.
 """
 
 from typing import Any, Final, NamedTuple
@@ -13,17 +14,18 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from service.otlp.decode import protobuf, split
 from service.otlp.decode.assembly import Assembly
 from service.otlp.decode.decoded import Decoded, Group
-from service.otlp.decode.limits import ATTRIBUTE, LINK, SPAN_EVENT, Limits
+from service.otlp.decode.limits import ATTRIBUTE, DEPTH, LINK, SPAN_EVENT, STRING, Limits
 
 # What the reference may cost a request, in objects that it makes, each about a microsecond.
 _EACH_WEIGHT: Final = 15
 _FEW_WEIGHT: Final = 600
-_WEIGHT_PER_BYTE: Final = 1 / 16
+_WEIGHT_PER_BYTE: Final = 1 / 80
 _TOO_MANY: Final = (
-    "is over a limit or has fields twice, like too many others of its request; send smaller "
-    "batches, or raise the limits"
+    "costs more to decode than a request of this size may: it says a field twice, has keys over "
+    "the limit of strings, values nested over 40 deep or over 262144 parts of a kind; mend that, "
+    "or send fewer such at once"
 )
-_CUTS: Final = (ATTRIBUTE, SPAN_EVENT, LINK)
+_CUTS: Final = (ATTRIBUTE, DEPTH, SPAN_EVENT, LINK, STRING)
 _UNNAMED: Final = "is malformed, or its ids or times are missing or out of range"
 
 
@@ -32,7 +34,7 @@ class Raw(NamedTuple):
 
     `left` are spans for the reference: rows before it, whether it must be cut or merged, its
     weight, its bytes.
-    `unnamed` counts further ones that are refused. `cut` counts attributes, events and links.
+    `unnamed` counts further ones that are refused. `cut` counts what `_CUTS` names.
     """
 
     context: bytes | None
@@ -48,7 +50,7 @@ class Raw(NamedTuple):
     scope: bytes
     scope_schema: bytes
     scope_weight: int
-    cut: tuple[int, int, int]
+    cut: tuple[int, int, int, int, int]
 
 
 class Merger:

@@ -1,13 +1,13 @@
 /* `service.otlp.decode._native`: the fast paths of decoding and of scrubbing.
  *
- *     decode_traces(body, string_bytes, attributes, events, links, keys, prefixes, event_names)
+ *     decode_traces(body, string_bytes, attributes, events, links, keys, prefixes, event_names, seed)
  *         -> (groups, resources, unread_bytes) | str | None
  *
  * A group is what `native_groups.Raw` says: the fields of a `Group` for each scope of a request,
  * and the spans that the reference decoder must take. A str says of what there is too much; None:
  * its outer messages don't parse, and the reference says so. The work is done without the
  * interpreter lock; Python objects are made at the end. `keys`, `prefixes` and `event_names` are
- * the words of `Kept`.
+ * the words of `Kept`, `seed` 16 secret bytes.
  *
  *     replace_strings(row, changes, exempt) -> (head, used) | None
  *
@@ -77,16 +77,19 @@ static PyObject *group_object(const group_t *group) {
     PyObject *left = left_object(group);
     PyObject *scope = bytes_in(group->scope), *schema = bytes_in(group->scope_schema);
     size_t weight = group->has_context ? 0 : weight_of(group->scope, IN_SCOPE, 0);
+    const size_t *cut = group->cuts.of;
+    PyObject *cuts = Py_BuildValue("(nnnnn)", (Py_ssize_t)cut[0], (Py_ssize_t)cut[1],
+                                   (Py_ssize_t)cut[2], (Py_ssize_t)cut[3], (Py_ssize_t)cut[4]);
     PyObject *found = NULL;
-    if (rows && text_ends && context && text && left && scope && schema &&
+    if (rows && text_ends && context && text && left && scope && schema && cuts &&
         fill_rows(group, rows, text_ends))
-        found = Py_BuildValue("(OOOOKKOOnnOOn(nnn))", context, rows, text, text_ends,
+        found = Py_BuildValue("(OOOOKKOOnnOOnO)", context, rows, text, text_ends,
                               (unsigned long long)group->time_min_ns,
                               (unsigned long long)group->time_max_ns,
                               group->sink.keyed ? Py_True : Py_False, left,
                               (Py_ssize_t)group->unnamed, (Py_ssize_t)group->resource, scope,
-                              schema, (Py_ssize_t)weight, (Py_ssize_t)group->cuts.attributes,
-                              (Py_ssize_t)group->cuts.events, (Py_ssize_t)group->cuts.links);
+                              schema, (Py_ssize_t)weight, cuts);
+    Py_XDECREF(cuts);
     Py_XDECREF(rows);
     Py_XDECREF(text_ends);
     Py_XDECREF(context);
@@ -135,14 +138,22 @@ static PyObject *request_object(const request_t *request) {
 static PyObject *decode_traces(PyObject *module, PyObject *arguments) {
     Py_buffer body;
     limits_t limits;
+    const char *seed;
+    Py_ssize_t seed_size;
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "y*nnnnyyy", &body, &limits.string_bytes, &limits.attributes,
+    if (!PyArg_ParseTuple(arguments, "y*nnnnyyyy#", &body, &limits.string_bytes, &limits.attributes,
                           &limits.events, &limits.links, &limits.kept_keys, &limits.kept_prefixes,
-                          &limits.kept_events))
+                          &limits.kept_events, &seed, &seed_size))
         return NULL;
     PyObject *found = NULL;
     request_t *request = calloc(1, sizeof *request);
-    if (!request || !(request->scratch = malloc(sizeof *request->scratch))) {
+    if (seed_size != sizeof limits.seed) {
+        PyErr_SetString(PyExc_ValueError, "a seed has 16 bytes");
+        free(request);
+        goto done;
+    }
+    memcpy(limits.seed, seed, sizeof limits.seed);
+    if (!request || !(request->scratch = calloc(1, sizeof *request->scratch))) {
         free(request);
         PyErr_NoMemory();
         goto done;

@@ -1,29 +1,24 @@
 /* The values, attributes and fields of OTLP messages to msgpack.
  *
- * Knows what the reference decoder makes of a span that loses nothing: unknown fields are passed
- * over, of a field that comes again the last one counts, of a key that comes again the last value.
- * Of too many attributes, events and links it keeps those that `limits.py` and `kept.py` say.
- * What else has to be cut or merged is ODD: the reference takes that span. What is malformed, is no
+ * Knows what the reference decoder makes of a span: unknown fields are passed over, of a field that
+ * comes again the last one counts, of a key that comes again the last value. What is over a limit
+ * is cut as `limits.py` and `kept.py` say. What has to be merged is ODD, and so is a key that is
+ * too long, as two keys may become one: the reference takes that span. What is malformed, is no
  * UTF-8 or breaks a rule is BAD: the reference says so, and gives the reason.
  */
 #ifndef SPANLEDGER_OTLP_H
 #define SPANLEDGER_OTLP_H
 
-#include "pack.h"
+#include "keys.h"
 
-enum { MAX_ATTRIBUTES = 2048, MAX_PARTS = 16384, MAX_PAIRS = 256, MAX_DEPTH = 16, MAX_NESTED = 100 };
+/* MAX_PARTS bounds memory. Messages nested deeper than MAX_BELOW under a value that is cut may be
+ * too deep for the reference, which then says so. */
+enum { MAX_PARTS = 1 << 18, MAX_DEPTH = 16, MAX_BELOW = 45, MAX_NESTED = 100 };
 
+/* How many parts were left out or shortened for a limit, in the order of their names. */
+enum { CUT_ATTRIBUTE, CUT_DEPTH, CUT_EVENT, CUT_LINK, CUT_STRING, CUT_KINDS };
 typedef struct {
-    size_t string_bytes;
-    size_t attributes;
-    size_t events;
-    size_t links;
-    const char *kept_keys, *kept_prefixes, *kept_events; /* words, a newline after each */
-} limits_t;
-
-/* How many parts were left out for a limit. */
-typedef struct {
-    size_t attributes, events, links;
+    size_t of[CUT_KINDS];
 } cuts_t;
 
 /* Where a group's output goes: rows back to back, and the strings that may be scrubbed. */
@@ -34,18 +29,41 @@ typedef struct {
     int keyed;     /* whether any row has an idempotency key */
     int odd;       /* whether this row needs the reference for more than a reason */
     cuts_t cuts;       /* of this row */
+    pairs_t *pairs;
     const limits_t *limits;
 } sink_t;
 
 static int odd(sink_t *sink) { return sink->odd = 1, 0; }
 
+/* As much of a string as its limit allows, never a part of a character. */
+static slice_t cut_string(sink_t *sink, slice_t s) {
+    if (length(s) <= sink->limits->string_bytes) return s;
+    sink->cuts.of[CUT_STRING]++;
+    s.end = s.at + sink->limits->string_bytes;
+    while (s.end > s.at && (*s.end & 0xc0) == 0x80) s.end--;
+    return s;
+}
+
 /* Strings of contexts, keys and states are not scrubbed with the rows: `text` 0 leaves them out. */
 static int emit_string(sink_t *sink, slice_t s, int text) {
     if (!is_utf8(s)) return 0;
-    if (length(s) > sink->limits->string_bytes) return odd(sink);
+    s = cut_string(sink, s);
     if (text && length(s) && !(put(&sink->text, s.at, length(s)) && put(&sink->text, "", 1)))
         return 0;
     return put_string(&sink->rows, s);
+}
+
+static int emit_key(sink_t *sink, slice_t s) {
+    if (!is_utf8(s)) return 0;
+    return length(s) <= sink->limits->string_bytes ? put_string(&sink->rows, s) : odd(sink);
+}
+
+static int emit_binary(sink_t *sink, slice_t s) {
+    if (length(s) > sink->limits->string_bytes) {
+        sink->cuts.of[CUT_STRING]++;
+        s.end = s.at + sink->limits->string_bytes;
+    }
+    return put_binary(&sink->rows, s);
 }
 
 static int emit_value(sink_t *sink, slice_t in, int text, int depth);
@@ -67,93 +85,11 @@ static int emit_list(sink_t *sink, slice_t in, int text, int depth) {
     return 1;
 }
 
-static int same(slice_t a, slice_t b) {
-    return length(a) == length(b) && !memcmp(a.at, b.at, length(a));
-}
-
-static int ends_with(slice_t s, const char *word) {
-    size_t size = strlen(word);
-    if (length(s) < size) return 0;
-    const uint8_t *tail = s.end - size;
-    for (size_t i = size; i-- > 0;) /* only a letter becomes a letter by this bit */
-        if ((tail[i] | 0x20) != word[i]) return 0;
-    return 1;
-}
-
-static int is_secret_word(slice_t key, const char *const *words) {
-    for (; *words; words++)
-        if (ends_with(key, *words)) return 1;
-    return 0;
-}
-
-/* Whether a key says that its value is a secret; exactly as in secret_keys.py. Most keys are
- * told apart by their last two letters. */
-static int is_secret(slice_t key) {
-    static const char *const WORDS[] = {"password", "passwd", "passphrase", "secret", "token",
-                                        "credential", "credentials", "cookie", "authorization",
-                                        NULL};
-    static const char *const KINDS[] = {"api", "access", "auth", "secret", "private", "signing",
-                                        "encryption", NULL};
-    if (length(key) < 5) return 0;
-    switch ((key.end[-2] | 0x20) << 8 | (key.end[-1] | 0x20)) {
-    case 'r' << 8 | 'd': case 'w' << 8 | 'd': case 's' << 8 | 'e': case 'e' << 8 | 't':
-    case 'e' << 8 | 'n': case 'a' << 8 | 'l': case 'l' << 8 | 's': case 'i' << 8 | 'e':
-    case 'o' << 8 | 'n':
-        return is_secret_word(key, WORDS);
-    case 'e' << 8 | 'y':
-        if (!ends_with(key, "key")) return 0;
-        key.end -= 3;
-        if (key.end[-1] == '_' || key.end[-1] == '.' || key.end[-1] == '-') key.end--;
-        return is_secret_word(key, KINDS);
-    default:
-        return 0;
-    }
-}
-
-static int is_idempotency_key(slice_t key) {
-    static const char NAME[] = "task.idempotency_key";
-    return length(key) == sizeof NAME - 1 && !memcmp(key.at, NAME, sizeof NAME - 1);
-}
-
-typedef struct {
-    slice_t key, value;
-    uint8_t is_cut;
-} pair_t;
-
-static uint32_t hash_of(slice_t s) {
-    uint32_t hash = 2166136261u;
-    while (s.at < s.end) hash = (hash ^ *s.at++) * 16777619u;
-    return hash;
-}
-
-static int is_in_words(const char *words, slice_t s) {
-    if (!length(s)) return 0;
-    for (size_t size; (size = strcspn(words, "\n")); words += size + 1)
-        if (size == length(s) && !memcmp(words, s.at, size)) return 1;
-    return 0;
-}
-
-static int begins_with_any(const char *words, slice_t s) {
-    for (size_t size; (size = strcspn(words, "\n")); words += size + 1)
-        if (size <= length(s) && !memcmp(words, s.at, size)) return 1;
-    return 0;
-}
-
-/* Mark all but `most` of `pairs` as cut; which ones stay, `Kept.attributes` says. */
-static void cut_pairs(const limits_t *limits, pair_t *pairs, size_t count, size_t most) {
-    for (size_t i = 0; i < count; i++)
-        pairs[i].is_cut = is_in_words(limits->kept_keys, pairs[i].key) ? 1
-                          : begins_with_any(limits->kept_prefixes, pairs[i].key) ? 2 : 3;
-    for (uint8_t rank = 1; rank <= 3; rank++)
-        for (size_t i = 0; i < count; i++)
-            if (pairs[i].is_cut == rank && most) pairs[i].is_cut = 0, most--;
-}
-
 /* A KeyValue; `value` stays empty if there is none. */
 static int read_pair(sink_t *sink, slice_t in, pair_t *pair) {
     field_t field;
     int valued = 0;
-    *pair = (pair_t){{0}, {0}, 0};
+    *pair = (pair_t){0};
     while (in.at < in.end) {
         if (!read_field(&in, &field)) return 0;
         if (field.type != BYTES) continue;
@@ -168,72 +104,105 @@ static int read_pair(sink_t *sink, slice_t in, pair_t *pair) {
     return 1;
 }
 
-/* Check a value that another one of its key replaces: it may be malformed all the same. */
-static int is_sound(sink_t *sink, slice_t value, int depth) {
+/* Check a value that is not written: it may be malformed all the same. What was cut in it counts
+ * if `is_counted`, but for its strings, which are cut last. */
+static int is_sound(sink_t *sink, slice_t value, int depth, int is_counted) {
     size_t rows = sink->rows.size, text = sink->text.size;
+    cuts_t cuts = sink->cuts;
     int sound = emit_value(sink, value, 0, depth);
+    if (is_counted) {
+        cuts.of[CUT_ATTRIBUTE] = sink->cuts.of[CUT_ATTRIBUTE];
+        cuts.of[CUT_DEPTH] = sink->cuts.of[CUT_DEPTH];
+    }
     sink->rows.size = rows;
     sink->text.size = text;
+    sink->cuts = cuts;
     return sound;
 }
 
-/* Read `count` KeyValue messages; one that comes again gives its value to the first of its key.
- * Hashes are compared first, as very many keys are to cost little. */
-static int read_pairs(sink_t *sink, const slice_t *entries, size_t count, pair_t *pairs, int depth,
-                      size_t *kept) {
-    uint32_t hashes[MAX_ATTRIBUTES];
-    *kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        pair_t *pair = &pairs[*kept];
-        if (!read_pair(sink, entries[i], pair)) return 0;
-        uint32_t hash = hash_of(pair->key);
-        size_t j = 0;
-        while (j < *kept && !(hashes[j] == hash && same(pairs[j].key, pair->key))) j++;
-        if (j < *kept) {
-            if (!is_sound(sink, pairs[j].value, depth)) return 0;
-            pairs[j].value = pair->value;
-        } else {
-            hashes[(*kept)++] = hash;
-        }
+/* The pairs of one map: those of `sink->pairs` from `base` on. */
+typedef struct {
+    size_t base, count;
+    table_t table; /* once they are more than a few */
+    int depth, is_counted;
+} map_t;
+
+/* Read a KeyValue message; one that comes again gives its value to the first of its key. */
+static int add_pair(sink_t *sink, map_t *map, slice_t in) {
+    pairs_t *pairs = sink->pairs;
+    pair_t pair;
+    if (!read_pair(sink, in, &pair)) return 0;
+    pair.hash = hash_of(sink->limits->seed, pair.key);
+    pair_t *own = pairs->at + map->base;
+    size_t place = map->count ? place_of(&map->table, own, map->count, &pair) : 0;
+    if (place < map->count) {
+        slice_t replaced = own[place].value;
+        own[place].value = pair.value;
+        return is_sound(sink, replaced, map->depth, map->is_counted);
     }
+    if (!make_room((void **)&pairs->at, pairs->count, &pairs->room, sizeof pair))
+        return sink->rows.short_of_memory = 1, 0;
+    pairs->at[pairs->count++] = pair;
+    map->count++;
+    if (map->count <= FEW_PAIRS) return 1;
+    if (map->table.slots) fill_slot(&map->table, pair.hash, place);
+    return widen(&map->table, pairs->at + map->base, map->count)
+           || (sink->rows.short_of_memory = 1, 0);
+}
+
+static int emit_pair(sink_t *sink, pair_t pair, int text, int depth) {
+    if (pair.is_cut) return is_utf8(pair.key) && is_sound(sink, pair.value, depth, 0);
+    if (!emit_key(sink, pair.key)) return 0;
+    if (text && is_secret(pair.key)) sink->secret = 1;
+    if (text && is_idempotency_key(pair.key)) sink->keyed = 1;
+    return emit_value(sink, pair.value, text, depth);
+}
+
+static int emit_pairs(sink_t *sink, const map_t *map, size_t surplus, int text) {
+    if (!put_map(&sink->rows, map->count - surplus)) return 0;
+    for (size_t i = 0; i < map->count; i++)
+        if (!emit_pair(sink, sink->pairs->at[map->base + i], text, map->depth)) return 0;
     return 1;
 }
 
-/* `entries` are `count` KeyValue messages; `gone` is how many a repeated key or a cut took. */
-static int emit_map(sink_t *sink, const slice_t *entries, size_t count, pair_t *pairs, int text,
-                    int depth, size_t *gone) {
-    size_t kept, most = sink->limits->attributes;
-    if (!read_pairs(sink, entries, count, pairs, depth, &kept)) return 0;
-    size_t surplus = kept > most ? kept - most : 0;
-    if (surplus) cut_pairs(sink->limits, pairs, kept, most);
-    sink->cuts.attributes += surplus;
-    *gone = count - kept + surplus;
-    if (!put_map(&sink->rows, kept - surplus)) return 0;
-    for (size_t i = 0; i < kept; i++) {
-        if (pairs[i].is_cut) {
-            if (!is_utf8(pairs[i].key) || !is_sound(sink, pairs[i].value, depth)) return 0;
-            continue;
-        }
-        if (!emit_string(sink, pairs[i].key, 0)) return 0;
-        if (text && is_secret(pairs[i].key)) sink->secret = 1;
-        if (text && is_idempotency_key(pairs[i].key)) sink->keyed = 1;
-        if (!emit_value(sink, pairs[i].value, text, depth)) return 0;
-    }
-    return 1;
+/* Write `entries`, KeyValue messages; `gone` is how many a repeated key or a cut took. */
+static int emit_map(sink_t *sink, const list_t *entries, int text, size_t *gone) {
+    size_t most = sink->limits->attributes;
+    map_t map = {.base = sink->pairs->count, .is_counted = entries->count <= most};
+    int ok = 1;
+    for (size_t i = 0; ok && i < entries->count; i++) ok = add_pair(sink, &map, entries->at[i]);
+    size_t surplus = map.count > most ? map.count - most : 0;
+    if (surplus) cut_pairs(sink->limits, sink->pairs->at + map.base, map.count, most);
+    sink->cuts.of[CUT_ATTRIBUTE] += surplus;
+    *gone = entries->count - map.count + surplus;
+    ok = ok && emit_pairs(sink, &map, surplus, text);
+    sink->pairs->count = map.base;
+    free(map.table.slots);
+    return ok;
 }
 
+/* A KeyValueList; of too many pairs the first ones stay. */
 static int emit_kvlist(sink_t *sink, slice_t in, int text, int depth) {
-    slice_t entries[MAX_PAIRS];
-    pair_t pairs[MAX_PAIRS];
-    size_t count = 0, gone;
+    map_t map = {.base = sink->pairs->count, .depth = depth, .is_counted = 1};
+    size_t left = sink->limits->attributes;
     field_t field;
-    while (in.at < in.end) {
-        if (!read_field(&in, &field)) return 0;
-        if (field.number != 1 || field.type != BYTES) continue;
-        if (count == MAX_PAIRS || count == sink->limits->attributes) return odd(sink);
-        entries[count++] = field.bytes;
+    int ok = 1;
+    while (ok && in.at < in.end) {
+        if (!(ok = read_field(&in, &field)) || field.number != 1 || field.type != BYTES) continue;
+        if (left) {
+            left--;
+            ok = add_pair(sink, &map, field.bytes);
+        } else {
+            pair_t pair;
+            sink->cuts.of[CUT_ATTRIBUTE]++;
+            ok = read_pair(sink, field.bytes, &pair) && is_utf8(pair.key) &&
+                 is_sound(sink, pair.value, depth, 0);
+        }
     }
-    return emit_map(sink, entries, count, pairs, text, depth, &gone);
+    ok = ok && emit_pairs(sink, &map, 0, text);
+    sink->pairs->count = map.base;
+    free(map.table.slots);
+    return ok;
 }
 
 /* The last field of an AnyValue that is known; its number 0 if there is none. */
@@ -252,6 +221,36 @@ static int read_value(sink_t *sink, slice_t in, field_t *value) {
     return 1;
 }
 
+enum { AS_VALUE, AS_LIST, AS_MAP, AS_PAIR };
+
+/* Whether a message that is cut for its depth is well-formed. */
+static int is_message(sink_t *sink, slice_t in, int kind, int below) {
+    static const uint8_t PARTS[4][8] = {[AS_VALUE] = {[5] = AS_LIST, [6] = AS_MAP},
+                                        [AS_LIST] = {[1] = AS_VALUE + 4}, [AS_MAP] = {[1] = AS_PAIR},
+                                        [AS_PAIR] = {[2] = AS_VALUE + 4}};
+    field_t field;
+    if (below == MAX_BELOW) return odd(sink);
+    while (in.at < in.end) {
+        if (!read_field(&in, &field)) return 0;
+        if (field.type != BYTES || field.number > 7) continue;
+        int is_text = field.number == 1 && (kind == AS_VALUE || kind == AS_PAIR);
+        if (is_text && !is_utf8(field.bytes)) return 0;
+        int part = PARTS[kind][field.number];
+        if (part && !is_message(sink, field.bytes, part & 3, below + 1)) return 0;
+    }
+    return 1;
+}
+
+/* An array or a map, or nothing in its place if it is nested too deeply. */
+static int emit_container(sink_t *sink, const field_t *field, int text, int depth) {
+    int is_list = field->number == 5;
+    if (depth < MAX_DEPTH)
+        return (is_list ? emit_list : emit_kvlist)(sink, field->bytes, text, depth + 1);
+    sink->cuts.of[CUT_DEPTH]++;
+    return is_message(sink, field->bytes, is_list ? AS_LIST : AS_MAP, 0) &&
+           put(&sink->rows, "\xc0", 1);
+}
+
 /* One AnyValue: at most one field, which says its type. */
 static int emit_value(sink_t *sink, slice_t in, int text, int depth) {
     field_t field;
@@ -265,13 +264,10 @@ static int emit_value(sink_t *sink, slice_t in, int text, int depth) {
         return put_int(&sink->rows, (int64_t)field.value);
     case 4:
         return put_tagged(&sink->rows, 0xcb, field.value, 8);
-    case 5:
-        return depth < MAX_DEPTH ? emit_list(sink, field.bytes, text, depth + 1) : odd(sink);
-    case 6:
-        return depth < MAX_DEPTH ? emit_kvlist(sink, field.bytes, text, depth + 1) : odd(sink);
+    case 5: case 6:
+        return emit_container(sink, &field, text, depth);
     case 7:
-        return length(field.bytes) <= sink->limits->string_bytes
-                   ? put_binary(&sink->rows, field.bytes) : odd(sink);
+        return emit_binary(sink, field.bytes);
     default:
         return put(&sink->rows, "\xc0", 1);
     }
@@ -282,14 +278,20 @@ typedef struct {
     uint64_t value[17];
     slice_t bytes[17];
     uint32_t seen;
-    slice_t attributes[MAX_ATTRIBUTES], events[MAX_PARTS], links[MAX_PARTS];
-    pair_t pairs[MAX_ATTRIBUTES];
-    size_t attribute_count, event_count, link_count;
+    list_t attributes, events, links;
 } message_t;
 
-static int keep(slice_t *parts, size_t *count, size_t room, slice_t part) {
-    if (*count == room) return 0;
-    parts[(*count)++] = part;
+static void free_message(message_t *message) {
+    free(message->attributes.at);
+    free(message->events.at);
+    free(message->links.at);
+}
+
+static int keep(sink_t *sink, list_t *parts, slice_t part) {
+    if (parts->count == MAX_PARTS) return odd(sink);
+    if (!make_room((void **)&parts->at, parts->count, &parts->room, sizeof part))
+        return sink->rows.short_of_memory = 1, 0;
+    parts->at[parts->count++] = part;
     return 1;
 }
 
@@ -302,24 +304,24 @@ static int take_apart(sink_t *sink, slice_t in, const uint8_t *types, uint32_t a
     memset(message->value, 0, sizeof message->value);
     memset(message->bytes, 0, sizeof message->bytes);
     message->seen = 0;
-    message->attribute_count = message->event_count = message->link_count = 0;
+    message->attributes.count = message->events.count = message->links.count = 0;
     while (in.at < in.end) {
         if (!read_field(&in, &field)) return 0;
         if (field.number > 16 || types[field.number] != field.type + 1) continue;
         int kept = 1;
         if (field.number == attributes)
-            kept = keep(message->attributes, &message->attribute_count, MAX_ATTRIBUTES, field.bytes);
+            kept = keep(sink, &message->attributes, field.bytes);
         else if (field.number == events)
-            kept = keep(message->events, &message->event_count, MAX_PARTS, field.bytes);
+            kept = keep(sink, &message->events, field.bytes);
         else if (field.number == links)
-            kept = keep(message->links, &message->link_count, MAX_PARTS, field.bytes);
+            kept = keep(sink, &message->links, field.bytes);
         else if (field.type != BYTES)
             message->value[field.number] = field.value;
         else if (message->seen & 1u << field.number)
             return odd(sink);
         else
             message->bytes[field.number] = field.bytes;
-        if (!kept) return odd(sink);
+        if (!kept) return 0;
         message->seen |= 1u << field.number;
     }
     return 1;
@@ -340,10 +342,7 @@ static int put_dropped(sink_t *sink, uint64_t dropped, size_t gone) {
 /* The attributes of a message, and how many it had dropped or are gone here. */
 static int emit_attributes(sink_t *sink, message_t *message, int text, uint64_t dropped) {
     size_t gone;
-    if (!emit_map(sink, message->attributes, message->attribute_count, message->pairs, text, 0,
-                  &gone))
-        return 0;
-    return put_dropped(sink, dropped, gone);
+    return emit_map(sink, &message->attributes, text, &gone) && put_dropped(sink, dropped, gone);
 }
 
 static int is_time(uint64_t ns) { return ns <= INT64_MAX; }

@@ -47,7 +47,7 @@ typedef struct {
     size_t size, spans, named, context_bytes, unread_bytes;
     const char *too_many;
     limits_t limits;
-    scratch_t *scratch; /* not zeroed: most of it is never touched */
+    scratch_t *scratch;
 } request_t;
 
 /* Room for one more of `size` bytes at the end of `items`, zeroed; NULL when memory is short. */
@@ -85,9 +85,7 @@ static int read_header(slice_t in, slice_t *message, slice_t *schema, buffer_t *
 }
 
 static void add_cuts(cuts_t *sum, const cuts_t *more) {
-    sum->attributes += more->attributes;
-    sum->events += more->events;
-    sum->links += more->links;
+    for (size_t i = 0; i < CUT_KINDS; i++) sum->of[i] += more->of[i];
 }
 
 static int add_context(request_t *request, group_t *group) {
@@ -116,6 +114,7 @@ static group_t *new_group(request_t *request, slice_t in) {
         grow((void **)&request->groups, &request->count, &request->room, sizeof *group);
     if (!group) return NULL;
     group->sink.limits = &request->limits;
+    group->sink.pairs = &request->scratch->pairs;
     group->time_min_ns = UINT64_MAX;
     group->resource = request->resource_count - 1;
     if (!read_header(in, &group->scope, &group->scope_schema, &group->merged)) return NULL;
@@ -174,6 +173,7 @@ static int new_resource(request_t *request, slice_t in) {
                            &request->resource_room, sizeof *one);
     if (!one || !read_header(in, &one->message, &one->schema, &one->merged)) return 0;
     one->sink.limits = &request->limits;
+    one->sink.pairs = &request->scratch->pairs;
     one->is_good = emit_resource(&one->sink, one->message, one->schema, &request->scratch->part);
     return !one->sink.rows.short_of_memory;
 }
@@ -229,7 +229,7 @@ static void free_request(request_t *request) {
         free_sink(&request->resources[i].sink);
         free(request->resources[i].merged.data);
     }
-    free(request->scratch);
+    free_scratch(request->scratch);
     free(request->groups);
     free(request->resources);
     free(request);

@@ -57,47 +57,49 @@ static int emit_or_check(sink_t *sink, slice_t in, message_t *part, emit_part_t 
 
 /* The events of a span, at most as many as the limit: as `Kept.span_events` says. */
 static int emit_events(sink_t *sink, const message_t *span, message_t *part) {
-    size_t count = span->event_count, most = sink->limits->events, wanted = 0;
+    size_t count = span->events.count, most = sink->limits->events, wanted = 0;
     size_t surplus = count > most ? count - most : 0;
     for (size_t i = 0; surplus && i < count; i++)
-        wanted += is_in_words(sink->limits->kept_events, event_name(span->events[i]));
+        wanted += is_in_words(sink->limits->kept_events, event_name(span->events.at[i]));
     size_t early = wanted > most ? wanted - most : 0; /* wanted ones before the last `most` */
     size_t others = wanted > most ? 0 : most - wanted;
     if (!put_array(&sink->rows, count - surplus)) return 0;
     for (size_t i = 0; i < count; i++) {
         int is_cut = 0;
         if (surplus) {
-            int is_wanted = is_in_words(sink->limits->kept_events, event_name(span->events[i]));
+            int is_wanted = is_in_words(sink->limits->kept_events, event_name(span->events.at[i]));
             size_t *left = is_wanted ? &early : &others;
             is_cut = is_wanted == (*left > 0);
             *left -= *left > 0;
         }
-        if (!emit_or_check(sink, span->events[i], part, emit_event, is_cut)) return 0;
+        if (!emit_or_check(sink, span->events.at[i], part, emit_event, is_cut)) return 0;
     }
-    sink->cuts.events += surplus;
+    sink->cuts.of[CUT_EVENT] += surplus;
     return put_dropped(sink, span->value[12], surplus);
 }
 
 /* The first of a span's links. */
 static int emit_links(sink_t *sink, const message_t *span, message_t *part) {
-    size_t count = span->link_count, most = sink->limits->links;
+    size_t count = span->links.count, most = sink->limits->links;
     if (!put_array(&sink->rows, count < most ? count : most)) return 0;
     for (size_t i = 0; i < count; i++)
-        if (!emit_or_check(sink, span->links[i], part, emit_link, i >= most)) return 0;
+        if (!emit_or_check(sink, span->links.at[i], part, emit_link, i >= most)) return 0;
     size_t surplus = count > most ? count - most : 0;
-    sink->cuts.links += surplus;
+    sink->cuts.of[CUT_LINK] += surplus;
     return put_dropped(sink, span->value[14], surplus);
 }
 
 /* How a row ends: nothing scrubbed, and what was cut. */
 static int emit_cuts(sink_t *sink) {
-    static const uint8_t *const WORDS[] = {(const uint8_t *)"attribute", (const uint8_t *)"event",
-                                           (const uint8_t *)"link"};
-    const size_t cut[] = {sink->cuts.attributes, sink->cuts.events, sink->cuts.links};
+    static const char *const WORDS[CUT_KINDS] = {"attribute", "depth", "event", "link", "string"};
     buffer_t *out = &sink->rows;
-    int ok = put_array(out, 0) && put_array(out, !!cut[0] + (size_t)!!cut[1] + !!cut[2]);
-    for (size_t i = 0; ok && i < 3; i++)
-        if (cut[i]) ok = put_string(out, (slice_t){WORDS[i], WORDS[i] + strlen((const char *)WORDS[i])});
+    size_t count = 0;
+    for (size_t i = 0; i < CUT_KINDS; i++) count += sink->cuts.of[i] != 0;
+    int ok = put_array(out, 0) && put_array(out, count);
+    for (size_t i = 0; ok && i < CUT_KINDS; i++) {
+        const uint8_t *word = (const uint8_t *)WORDS[i];
+        if (sink->cuts.of[i]) ok = put_string(out, (slice_t){word, word + strlen(WORDS[i])});
+    }
     return ok;
 }
 
@@ -137,10 +139,19 @@ static int is_in_text(const sink_t *sink, size_t at, slice_t s) {
     return 0;
 }
 
-/* Scratch space of one request; too large for a stack. */
+/* Scratch space of one request. */
 typedef struct {
     message_t span, part, status;
+    pairs_t pairs;
 } scratch_t;
+
+static void free_scratch(scratch_t *scratch) {
+    free_message(&scratch->span);
+    free_message(&scratch->part);
+    free_message(&scratch->status);
+    free(scratch->pairs.at);
+    free(scratch);
+}
 
 /* As `assembly.span_fault` says. */
 static int is_valid(const message_t *span) {
@@ -179,17 +190,46 @@ static int emit_span(sink_t *sink, slice_t in, scratch_t *scratch, uint64_t *sta
            (!sink->secret || put(&sink->text, "secret=key", 11));
 }
 
-/* Entity references (3) are the reference's. */
 static const uint8_t RESOURCE_TYPES[17] = {0, 1 + BYTES, 1 + VARINT, 1 + BYTES};
 static const uint8_t SCOPE_TYPES[17] = {0, 1 + BYTES, 1 + BYTES, 1 + BYTES, 1 + VARINT};
 
+/* All strings that are field `number` of an EntityRef, as an array; or only the last one. */
+static int emit_strings(sink_t *sink, slice_t in, uint32_t number, int is_array) {
+    slice_t scan = in, last = {0};
+    size_t count = 0;
+    field_t field;
+    while (scan.at < scan.end) {
+        if (!read_field(&scan, &field)) return 0;
+        if (field.number != number || field.type != BYTES) continue;
+        if (!is_utf8(last = field.bytes)) return 0;
+        count++;
+    }
+    if (!is_array) return put_string(&sink->rows, last);
+    if (!put_array(&sink->rows, count)) return 0;
+    while (in.at < in.end) {
+        if (!read_field(&in, &field)) return 0;
+        if (field.number == number && field.type == BYTES && !put_string(&sink->rows, field.bytes))
+            return 0;
+    }
+    return 1;
+}
+
+static int emit_entities(sink_t *sink, const list_t *entities) {
+    int ok = put_array(&sink->rows, entities->count);
+    for (size_t i = 0; ok && i < entities->count; i++) {
+        slice_t in = entities->at[i];
+        ok = put_array(&sink->rows, 4) && emit_strings(sink, in, 1, 0) &&
+             emit_strings(sink, in, 2, 0) && emit_strings(sink, in, 3, 1) &&
+             emit_strings(sink, in, 4, 1);
+    }
+    return ok;
+}
+
 /* How `schema.Context` begins: a Resource. */
 static int emit_resource(sink_t *sink, slice_t resource, slice_t schema, message_t *part) {
-    buffer_t *out = &sink->rows;
-    return take_apart(sink, resource, RESOURCE_TYPES, 1, 0, 0, part) &&
-           !(part->seen & 1u << 3) && put_array(out, 11) &&
-           emit_attributes(sink, part, 0, part->value[2]) && put(out, "\x90", 1) &&
-           emit_string(sink, schema, 0);
+    return take_apart(sink, resource, RESOURCE_TYPES, 1, 3, 0, part) &&
+           put_array(&sink->rows, 11) && emit_attributes(sink, part, 0, part->value[2]) &&
+           emit_entities(sink, &part->events) && emit_string(sink, schema, 0);
 }
 
 /* How it goes on: an InstrumentationScope. */
