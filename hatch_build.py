@@ -1,4 +1,4 @@
-"""Builds the optional native modules along with the packages.
+"""Builds the optional native modules along with the packages, and takes the SDK in.
 
 Where there is no C compiler or no Python headers the build goes on without them: the product then
 does their work in Python, with the same results, at about half the speed.
@@ -19,6 +19,8 @@ SOURCES = {
     "events.log._table": "events/log/native/table.c",
     "service.otlp.decode._native": "service/otlp/decode/native/module.c",
 }
+SDK = "sdk/spanledger_sdk"
+"""A distribution of its own, for applications; `make install` installs it beside this one."""
 
 
 class NativeModules(BuildHookInterface[Any]):
@@ -27,9 +29,13 @@ class NativeModules(BuildHookInterface[Any]):
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if self.target_name != "wheel" or sys.implementation.name != "cpython":
+        if self.target_name != "wheel":
             return
         editable = version == "editable"
+        if not editable:  # the service uses the SDK of its own release, which nobody publishes
+            build_data["force_include"][str(Path(self.root, SDK))] = "spanledger_sdk"
+        if sys.implementation.name != "cpython":
+            return
         folder = Path(self.root) if editable else Path(tempfile.mkdtemp(prefix="spanledger-"))
         try:
             built = self._compile(folder)

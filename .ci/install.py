@@ -18,6 +18,7 @@ OLDEST = (3, 11)
 CANDIDATES = [f"python3.{minor}" for minor in range(19, OLDEST[1] - 1, -1)]
 MADE_FROM = (
     "pyproject.toml",
+    "sdk/pyproject.toml",
     "hatch_build.py",
     "events/log/native/*",
     "service/otlp/decode/native/*",
@@ -96,6 +97,7 @@ def install(venv: Path) -> None:
     log = venv / "install.log"
     command = [python(venv), "-m", "pip", "install", "--disable-pip-version-check"]
     command += ["--progress-bar", "off", "--editable", ".[test]"]
+    command += ["--editable", "./sdk[usage]"]
     started_s = time.monotonic()
     with (
         log.open("wb") as kept,

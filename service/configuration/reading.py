@@ -30,6 +30,8 @@ from service.network.addresses import LOCALHOST, bare
 from service.roles.declaration import ROLES, all_ports
 
 ENVIRONMENT_PREFIX: Final = "SPANLEDGER_"
+SDK_PREFIX: Final = "SPANLEDGER_SDK_"
+"""Of variables of programs that send: they may stand in the same environment."""
 CONFIG_VARIABLE: Final = "SPANLEDGER_CONFIG"
 ROLE_VARIABLE: Final = "SPANLEDGER_ROLE"
 FILE_NAME: Final = "spanledger.toml"
@@ -185,6 +187,8 @@ def _from_environment(environ: Mapping[str, str], here: Path) -> Iterator[tuple[
     by_variable = {field.variable: field for field in FIELDS.values()}
     for variable, text in sorted(environ.items()):
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable in _OTHER_VARIABLES:
+            continue
+        if variable.startswith(SDK_PREFIX):
             continue
         field = by_variable.get(variable)
         if field is None:

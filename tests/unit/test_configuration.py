@@ -99,6 +99,12 @@ def test_bad_settings_are_named(environ: dict[str, str], message: str, tmp_path:
         load_with(tmp_path, environ)
 
 
+def test_variables_of_the_sdk_are_not_the_services(tmp_path: Path) -> None:
+    """A program that sends and the service may share an environment."""
+    with_it = load_with(tmp_path, {"SPANLEDGER_SDK_DISABLED": "true"})
+    assert with_it == load_with(tmp_path, {})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
