@@ -129,7 +129,7 @@ def test_each_dependency_is_used() -> None:
         "grpcio-health-checking": "grpc_health", "grpcio-reflection": "grpc_reflection",
         "opentelemetry-exporter-otlp": "opentelemetry", "opentelemetry-proto": "opentelemetry",
         "opentelemetry-sdk": "opentelemetry", "prometheus-client": "prometheus_client",
-        "protobuf": "google", "uvicorn[standard]": "uvicorn",
+        "protobuf": "google", "python-stdnum": "stdnum", "uvicorn[standard]": "uvicorn",
     }  # fmt: skip
     used = set().union(*(_imported(ast.parse(path.read_text())) for path in SOURCES))
     names = [requirement.split(">")[0].split("<")[0] for requirement in project["dependencies"]]

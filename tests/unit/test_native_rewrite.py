@@ -15,7 +15,7 @@ from events import codec
 from events.schema import Span, SpanEvent, SpanLink
 from service.otlp.decode.limits import span_strings
 from service.otlp.scrub import scrubber as scrub
-from service.otlp.scrub.rules import Change
+from service.otlp.scrub.replacer import Change
 from service.otlp.scrub.scrubber import Scrubber
 from service.otlp.scrub.secret_keys import MARK, names_secret
 

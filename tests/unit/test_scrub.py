@@ -13,7 +13,7 @@ from events.schema import Context, LogRecord, Span
 from service.configuration.settings import Settings
 from service.otlp.decode.limits import Limits, log_strings
 from service.otlp.decode.protobuf import decode_traces
-from service.otlp.scrub.rules import Replacer, scrub_rules
+from service.otlp.scrub.replacer import Replacer, scrub_rules
 from service.otlp.scrub.scrubber import Scrubber
 from tests import otlp
 
@@ -23,6 +23,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.SflKxwRJSMeKKF2QT4"
 
 
 def _replaced(text: str) -> str:
+    REPLACER.begin()
     return REPLACER.replace(text, set())
 
 
@@ -96,7 +97,7 @@ def test_what_only_looks_private_stays(text: str) -> None:
     assert _replaced(text) == text
 
 
-@pytest.mark.parametrize("unit", ["1.2.3.4.", "1::", "a@b.co ", "4111 "])
+@pytest.mark.parametrize("unit", ["1.2.3.4 ", "1::", "a@b.co ", "4111 "])
 def test_a_string_made_of_candidates_is_bounded(unit: str) -> None:
     """What comes after a thousand candidates is replaced as a whole, and stays so."""
     once = _replaced(unit * 5_000)

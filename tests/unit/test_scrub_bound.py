@@ -7,7 +7,7 @@ from events.schema import Span
 from service.otlp.batch import BatchBuilder
 from service.otlp.decode.limits import Limits
 from service.otlp.decode.protobuf import decode_traces
-from service.otlp.scrub.rules import BATCH_CANDIDATES, CANDIDATES
+from service.otlp.scrub.replacer import BATCH_CANDIDATES, CANDIDATES
 from service.otlp.scrub.scrubber import Scrubber
 from tests.otlp import Resource, make_span, pair, traces
 

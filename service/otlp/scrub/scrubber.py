@@ -22,13 +22,8 @@ from events.bounded import remembered
 from events.schema import Attributes, Fact, LogRecord, Span
 from service.configuration.settings import Settings
 from service.otlp.decode.limits import Cuts, strings_of
-from service.otlp.scrub.rules import (
-    CANDIDATES,
-    PASSWORD,
-    Change,
-    Replacer,
-    scrub_rules,
-)
+from service.otlp.scrub.kinds.secrets import PASSWORD
+from service.otlp.scrub.replacer import CANDIDATES, Change, Replacer, scrub_rules
 from service.otlp.scrub.secret_keys import MARK, has_secret_key, secret_kind
 
 try:

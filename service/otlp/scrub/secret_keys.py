@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from events.schema import Attributes, LogRecord, Span
-from service.otlp.scrub.rules import PASSWORD, TOKEN
+from service.otlp.scrub.kinds.secrets import PASSWORD, TOKEN
 
 MARK: Final = "secret=key"
 _KNOWN_KEYS: Final = 4096

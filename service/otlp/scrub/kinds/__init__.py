@@ -1,0 +1,1 @@
+"""The kinds of private data, one file a family."""
