@@ -34,7 +34,8 @@ def digests() -> dict[str, str]:
 
 def files_of(name: str) -> set[Path]:
     """The files that decide a projection's rows, without those that decide them for `facts`."""
-    shared = _closure([ROOT / "projections/runs/registry", ROOT / "projections/views/sqlviews.sql"])
+    runs, sql_views = ROOT / "projections/runs", ROOT / "projections/views/sqlviews.sql"
+    shared = _closure([runs / "registry", runs / "extraction.py", sql_views])
     if name == SHARED:
         return shared
     return _closure([ROOT / "projections/views" / name]) - shared

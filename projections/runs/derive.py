@@ -6,6 +6,8 @@ Ties are broken by (start, event id). What a sender says is taken; what is concl
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from projections.runs import words
 from projections.runs.attempt import Attempt
 from projections.runs.candidates import (
@@ -75,13 +77,15 @@ def resolve(facts: RunFacts, run_identity: RunIdentity) -> Resolved:
     abandoned = Abandoned(facts.abandoned)
     attempts: list[Attempt] = []
     totals = Totals()
-    for candidate in sorted(candidates, key=lambda c: c.number):
+    by_number = sorted(candidates, key=lambda c: c.number)
+    for candidate in by_number:
         before = None
         if attempts:
             totals.add(attempts[-1])
             before = attempts[-1].number
         repeated = repeated_by(candidate, references, before)
-        attempts.append(attempt_of(candidate, abandoned, repeated))
+        attempt = attempt_of(candidate, abandoned, repeated)
+        attempts.append(attempt if candidate is by_number[-1] else repeated_later(attempt))
     derived = Derived(totals.run_with(attempts[-1], queued), tuple(attempts))
     return Resolved(derived, tries, references, shift, queued)
 
@@ -98,8 +102,7 @@ def _single(span: SpanFact) -> Derived:
     more, will_retry = span.more, None
     if more is not None:
         will_retry = more.will_retry
-        if more.backfilled:
-            flags |= words.FLAG_BACKFILLED
+        flags |= more.flags
     told = status in _TELLS_ERROR
     attempt = _attempt_of_span(
         span,
@@ -137,8 +140,8 @@ def attempt_of(candidate: Candidate, abandoned: Abandoned, repeated: int | None)
     if ended is not None and ended < candidate.start_ns:
         flags |= words.FLAG_NEGATIVE_DURATION
     more = said.more
-    if more is not None and more.backfilled:
-        flags |= words.FLAG_BACKFILLED
+    if more is not None:
+        flags |= more.flags
     progress = (log.progress for log in reversed(logs) if log.progress is not None)
     return Attempt(
         number=candidate.number, status=status, flags=flags, started_ns=candidate.start_ns,
@@ -149,6 +152,20 @@ def attempt_of(candidate: Candidate, abandoned: Abandoned, repeated: int | None)
         partition=said.partition, position=said.position, name=said.name, group_id=said.group_id,
         will_retry=None if more is None else more.will_retry, more=more,
     )  # fmt: skip
+
+
+def repeated_later(attempt: Attempt) -> Attempt:
+    """An attempt that is not its run's last, where a rule makes its status depend on that."""
+    mapped = None if attempt.more is None else attempt.more.mapped
+    if mapped is None or mapped.later is None or attempt.ended_ns is None:
+        return attempt
+    return msgspec.structs.replace(
+        attempt,
+        status=mapped.later,
+        flags=attempt.flags | words.FLAG_OUTCOME_INFERRED,
+        fingerprint_no=mapped.later_fingerprint_no or attempt.fingerprint_no,
+        will_retry=mapped.later_retry,
+    )
 
 
 def _error(span: SpanFact, logs: list[LogFact]) -> tuple[int | None, str | None]:

@@ -21,6 +21,20 @@ def parent_of(span: SpanFact) -> SpanKey | None:
     return span.trace_id, span.parent_span_id
 
 
+def is_mapped(span: SpanFact) -> bool:
+    """Did a mapping rule take it? Then it stands for an attempt, whatever it is below."""
+    return span.more is not None and span.more.mapped is not None
+
+
+def hangs(span: SpanFact) -> bool:
+    """Does its status depend on whether a later attempt is known?"""
+    return (
+        span.more is not None
+        and span.more.mapped is not None
+        and (span.more.mapped.later is not None)
+    )
+
+
 def without_copies(spans: Iterable[SpanFact]) -> list[SpanFact]:
     """One fact of each span: the same one by two routes counts once, and one sent while it ran is
     replaced by the same one sent at its end.
@@ -57,7 +71,8 @@ def without_details(
     kept: list[SpanFact] = []
     for key, above, is_root in _walk(of_key, beating):
         for span in of_key.get(key, ()):
-            if is_root or (span.number is not None and span.number not in above):
+            own = span.number is not None and span.number not in above
+            if is_root or own or is_mapped(span):
                 kept.append(span)
     kept = _outermost(kept, of_key.keys() | beating.keys() | queueing)
     return kept, of_key.keys() - {key_of(span) for span in kept}
@@ -115,7 +130,7 @@ def _outermost(spans: list[SpanFact], known: set[SpanKey]) -> list[SpanFact]:
     """
     groups: dict[tuple[bytes, int], list[SpanFact]] = defaultdict(list)
     for span in spans:
-        if span.number is not None and span.end_ns:
+        if span.number is not None and span.end_ns and not is_mapped(span):
             groups[span.trace_id, span.number].append(span)
     inside: set[bytes] = set()
     for group in groups.values():

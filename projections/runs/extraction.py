@@ -4,7 +4,7 @@ This is the seam at which mapping rules for other orchestrators take over: `Extr
 turns a page into facts by run, and nothing behind it knows where they came from.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +18,7 @@ from events.identity import ID_BYTES
 from events.log.port import Page, Segment
 from events.schema import RawBlock
 from projections.runs import words
+from projections.runs.extracted import Extracted, Loose, Origin
 from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.fingerprint import fingerprint
 from projections.runs.more import more_of
@@ -48,35 +49,8 @@ LOOSE_BYTES: Final = 8 << 20
 """Of log records that may belong to the span of a task: they mostly come shortly before it."""
 _HELD_BYTES: Final = 200  # what is kept beside the row
 STATUS_ERROR: Final = 2
-
-
-RunKey = tuple[int, str, str]
-"""What identifies a run: tenant number, task id, run id (the trace id in hex if none is said)."""
-
-
-Origin = tuple[int, int]
-"""Where an event stands in the log: partition and position."""
-
-
-class Loose(NamedTuple):
-    """A log record that names a span but no task."""
-
-    tenant_no: int
-    trace_id: bytes
-    span_id: bytes
-    origin: Origin
-
-
-class Extracted(NamedTuple):
-    """The facts of a page: by run in order of appearance, and log records that name no task.
-
-    Of these nothing is said yet, as most belong to no task's span: `recall` gives the facts of
-    any that came up to here, read from the log again if they are not at hand any more.
-    """
-
-    runs: dict[RunKey, RunFacts]
-    loose: list[Loose]
-    recall: Callable[[Iterable[Origin]], list[LogFact]]
+NATIVE: Final = "native", "native@1"
+"""System and rule of what names its task itself."""
 
 
 class Place(NamedTuple):
@@ -104,7 +78,7 @@ class Extractor:
     def extract(self, page: Page) -> Iterator[Extracted]:
         """The facts of a page, in parts that the processor's cache holds."""
         recall = partial(self.recall, page)
-        found = Extracted({}, [], recall)
+        found = Extracted({}, [], recall, {})
         for segment in page.segments:
             position = segment.first
             for block in segment.raw_blocks():
@@ -112,7 +86,7 @@ class Extractor:
                 position += len(block.events)
             if len(found.runs) >= RUNS_AT_ONCE:
                 yield found
-                found = Extracted({}, [], recall)
+                found = Extracted({}, [], recall, {})
         yield found
 
     def _extract_block(
@@ -282,7 +256,7 @@ class Extractor:
         executor = executor or tool or model or place.instance or place.host
         number = self._registry.source_no(
             at.tenant_no,
-            (executor, queue, tool, model, planner, place.host, place.component, "native"),
+            (executor, queue, tool, model, planner, place.host, place.component, *NATIVE),
         )
         # Only texts: 1, 1.0 and True are one key of a dictionary, but not one text.
         if all(part is None or type(part) is str for part in parts):
@@ -307,7 +281,7 @@ class Extractor:
         if task_id is not None:
             fact = self._log_fact(row, kind, task_id, at)
             key = at.tenant_no, task_id, text_of(said.run_id) or row.trace_id.hex()
-            _run_facts(found, key).logs.append(fact)
+            found.facts_of(key).logs.append(fact)
         elif row.trace_id and row.span_id:
             origin = at.partition, at.position
             held = at.tenant, at.tenant_no, at.place, at.event_id, data
@@ -368,7 +342,7 @@ class Extractor:
             number,
             lost.signs,
         )
-        _run_facts(found, (at.tenant_no, lost.task_id, lost.run_id)).abandoned.append(fact)
+        found.facts_of((at.tenant_no, lost.task_id, lost.run_id)).abandoned.append(fact)
 
 
 class _At:
@@ -383,10 +357,3 @@ class _At:
         self.partition = partition
         self.event_id = b""
         self.position = 0
-
-
-def _run_facts(found: Extracted, key: RunKey) -> RunFacts:
-    facts = found.runs.get(key)
-    if facts is None:
-        facts = found.runs[key] = RunFacts([], [], [])
-    return facts

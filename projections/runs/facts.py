@@ -111,6 +111,15 @@ class RunFacts(msgspec.Struct, array_like=True, gc=False):
         yield from self.logs
         yield from self.abandoned
 
+    def add(self, fact: "SpanFact | LogFact | AbandonFact") -> None:
+        """Take in one fact more."""
+        if isinstance(fact, SpanFact):
+            self.spans.append(fact)
+        elif isinstance(fact, LogFact):
+            self.logs.append(fact)
+        else:
+            self.abandoned.append(fact)
+
     def extend(self, more: "RunFacts") -> None:
         """Take in more facts."""
         self.spans += more.spans
@@ -141,3 +150,12 @@ def added_to(known: set[bytes], new: RunFacts) -> RunFacts:
         return fresh
 
     return RunFacts(added(new.spans), added(new.logs), added(new.abandoned))
+
+
+def without(facts: RunFacts, ids: set[bytes]) -> RunFacts:
+    """Those of some facts that have other ids."""
+    return RunFacts(
+        [fact for fact in facts.spans if fact.event_id not in ids],
+        [fact for fact in facts.logs if fact.event_id not in ids],
+        [fact for fact in facts.abandoned if fact.event_id not in ids],
+    )

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from events import names
+from projections.runs import words
 from projections.runs.values import flag_of, is_true, text_of, texts_of, texts_or_count, whole_of
 
 
@@ -40,17 +41,38 @@ class MoreAttributes(
     retrieval_sources: Any = None
 
 
+class Mapped(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a mapping rule says of an attempt besides; a span that says its task itself has none.
+
+    `flags` are those of `words` that say what was inferred. `later` is the status of an attempt
+    that is not its run's last, where that depends on it; `later_retry` says whether it is tried
+    again then, and `later_fingerprint_no` which error it is.
+    """
+
+    flags: int = 0
+    later: int | None = None
+    later_retry: bool | None = None
+    later_fingerprint_no: int | None = None
+
+
 class More(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What they mean."""
 
     retry_of: str | None = None
     will_retry: bool | None = None
     backfilled: bool = False
+    mapped: Mapped | None = None
     parents: tuple[str, ...] = ()
     causes: tuple[str, ...] = ()
     files_written: tuple[str, ...] | int | None = None
     retrieval_count: int | None = None
     retrieval_sources: tuple[str, ...] | int | None = None
+
+    @property
+    def flags(self) -> int:
+        """What it adds to the flags of an attempt."""
+        own = words.FLAG_BACKFILLED if self.backfilled else 0
+        return own if self.mapped is None else own | self.mapped.flags
 
 
 _READ: Final[dict[str, Callable[[Any], Any]]] = {

@@ -57,7 +57,10 @@ FLAG_STATUS_INFERRED: Final = 4  # concluded, not said by the sender's end of th
 FLAG_BACKFILLED: Final = 8
 FLAG_NEGATIVE_DURATION: Final = 16
 FLAG_NO_SPAN: Final = 32  # known from lifecycle log records only
-FLAGS_INFERRED: Final = FLAG_NUMBER_BY_ORDER | FLAG_NUMBER_MOVED | FLAG_STATUS_INFERRED
+FLAG_OUTCOME_INFERRED: Final = 64  # the status is a rule's conclusion; when it ended was said
+FLAGS_INFERRED: Final = (
+    FLAG_NUMBER_BY_ORDER | FLAG_NUMBER_MOVED | FLAG_STATUS_INFERRED | FLAG_OUTCOME_INFERRED
+)
 
 NUMBER_BITS: Final = 20
 NUMBER_LIMIT: Final = (1 << NUMBER_BITS) - 1

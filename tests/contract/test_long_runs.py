@@ -21,7 +21,7 @@ from projections.runs.changes import Change, difference, merged
 from projections.runs.derive import Derived, derive_all
 from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.long.run import LongRun
-from projections.runs.more import More
+from projections.runs.more import Mapped, More
 from projections.runs.registry import longruns
 from projections.runs.registry import runs as stage
 from projections.runs.summary import Totals, run_of_one
@@ -126,9 +126,16 @@ class Sender:
             ),
         }["any" if self.odd() else self.repeats]
         lists = {"parents": (f"p{nth}", "p"), "causes": ("c",)} if chance.random() < 0.2 else {}
-        if target is None and not lists:
+        mapped = self.mapped() if self.odd() else None
+        if target is None and not lists and mapped is None:
             return None
-        return More(retry_of=target, will_retry=chance.choice([None, True]), **lists)
+        will_retry = chance.choice([None, True])
+        return More(retry_of=target, will_retry=will_retry, **lists, mapped=mapped)
+
+    def mapped(self) -> Mapped:
+        """What a rule concluded, perhaps from later attempts."""
+        later = self.chance.choice([None, words.FAILED])
+        return Mapped(self.chance.choice([0, words.FLAG_OUTCOME_INFERRED]), later, None, 7)
 
     def span(self, start_ns: int, said: dict[str, Any], **changes: Any) -> SpanFact:
         failed = self.chance.random() < 0.5

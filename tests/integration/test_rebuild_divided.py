@@ -25,7 +25,7 @@ from projections.engine.rebuild import Cancelled
 from projections.engine.side import process
 from projections.engine.side.process import Side, SideFailed, reached
 from projections.runs.changes import Changes
-from projections.runs.extraction import Extracted
+from projections.runs.extracted import Extracted
 from projections.runs.registry.runs import RunStage
 from projections.storage.generation import connect_building, connect_reader
 from tests.events import BASE_NS, make_batch, make_exception, make_log, make_span

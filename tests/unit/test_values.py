@@ -59,7 +59,8 @@ def test_what_few_attempts_say_is_read_alone_too(name: str) -> None:
     """Each attribute is noticed by itself, and read into the field of its name."""
     read = [more_of(MoreAttributes(**{name: value})) for value in (True, "3", "x")]
     assert {getattr(more, name) for more in read if more} - {getattr(More(), name)}
-    assert More.__struct_fields__ == MoreAttributes.__struct_fields__
+    said = [field for field in More.__struct_fields__ if field != "mapped"]  # rules say that
+    assert said == list(MoreAttributes.__struct_fields__)
 
 
 def test_an_answer_shows_what_is_said() -> None:

@@ -14,7 +14,7 @@ from projections.runs.attempt import Attempt
 from projections.runs.candidates import Abandoned, Candidate, says_running
 from projections.runs.changes import Difference
 from projections.runs.derive import attempt_of, repeated_by, resolve
-from projections.runs.details import SpanKey, key_of, parent_of
+from projections.runs.details import SpanKey, hangs, key_of, parent_of
 from projections.runs.facts import LogFact, LogKind, RunFacts, SpanFact, added_to
 from projections.runs.long.before import Before
 from projections.runs.long.left_out import ATTEMPTS_LIMIT, Brief, LeftOut, brief_of
@@ -85,11 +85,18 @@ class LongRun:
             before.all_of(self.attempts)
         elif before.replaced or out:
             self._sum_up()
-        gone, came = before.difference(self.attempts)
-        if not gone and not came and old == self.run:
-            return Added(fresh, out, None)
-        rest = self._counts.change(old, self.run, gone, came)
-        return Added(fresh, out, Difference(old, self.run, gone, came, rest))
+        return Added(fresh, out, self._difference(old, before, self))
+
+    def until(self, later: "LongRun") -> Difference | None:
+        """What changed from here to another state of the same run; this one ends with it."""
+        (before := Before(self.attempts)).all_of(later.attempts)
+        return self._difference(self.run, before, later)
+
+    def _difference(self, old: Run | None, before: Before, now: "LongRun") -> Difference | None:
+        gone, came = before.difference(now.attempts)
+        if not gone and not came and old == now.run:
+            return None
+        return Difference(old, now.run, gone, came, self._counts.change(old, now.run, gone, came))
 
     def _sum_up(self) -> None:
         """Make the run of its attempts and of what is left out."""
@@ -180,7 +187,8 @@ class LongRun:
             if place_of(one) < self._top or self._references.is_loose(one):
                 return False  # what is said orders the tries otherwise than the clocks
             self._note(one)
-        return not facts.abandoned and all(log.span_id for log in facts.logs)
+        unsure = bool(facts.abandoned) or any(map(hangs, facts.spans))
+        return not unsure and all(log.span_id for log in facts.logs)
 
     def _note(self, one: Candidate) -> None:
         """Learn of one more try, which has its number."""
@@ -213,7 +221,7 @@ class LongRun:
 
     def _take_span(self, span: SpanFact, before: Before) -> bool:
         key, parent = key_of(span), parent_of(span)
-        if not span.end_ns or span.queues or key in self._parents:
+        if not span.end_ns or span.queues or key in self._parents or hangs(span):
             return False
         if key in self._keys:
             return self._end(span, before)

@@ -60,14 +60,36 @@ class LongRuns:
         self._kept.move_to_end(run_no)
         return run
 
-    def add(
+    def _add(
         self, connection: sqlite3.Connection, run_no: int, run: LongRun, new: RunFacts
     ) -> tuple[bool, Difference | None]:
-        """Take in more facts: whether any was new, and what changed."""
         spans = [s for s in new.spans if not (run.is_beyond(s) and _stored(connection, run_no, s))]
         fresh, out, change = run.add(RunFacts(spans, new.logs, new.abandoned))
         self._write(connection, run_no, fresh, out)
         return bool(len(fresh) or out), change
+
+    def exchange(
+        self,
+        connection: sqlite3.Connection,
+        run_no: int,
+        identity: RunIdentity,
+        gone: set[bytes],
+        new: RunFacts,
+    ) -> tuple[LongRun, bool, Difference | None]:
+        """Take facts from a run, then give it others: the run, whether any was, what changed.
+
+        The run is derived anew from what is stored of it. Of a run that leaves attempts out, the
+        place of one that it lists stays free until it is rebuilt: what would move up is in the log.
+        """
+        before = self.get(connection, run_no, identity)
+        delete = "DELETE FROM run_fact WHERE run_no = ? AND event_id = ?"
+        ids = [(run_no, event_id) for event_id in sorted(gone)]
+        if not ids or connection.executemany(delete, ids).rowcount <= 0:
+            return before, *self._add(connection, run_no, before, new)
+        del self._kept[run_no]
+        after = self.get(connection, run_no, identity)
+        self._add(connection, run_no, after, new)
+        return after, True, before.until(after)
 
     def _write(
         self, connection: sqlite3.Connection, run_no: int, facts: RunFacts, out: list[Brief]

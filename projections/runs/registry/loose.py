@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from projections.runs.extraction import Loose, Origin
+from projections.runs.extracted import Loose, Origin
 from projections.storage.sorted_runs import SortedRuns
 from projections.storage.spanindex import span_hashes
 

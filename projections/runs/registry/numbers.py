@@ -17,9 +17,9 @@ KEPT_BYTES: Final = 16 << 20
 """Of each kind of text; the numbers of all of them are in the tables."""
 
 Where = tuple[
-    str | None, str | None, str | None, str | None, str | None, str | None, str | None, str
+    str | None, str | None, str | None, str | None, str | None, str | None, str | None, str, str
 ]
-"""Executor, queue, tool, model, planner, host, component, system."""
+"""Executor, queue, tool, model, planner, host, component, system, rule."""
 
 Parts = tuple[int | None, str | None]
 """The executor's number and the component of a source."""
@@ -86,7 +86,7 @@ class Registry:
             number = self._number(
                 "SELECT source_no FROM source WHERE hash = ?",
                 "INSERT INTO source (hash, tenant_no, executor_no, queue, tool, model, planner,"
-                " host, component, system) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " host, component, system, rule) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (hash_,),
                 (tenant_no, executor_no, *where[1:]),
             )

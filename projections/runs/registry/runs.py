@@ -5,7 +5,7 @@ with the page, and what derive() makes of both. Projections work on the differen
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -13,12 +13,13 @@ import numpy as np
 
 from projections.runs.changes import Change, Changes, Difference, difference
 from projections.runs.derive import derive
-from projections.runs.extraction import Extracted, RunKey
+from projections.runs.extracted import Extracted, RunKey
 from projections.runs.facts import (
     RunFacts,
     added_to,
     decode_facts,
     encode_facts,
+    without,
 )
 from projections.runs.long.left_out import ATTEMPTS_LIMIT
 from projections.runs.registry.digests import Digests
@@ -106,7 +107,8 @@ class RunStage:
         fresh = self._number_runs(connection, [key for key in found.runs if key not in known])
         spans = self._index_spans(connection, found, known, fresh)
         self._join_loose(connection, found, spans, fresh, by_no, added)
-        changes = self._change_known(connection, by_no, added)
+        gone = {known[key].run_no: ids for key, ids in found.gone.items() if key in known}
+        changes = self._change_known(connection, by_no, added, gone)
         changes += self._insert_fresh(connection, found, fresh, places, new_tasks)
         self._long_runs.keep_few()
         changes.sort(key=_number_of)
@@ -177,11 +179,12 @@ class RunStage:
         connection: sqlite3.Connection,
         by_no: dict[int, _Known],
         added: dict[int, RunFacts],
+        gone: Mapping[int, set[bytes]],
     ) -> list[Change]:
         changes, rows = [], []
         for run_no in sorted(added):
             run = by_no[run_no]
-            changed = self._add(connection, run, added[run_no])
+            changed = self._alter(connection, run, gone.get(run_no, set()), added[run_no])
             if changed is None:
                 continue
             facts, new, found = changed
@@ -200,25 +203,24 @@ class RunStage:
         )
         return changes
 
-    def _add(
-        self, connection: sqlite3.Connection, run: _Known, added: RunFacts
+    def _alter(
+        self, connection: sqlite3.Connection, run: _Known, gone: set[bytes], added: RunFacts
     ) -> tuple[bytes, Run | None, Difference | None] | None:
-        """Facts to store with a run, the run, and what changed; None if nothing was added."""
-        identity, held = self._identity(run), run.facts
+        """Facts to store with a run, the run, and what changed; None if no fact came or went."""
+        at, held = (connection, run.run_no, self._identity(run)), run.facts
         if held is not None:
-            fresh = added_to({fact.event_id for fact in held.all()}, added)
-            if not len(fresh):
+            kept = without(held, gone) if gone else held
+            fresh = added_to({fact.event_id for fact in kept.all()}, added)
+            if not len(fresh) and len(kept) == len(held):
                 return None
-            if len(held) + len(fresh) <= INLINE_LIMIT:
-                old = derive(held, identity)
-                held.extend(fresh)
-                new = derive(held, identity)
+            if len(kept) + len(fresh) <= INLINE_LIMIT:
+                old = derive(held, at[2])
+                kept.extend(fresh)
+                new = derive(kept, at[2])
                 changed = difference(old, new, self._registry)
-                return encode_facts(held), None if new is None else new.run, changed
-            long_run = self._long_runs.begin(connection, run.run_no, identity, held)
-        else:
-            long_run = self._long_runs.get(connection, run.run_no, identity)
-        any_new, changed = self._long_runs.add(connection, run.run_no, long_run, added)
+                return encode_facts(kept), None if new is None else new.run, changed
+            self._long_runs.begin(*at, held)
+        long_run, any_new, changed = self._long_runs.exchange(*at, gone, added)
         return (b"", long_run.run, changed) if any_new else None
 
     def _insert_fresh(

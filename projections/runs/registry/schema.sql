@@ -67,7 +67,8 @@ CREATE TABLE source (
     planner TEXT,
     host TEXT,
     component TEXT,  -- service.name
-    system TEXT NOT NULL  -- which kind of orchestrator said so; 'native' = task.* attributes
+    system TEXT NOT NULL,  -- which kind of orchestrator said so; 'native' = task.* attributes
+    rule TEXT NOT NULL  -- the mapping rule that recognised it, with its version: id@version
 ) STRICT;
 
 -- One row for each error identity of a tenant. sample_stack is the normalised stack.

@@ -72,6 +72,7 @@ class Attempt(Extra, frozen=True):
     retry_of: Annotated[str, Meta(description="`attempt_id` that this one tries again")] | None
     backfilled: bool
     system: Annotated[str, Meta(description="Orchestrator whose rules recognised it")] | None
+    rule: Annotated[str, Meta(description="Mapping rule and its version, `id@version`")] | None
     progress: Annotated[float, Meta(description="Share done, as last told")] | None = None
     max_attempts: int | None = None
 
@@ -115,6 +116,7 @@ class AttemptRow(NamedTuple):
     host: str | None
     component: str | None
     system: str | None
+    rule: str | None
     error_type: str | None
     stack_hash: str | None
     fingerprint: str | None
@@ -217,6 +219,7 @@ def attempt(tenant: str, row: AttemptRow) -> Attempt:
         else words.attempt_id(tenant, row.task_id, row.run_id, row.retry_of),
         backfilled=bool(row.flags & words.FLAG_BACKFILLED),
         system=row.system,
+        rule=row.rule,
         max_attempts=row.max_attempts,
         **(msgspec.json.decode(row.extra) if row.extra else {}),
     )
@@ -227,7 +230,7 @@ def inferred(flags: int) -> list[str]:
     names = []
     if flags & (words.FLAG_NUMBER_BY_ORDER | words.FLAG_NUMBER_MOVED):
         names.append("attempt")
-    if flags & words.FLAG_STATUS_INFERRED:
+    if flags & (words.FLAG_STATUS_INFERRED | words.FLAG_OUTCOME_INFERRED):
         names.append("status")
     return names
 

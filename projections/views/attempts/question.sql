@@ -5,7 +5,7 @@
 SELECT
     a.started_ns, a.attempt_key, k.task_id, t.name AS task_name, rk.run_id, r.group_id, a.status, a.flags,
     a.ended_ns, a.queued_ns, a.retry_of, a.max_attempts, e.executor, s.queue, s.tool, s.model,
-    s.planner, s.host, s.component, s.system, f.error_type, f.stack_hash, f.fingerprint,
+    s.planner, s.host, s.component, s.system, s.rule, f.error_type, f.stack_hash, f.fingerprint,
     a.error_message, a.trace_id, a.span_id, a.extra, a.progress
 FROM json_each(:keys) AS wanted
 CROSS JOIN attempt AS a ON a.attempt_key = wanted.value ->> 1

@@ -227,7 +227,7 @@ def _first_started(
                 (row.task_no,),
             ).fetchone()
             return int(first)
-    return min(row.first_started_ns, *starts)
+    return min([row.first_started_ns, *starts])
 
 
 def _status(run: Run) -> int:
