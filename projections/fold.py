@@ -45,7 +45,7 @@ class FactsProjection:
     """The shared stage's tables; every fold has them."""
 
     name = STAGE_NAME
-    version = 7
+    version = 8
     tables: Sequence[str] = (
         "status_word", "tenant", "task_key", "run_key", "run_fact", "executor",
         "source", "fingerprint", *_SPANS.tables, *_TASKS.tables, *_RUNS.tables, *_LOOSE.tables,

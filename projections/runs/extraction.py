@@ -189,7 +189,7 @@ class Extractor:
             row.span_id,
             row.parent_span_id,
             row.start_ns,
-            row.end_ns,
+            0 if status == words.RUNNING else row.end_ns,
             number,
             status,
             row.kind == PRODUCER and number is None,
@@ -218,7 +218,10 @@ class Extractor:
         """Status, where the error was found, fingerprint and message."""
         status = status_of(said.result)
         if status is None:
-            status = words.FAILED if row.status_code == STATUS_ERROR else words.COMPLETED
+            if row.status_code == STATUS_ERROR:
+                status = words.FAILED
+            else:  # a word that nobody knows is no success
+                status = words.UNKNOWN if text_of(said.result) else words.COMPLETED
         if row.end_ns == 0:
             status = words.RUNNING
         elif status in (words.COMPLETED, words.SKIPPED):

@@ -44,7 +44,10 @@ def fraction_of(value: Any) -> float | None:
 
 def status_of(value: Any) -> int | None:
     """The status that a result word means; None for any other."""
-    return words.RESULT_STATUS.get(value.lower()) if type(value) is str else None
+    if type(value) is not str or len(value) > _DIGITS:
+        return None
+    status = words.RESULT_STATUS.get(value)  # as most are written
+    return words.RESULT_STATUS.get(words.spelling_of(value)) if status is None else status
 
 
 def flag_of(value: Any) -> bool | None:

@@ -39,17 +39,30 @@ TODO: Final = 11
 
 FAILURES: Final = frozenset({FAILED, TIMED_OUT, ABANDONED})
 
-# What a sender may say in `task.result`: our words, and those of the CI/CD conventions.
-RESULT_STATUS: Final = {
-    **{word: STATUS_NUMBERS[word] for word in STATUS_WORDS[:8]},
-    "success": COMPLETED,
-    "failure": FAILED,
-    "error": FAILED,
-    "timeout": TIMED_OUT,
-    "cancellation": CANCELLED,
-    "skip": SKIPPED,
-    "lost": ABANDONED,
+# Words for a result, of ours, of the CI/CD conventions and of orchestrators, spelt as `spelling_of`
+# does. The table stands in docs/mappings.md. Words of what has not ended mean that it runs.
+_RESULT_WORDS: Final = {
+    COMPLETED: "completed complete success successful succeeded ok done finished passed pass",
+    FAILED: "failed fail failure error errored crashed crash terminated aborted abort"
+    " upstreamfailed exception unsuccessful startupfailure broken",
+    TIMED_OUT: "timedout timeout deadlineexceeded",
+    CANCELLED: "cancelled canceled cancel cancellation cancelling canceling revoked removed"
+    " interrupted stopped rejected ignored",
+    SKIPPED: "skipped skip omitted notbuilt",
+    ABANDONED: "abandoned lost killed zombie evicted preempted workerlost",
+    RUNNING: "running deferred rescheduled queued pending scheduled retrying upforretry"
+    " upforreschedule waiting inprogress started executing finalizing",
+    UNKNOWN: "unknown",
 }
+RESULT_STATUS: Final = {
+    word: status for status, text in _RESULT_WORDS.items() for word in text.split()
+}
+
+
+def spelling_of(word: str) -> str:
+    """A word for a result as it is compared: case and separators do not count."""
+    return "".join(filter(str.isalnum, word)).lower()
+
 
 FLAG_NUMBER_BY_ORDER: Final = 1  # no number was given: order of start
 FLAG_NUMBER_MOVED: Final = 2  # another attempt claims the number and started earlier

@@ -1,0 +1,1 @@
+"""The rule language: TOML to a frozen `RuleSet`. `ruleset` is the way in."""

@@ -1,0 +1,96 @@
+"""Captures and made-up spans through observe and join, in memory, without a log."""
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from events import codec
+from events.schema import Context, Event
+from projections.mapping.join.joiner import Joiner
+from projections.mapping.join.memory import MemoryObservations
+from projections.mapping.join.placed import Placed, RunKey
+from projections.mapping.observe.observation import Observation, Origin
+from projections.mapping.observe.observer import Observer
+from projections.mapping.rules.files import builtin_rules
+from projections.mapping.rules.ruleset import RuleSet
+from service.otlp.decode.decoder import decode_logs, decode_traces
+from service.otlp.decode.limits import Limits
+from tests.captures import FOLDER, read_capture, signal_of
+from tests.events import IDENTITY
+
+TENANT = "default"
+
+
+class Row(NamedTuple):
+    """A row of a log with what stands around it."""
+
+    context: bytes
+    row: bytes
+    event_id: bytes
+
+
+def capture_rows(name: str, signals: Sequence[str] = ("traces", "logs")) -> list[Row]:
+    """The rows of a capture, such as `celery/default`."""
+    rows: list[Row] = []
+    for path in sorted((FOLDER / name).glob("*.b64")):
+        if signal_of(path) in signals:
+            decode = decode_traces if signal_of(path) == "traces" else decode_logs
+            for group in decode(read_capture(path), Limits()).groups:
+                digest = IDENTITY.context_digest(TENANT, group.context)
+                ids = IDENTITY.event_ids(digest, group.rows)
+                found = zip(group.rows, ids, strict=True)
+                rows += [Row(group.context, row, event_id) for row, event_id in found]
+    return rows
+
+
+def rows_of(context: Context, events: Iterable[Event]) -> list[Row]:
+    """The rows of events under one context."""
+    data = codec.encode_context(context)
+    rows = [codec.encode_event(event) for event in events]
+    ids = IDENTITY.event_ids(IDENTITY.context_digest(TENANT, data), rows)
+    return [Row(data, row, event_id) for row, event_id in zip(rows, ids, strict=True)]
+
+
+def observed(rows: Iterable[Row], rules: RuleSet | None = None) -> list[Observation]:
+    """The observations of rows, each decoded only if the marks want it."""
+    observer = Observer(rules or builtin_rules())
+    found = []
+    for position, it in enumerate(rows, 1):
+        sight = observer.at(it.context)
+        if sight is not None and sight.wants(it.row):
+            origin = Origin(TENANT, it.event_id, 0, position)
+            seen = sight.observe(it.row, origin)
+            if seen is not None:
+                found.append(seen)
+    return found
+
+
+Facts = dict[tuple[RunKey, bytes], Placed]
+
+
+def joined(
+    observations: Sequence[Observation], rules: RuleSet | None = None, at_once: int = 1
+) -> Facts:
+    """The facts that are left when observations arrive so many at once."""
+    joiner = Joiner(rules or builtin_rules(), MemoryObservations())
+    facts: Facts = {}
+    for first in range(0, len(observations), at_once):
+        arrival = joiner.arrive(observations[first : first + at_once])
+        for key in arrival.retracted:
+            del facts[key]
+        for fact in arrival.placed:
+            facts[fact.run, fact.fact_id] = fact
+    return facts
+
+
+def shuffled(items: Sequence[Any], seed: int) -> list[Any]:
+    """The items in another order, some of them twice."""
+    choice = random.Random(seed)
+    found = [*items, *choice.sample(list(items), len(items) // 3)]
+    choice.shuffle(found)
+    return found
+
+
+def captures() -> list[str]:
+    """The names of all captures with expected attempts."""
+    return sorted(str(path.parent.relative_to(FOLDER)) for path in FOLDER.rglob("attempts.json"))
