@@ -27,6 +27,7 @@ from service.access.tokens import TokenStore
 from service.configuration.settings import ForwardTarget, Settings
 from service.forward.target import parse_url, resolve, resolve_all
 from service.network.addresses import LOCALHOST, bare
+from service.otlp.scrub.kinds.own import own_rules
 from service.roles.declaration import ROLES, all_ports
 
 ENVIRONMENT_PREFIX: Final = "SPANLEDGER_"
@@ -281,6 +282,8 @@ def _check(settings: Settings) -> None:
     check_hosts(settings.allowed_hosts)
     Proxies(settings.trusted_proxies, settings.root_path)
     _check_tls(settings)
+    if settings.scrub_patterns or settings.scrub_allow:
+        own_rules(settings.scrub_patterns, settings.scrub_allow)
     taken = [number for port in all_ports() if (number := port.number(settings))]
     if len(set(taken)) < len(taken):
         *some, last = (FIELDS[port.setting].option for port in all_ports())

@@ -117,12 +117,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         int,
         Meta(ge=100, le=1_000_000, description="Most attempts that a run lists; others count."),
     ] = ATTEMPTS_LIMIT
-    scrub: Annotated[
-        bool, Meta(description="Remove emails, addresses, keys and card numbers before storing.")
-    ] = True
+    scrub: Annotated[bool, Meta(description="Remove what is private or secret before storing.")] = (
+        True
+    )
     scrub_uuids: Annotated[bool, Meta(description="Remove UUIDs as well.")] = False
     scrub_exempt: Annotated[
         tuple[str, ...], Meta(description="Attribute keys left as they are; repeatable.")
+    ] = ()
+    scrub_patterns: Annotated[
+        tuple[str, ...], Meta(description="RE2 patterns of what is private here; repeatable.")
+    ] = ()
+    scrub_allow: Annotated[
+        tuple[str, ...], Meta(description="RE2 patterns of what only looks private; repeatable.")
     ] = ()
     heartbeat_interval_s: Annotated[
         float,

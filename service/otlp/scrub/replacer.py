@@ -1,7 +1,7 @@
 """Rules applied to strings: every string of a batch is looked at once, until nothing is found."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
@@ -10,6 +10,7 @@ import re2
 from service.otlp.scrub.kinds.addresses import address_rules, uuid_rule
 from service.otlp.scrub.kinds.identities import identity_rules
 from service.otlp.scrub.kinds.numbers import number_rules
+from service.otlp.scrub.kinds.own import own_rules
 from service.otlp.scrub.kinds.secrets import PASSWORD, TOKEN, secret_rules
 from service.otlp.scrub.rule import Rule
 
@@ -36,9 +37,21 @@ class Change(NamedTuple):
     kinds: set[str]
 
 
-def scrub_rules(*, uuids: bool) -> list[Rule]:
-    """The rules, the first that matches at a place wins."""
-    every = [*secret_rules(), *address_rules(), *number_rules(), *identity_rules()]
+def scrub_rules(
+    *, uuids: bool, patterns: Iterable[str] = (), allowed: Iterable[str] = ()
+) -> list[Rule]:
+    """The rules, the first that matches at a place wins.
+
+    Raises:
+        BadInput: one of the two kinds of own patterns is none.
+    """
+    every = [
+        *own_rules(patterns, allowed),
+        *secret_rules(),
+        *address_rules(),
+        *number_rules(),
+        *identity_rules(),
+    ]
     return [*every, uuid_rule()] if uuids else every
 
 
@@ -149,7 +162,7 @@ class Replacer:
         kept = start
         last = max(self.left - CANDIDATES, 0)
         while (span := candidates.here) and span[0] < end:
-            first, after = span
+            first, after = span[0], min(span[1], end)  # a pattern of the settings may take NUL
             headed = self._by_sign.get(text[first])
             if headed is not None:
                 first = _head_at(text, first, kept, headed.head)
@@ -171,7 +184,10 @@ class Replacer:
             else:
                 pieces += (text[kept:first], new)
                 kept = after
-                candidates.advance()
+                if after < span[1]:
+                    candidates.seek(after)
+                else:
+                    candidates.advance()
         if not kinds:
             return None
         pieces.append(text[kept:end])

@@ -53,8 +53,15 @@ _RESERVE: Final = 10 * CANDIDATES
 class Scrubber:
     """Scrubs rows and contexts. Belongs to one thread."""
 
-    def __init__(self, *, uuids: bool = False, exempt: Iterable[str] = ()) -> None:
-        self._replacer = Replacer(scrub_rules(uuids=uuids))
+    def __init__(
+        self,
+        *,
+        uuids: bool = False,
+        exempt: Iterable[str] = (),
+        patterns: Iterable[str] = (),
+        allowed: Iterable[str] = (),
+    ) -> None:
+        self._replacer = Replacer(scrub_rules(uuids=uuids, patterns=patterns, allowed=allowed))
         self._exempt = EXEMPT_KEYS.union(exempt)
         self._known_context = remembered(CONTEXTS_BYTES)(self._context)
 
@@ -63,7 +70,12 @@ class Scrubber:
         """The scrubber that `settings` ask for; None if scrubbing is off."""
         if not settings.scrub:
             return None
-        return cls(uuids=settings.scrub_uuids, exempt=settings.scrub_exempt)
+        return cls(
+            uuids=settings.scrub_uuids,
+            exempt=settings.scrub_exempt,
+            patterns=settings.scrub_patterns,
+            allowed=settings.scrub_allow,
+        )
 
     def rows(self, rows: list[bytes], text: bytes, ends: Sequence[int], kinds: Cuts) -> None:
         """Scrub a batch's `rows` in place; `text` and `ends` are as in `Group`.
