@@ -48,7 +48,8 @@ class FactsProjection:
     version = 8
     tables: Sequence[str] = (
         "status_word", "tenant", "task_key", "run_key", "run_fact", "executor",
-        "source", "fingerprint", *_SPANS.tables, *_TASKS.tables, *_RUNS.tables, *_LOOSE.tables,
+        "source", "fingerprint", "observation", "observation_key",
+        *_SPANS.tables, *_TASKS.tables, *_RUNS.tables, *_LOOSE.tables,
     )  # fmt: skip
     depends: Sequence[str] = ()
 
@@ -126,6 +127,7 @@ class RunFold:
             changes = self.stage.apply(connection, found)
             if changes:
                 yield changes
+        self.extractor.flush(connection)
         self.stage.flush(connection)
 
     def forget(self) -> None:

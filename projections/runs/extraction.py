@@ -4,7 +4,8 @@ This is the seam at which mapping rules for other orchestrators take over: `Extr
 turns a page into facts by run, and nothing behind it knows where they came from.
 """
 
-from collections.abc import Iterable, Iterator
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -17,10 +18,15 @@ from events.codec import is_tagged
 from events.identity import ID_BYTES
 from events.log.port import Page, Segment
 from events.schema import RawBlock
+from projections.mapping.observe.observation import Origin as ObservedAt
+from projections.mapping.observe.observer import NATIVE as NATIVE_RULE
+from projections.mapping.rules.files import builtin_rules
+from projections.mapping.rules.ruleset import RuleSet
 from projections.runs import words
 from projections.runs.extracted import Extracted, Loose, Origin
 from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.fingerprint import fingerprint
+from projections.runs.mapped.mapper import Mapper
 from projections.runs.more import more_of
 from projections.runs.registry.numbers import Registry
 from projections.runs.rereading import segments_of
@@ -49,7 +55,7 @@ LOOSE_BYTES: Final = 8 << 20
 """Of log records that may belong to the span of a task: they mostly come shortly before it."""
 _HELD_BYTES: Final = 200  # what is kept beside the row
 STATUS_ERROR: Final = 2
-NATIVE: Final = "native", "native@1"
+NATIVE: Final = NATIVE_RULE, f"{NATIVE_RULE}@1"
 """System and rule of what names its task itself."""
 
 
@@ -69,8 +75,9 @@ _Held = tuple[str, int, Place, bytes, bytes]
 class Extractor:
     """Reads pages; keeps what repeats between them."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, rules: Callable[[], RuleSet] = builtin_rules) -> None:
         self._registry = registry
+        self._mapper = Mapper(registry, rules)
         self._places: BoundedDict[tuple[int, bytes], Place] = BoundedDict(PLACES_BYTES)
         self._sources_bytes = 0  # kept, at most; over all places
         self._loose: BoundedDict[Origin, _Held] = BoundedDict(LOOSE_BYTES)
@@ -94,9 +101,12 @@ class Extractor:
     ) -> None:
         at: _At | None = None
         ids, first, after, through = segment.ids, segment.first, page.after, page.through
+        looking = self._mapper.looking(bytes(block.context))
         for position, raw in enumerate(block.events, start):
             row = bytes(raw)
-            if not matters(row) or not after < position <= through:
+            tells = matters(row)
+            wanted = looking is not None and looking.wants(row, tells)
+            if not (tells or wanted) or not after < position <= through:
                 continue
             if at is None:
                 at = self._at(block, page.partition)
@@ -104,14 +114,22 @@ class Extractor:
             at.event_id = ids[offset : offset + ID_BYTES]
             at.position = position
             try:
-                if is_tagged(row, SPAN_MARK):
-                    self._span(decode_span(row), at, found)
-                elif is_tagged(row, LOG_MARK):
-                    self._log(row, at, found)
-                elif lost := abandonment_of(codec.decode_event(row)):
-                    self._abandoned(lost, at, found)  # any other event is not for here
+                taken = wanted and looking is not None and looking.takes(row, at.origin)
+                if tells and not taken:
+                    self._tell(row, at, found)
             except (msgspec.DecodeError, ValueError, TypeError, ArithmeticError) as error:
                 raise Poison(position, "facts", error) from error
+        if looking is not None and looking.found:
+            self._mapper.place(looking.found, found)
+
+    def _tell(self, row: bytes, at: "_At", found: Extracted) -> None:
+        """What a row says itself of a task."""
+        if is_tagged(row, SPAN_MARK):
+            self._span(decode_span(row), at, found)
+        elif is_tagged(row, LOG_MARK):
+            self._log(row, at, found)
+        elif lost := abandonment_of(codec.decode_event(row)):
+            self._abandoned(lost, at, found)  # any other event is not for here
 
     def _place(self, tenant_no: int, context: bytes) -> Place:
         place = self._places.get((tenant_no, context))
@@ -126,8 +144,13 @@ class Extractor:
             self._places.keep((tenant_no, context), place, 2 * text_bytes(context))
         return place
 
+    def flush(self, connection: sqlite3.Connection) -> None:
+        """Write what was kept until the page's end."""
+        self._mapper.flush(connection)
+
     def forget(self) -> None:
         """Drop what is kept in memory."""
+        self._mapper.forget()
         self._places.clear()
         self._loose.clear()
         self._sources_bytes = 0
@@ -360,3 +383,7 @@ class _At:
         self.partition = partition
         self.event_id = b""
         self.position = 0
+
+    @property
+    def origin(self) -> ObservedAt:
+        return ObservedAt(self.tenant, self.event_id, self.partition, self.position)

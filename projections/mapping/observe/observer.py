@@ -134,6 +134,8 @@ class Sight:
     """What is looked for in the blocks of one context.
 
     `before_native`: some rule comes before the one for native spans, and may take one.
+    `is_native`: no other rule looks for anything here. `asks_spans`: a rule may want to know of
+    spans that it does not take.
     """
 
     def __init__(
@@ -148,6 +150,8 @@ class Sight:
         self._spans = [one for one in taken if one.rule.signal == SPAN]
         self._logs = [one for one in taken if one.rule.signal == LOG]
         self.before_native = bool(self._spans) and self._spans[0].rule.id != NATIVE
+        self.is_native = not questions and all(one.rule.id == NATIVE for one in taken)
+        self.asks_spans = any(not q.record for q in questions)
         self._span_asked = _Asked([q for q in questions if not q.record], context, span_getter)
         self._log_asked = _Asked([q for q in questions if q.record], context, log_getter)
         self._wants_span = _wants(self._spans, self._span_asked)

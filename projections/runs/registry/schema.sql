@@ -47,6 +47,22 @@ CREATE TABLE run_fact (
     PRIMARY KEY (run_no, event_id)
 ) STRICT, WITHOUT ROWID;
 
+-- Spans and log records that a mapping rule may need again, with the values that rules name
+-- (projections/mapping/observe/observation.py).
+CREATE TABLE observation (
+    observation_no INTEGER PRIMARY KEY,
+    content BLOB NOT NULL
+) STRICT;
+
+-- How they are found, in order of start: by span, as children, as records of a span, by run key.
+CREATE TABLE observation_key (
+    key BLOB NOT NULL,
+    start_ns INTEGER NOT NULL,
+    event_id BLOB NOT NULL,
+    observation_no INTEGER NOT NULL,
+    PRIMARY KEY (key, start_ns, event_id)
+) STRICT, WITHOUT ROWID;
+
 -- executor_no names one executor text of one tenant; it is never shared between tenants.
 CREATE TABLE executor (
     executor_no INTEGER PRIMARY KEY,

@@ -1,0 +1,82 @@
+"""From what mapping rules place in runs to facts: what is said becomes status, source and error."""
+
+from typing import Final
+
+import msgspec
+
+from projections.mapping.join.placed import Outcome, Placed
+from projections.runs import words
+from projections.runs.facts import SpanFact
+from projections.runs.fingerprint import fingerprint
+from projections.runs.more import Mapped, More, MoreAttributes, more_of
+from projections.runs.registry.numbers import Registry
+from projections.runs.times import parse_ns
+
+_NO_ERROR: Final = frozenset({words.COMPLETED, words.SKIPPED})
+_NOTHING: Final = More()
+
+
+def fact_of(placed: Placed, registry: Registry, tenant_no: int) -> SpanFact:
+    """The fact of a span, or of one attempt within it. Its id is the fact's; the event is known
+    by its place in the log."""
+    where = (
+        placed.executor, placed.queue, placed.tool, placed.model, placed.planner, placed.host,
+        placed.component, placed.system, f"{placed.rule}@{placed.rule_version}",
+    )  # fmt: skip
+    status = placed.outcome.status
+    told = _tells_error(placed, status)
+    return SpanFact(
+        placed.fact_id,
+        placed.partition,
+        placed.position,
+        placed.trace_id,
+        placed.span_id,
+        placed.parent_span_id,
+        placed.start_ns,
+        placed.end_ns,
+        placed.number,
+        status,
+        placed.queues,
+        registry.source_no(tenant_no, where),
+        placed.error_seen if told else 0,
+        _fingerprint_no(placed, status, registry, tenant_no) if told else None,
+        placed.error_message or None if told else None,
+        placed.name,
+        placed.group,
+        parse_ns(placed.queued_at),
+        placed.max_attempts or None,
+        _more(placed, registry, tenant_no),
+    )
+
+
+def _tells_error(placed: Placed, status: int) -> bool:
+    return status not in _NO_ERROR and (status != words.RUNNING or placed.error_seen > 1)
+
+
+def _fingerprint_no(placed: Placed, status: int, registry: Registry, tenant_no: int) -> int:
+    type_, message, stack = placed.error_type, placed.error_message or "", placed.error_stack or ""
+    if type_ is None and not message and not stack:
+        message = words.STATUS_WORDS[status]  # nothing is known but how it ended
+    return registry.fingerprint_no(tenant_no, fingerprint(type_, message, stack))
+
+
+def _more(placed: Placed, registry: Registry, tenant_no: int) -> More:
+    said = more_of(MoreAttributes(**placed.more)) if placed.more else None
+    retry = placed.outcome.will_retry
+    if said is None:
+        said = _NOTHING
+    return msgspec.structs.replace(
+        said,
+        will_retry=said.will_retry if retry is None else retry,
+        mapped=_mapped(placed, placed.if_later, registry, tenant_no),
+    )
+
+
+def _mapped(placed: Placed, later: Outcome | None, registry: Registry, tenant_no: int) -> Mapped:
+    flags = words.FLAG_OUTCOME_INFERRED if placed.outcome.inferred else 0
+    if later is None:
+        return Mapped(flags)
+    error = None
+    if _tells_error(placed, later.status):
+        error = _fingerprint_no(placed, later.status, registry, tenant_no)
+    return Mapped(flags, later.status, later.will_retry, error)

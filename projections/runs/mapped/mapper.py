@@ -1,0 +1,61 @@
+"""The mapping rules in force, as the extraction of a views file goes by them.
+
+Observations that may need others, or be needed by them, are kept in the tables of the shared
+stage. What comes may move what came before: facts leave a run for another one within the page.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from projections.mapping.join.joiner import Joiner
+from projections.mapping.observe.observation import Observation
+from projections.mapping.observe.observer import Observer
+from projections.mapping.rules.ruleset import RuleSet
+from projections.runs.extracted import Extracted
+from projections.runs.mapped.fact import fact_of
+from projections.runs.mapped.looking import Looking
+from projections.runs.mapped.observations import StoredObservations
+from projections.runs.registry.numbers import Registry
+
+
+class Mapper:
+    """Looks for what rules take, and places it.
+
+    Args:
+        rules: gives the rules in force; asked once, when the first page comes.
+    """
+
+    def __init__(self, registry: Registry, rules: Callable[[], RuleSet]) -> None:
+        self._registry = registry
+        self._rules = rules
+        self._store = StoredObservations(registry)
+        self._observer: Observer | None = None
+        self._joiner: Joiner | None = None
+
+    def forget(self) -> None:
+        """Drop what is kept in memory, written or not."""
+        self._store.forget()
+
+    def flush(self, connection: sqlite3.Connection) -> None:
+        """Write what is not written yet."""
+        self._store.flush(connection)
+
+    def looking(self, context: bytes) -> Looking | None:
+        """What is looked for in a block; None: nothing but spans that name their task."""
+        if self._observer is None:
+            self._observer = Observer(self._rules())
+            self._joiner = Joiner(self._observer.rules, self._store)
+        sight = self._observer.at(context)
+        return None if sight is None or sight.is_native else Looking(sight)
+
+    def place(self, observations: Sequence[Observation], found: Extracted) -> None:
+        """Take in observations in their order; what that changes goes to `found`."""
+        assert self._joiner is not None
+        arrival = self._joiner.arrive(observations)
+        tenant_no = self._registry.tenant_no
+        for run, fact_id in arrival.retracted:
+            found.leave((tenant_no(run.tenant), run.task_id, run.run_id), fact_id)
+        for placed in arrival.placed:
+            number = tenant_no(placed.run.tenant)
+            key = number, placed.run.task_id, placed.run.run_id
+            found.enter(key, fact_of(placed, self._registry, number))
