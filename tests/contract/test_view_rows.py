@@ -62,7 +62,7 @@ def one(connection: sqlite3.Connection, select: str) -> dict[str, Any]:
         ({names.TASK_RESULT: "unknown"}, 0, "unknown"),
         ({names.TASK_RESULT: "Timed_Out"}, 0, "timed_out"),
         ({names.TASK_RESULT: "nonsense"}, 2, "failed"),
-        ({names.TASK_RESULT: 7}, 0, "completed"),
+        ({names.TASK_RESULT: 7}, 0, "unknown"),
     ],
 )
 def test_status(attributes: dict[str, Any], code: int, word: str) -> None:
