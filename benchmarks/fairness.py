@@ -1,12 +1,17 @@
 """A calm tenant beside one that floods: 512-span requests over 64 connections.
 
-The calm one sends a span every 20 ms; what it waits for is measured alone, and beside the flood.
+The calm one sends a span every 20 ms; what it waits for is measured alone, and beside the flood,
+which is a process of its own, so that its threads are not what the calm one waits for.
 """
 
 import itertools
 import statistics
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import grpc
@@ -24,18 +29,29 @@ _FACTOR: Final = 2.0
 _MORE_MS: Final = 50.0
 
 
+_WORKERS: Final = {"receiver+writer": (), "2 receivers, writer": ("--workers", "2")}
+
+
 def run(quick: bool) -> list[Figure]:
-    """The p99 of the calm tenant, and what it may be beside the flood."""
-    seconds = 4.0 if quick else 15.0
-    with scratch() as folder, running(folder) as service:
-        service.pin(machine.SERVER_CORE, machine.CLIENT_CORE)
+    """The p99 of the calm tenant, and what it may be beside the flood; by one and two receivers."""
+    return [
+        figure
+        for roles, arguments in _WORKERS.items()
+        for figure in _beside(4.0 if quick else 15.0, roles, arguments)
+    ]
+
+
+def _beside(seconds: float, roles: str, arguments: tuple[str, ...]) -> list[Figure]:
+    with scratch() as folder, running(folder, *arguments) as service:
+        cores = machine.SERVER_CORE | (machine.CLIENT_CORE if arguments else frozenset())
+        service.pin(cores, machine.CLIENT_CORE)
         service.pause_views()
         alone = _calm(service.service.grpc, seconds, 1)
-        flood = _Flood(service.service.grpc)
-        beside = _calm(service.service.grpc, seconds, 2)
-        spans = flood.stop()
+        with _flood(service.service.grpc) as stop:
+            beside = _calm(service.service.grpc, seconds, 2)
+            spans = stop()
     bound_ms = _FACTOR * alone[1] + _MORE_MS
-    conditions = {"roles": "receiver+writer", "cores": "1 + senders'"}
+    conditions = {"roles": roles, "cores": "2" if arguments else "1 + senders'"}
     return [
         Figure(name="calm tenant alone, p99", value=alone[1], unit="ms",
                load="a span each 20 ms", details={"p50_ms": alone[0]}, **conditions),
@@ -57,6 +73,19 @@ def _calm(target: str, seconds: float, seed: int) -> tuple[float, float]:
             took_ms.append((time.perf_counter() - begun_s) * 1000)
             time.sleep(max(0.0, _EVERY_S - (time.perf_counter() - begun_s)))
     return statistics.median(took_ms), statistics.quantiles(took_ms, n=100)[98]
+
+
+@contextmanager
+def _flood(target: str) -> Iterator[Callable[[], int]]:
+    """A process that floods; what is given ends it, and says how many spans were taken."""
+    command = [sys.executable, "-m", "benchmarks.fairness", target]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield lambda: int(process.communicate()[0])
 
 
 class _Flood:
@@ -97,3 +126,10 @@ class _Flood:
         for thread in self._threads:
             thread.join(35)
         return self._spans
+
+
+if __name__ == "__main__":
+    flood = _Flood(sys.argv[1])
+    print("sending", flush=True)
+    sys.stdin.read()
+    print(flood.stop())

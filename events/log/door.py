@@ -1,28 +1,51 @@
 """The append door in the writer's process: a bounded queue and the thread that commits.
 
-Whatever waits while a commit is under way forms the next group, so that the cost of a sync is
-shared by all who wait for it.
+What waits while a commit is under way forms the next group, so that the cost of a sync is shared
+by all who wait for it. Tenants take turns; where several send, groups are smaller, so that none
+waits long for what others brought through further receivers.
 """
 
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from events import metrics
-from events.errors import Closing, CommitFailed, LogDamaged, QueueFull, SpanledgerError, Unavailable
+from events.errors import Closing, CommitFailed, LogDamaged, SpanledgerError, Unavailable
 from events.log.port import Appended, Batch
 from events.log.writer import LogWriter
+from events.turns import Turns
 
 GROUP_BYTES: Final = 8 << 20
 GROUP_BATCHES: Final = 256
+_SHARED_GROUP_BYTES: Final = 512 << 10
+"""Where several tenants send: a few thousand events, some milliseconds of work."""
 
 _log = logging.getLogger(__name__)
-_Waiting = tuple[Batch, "Future[Appended]"]
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A batch at the door, and who waits for it."""
+
+    batch: Batch
+    future: "Future[Appended]"
+
+    @property
+    def tenant(self) -> str:
+        return self.batch.tenant
+
+    @property
+    def size_bytes(self) -> int:
+        return self.batch.size_bytes
+
+    @property
+    def cost_bytes(self) -> int:
+        return self.batch.size_bytes
 
 
 class GroupDoor:
@@ -41,9 +64,7 @@ class GroupDoor:
         self._writer = LogWriter(data, clock)
         self.log_id = self._writer.log_id
         self.identity_key = self._writer.identity_key
-        self._queue_bytes = queue_bytes
-        self._waiting: deque[_Waiting] = deque()
-        self._bytes = 0
+        self._waiting: Turns[_Waiting] = Turns(queue_bytes)
         self._closing = False
         self.damage: LogDamaged | None = None
         self.failing = ""
@@ -67,17 +88,13 @@ class GroupDoor:
     def append_async(self, batch: Batch) -> "Future[Appended]":
         """See `Door.append_async`."""
         future: Future[Appended] = Future()
-        size = len(batch.payload) + len(batch.ids)
         with self._changed:
             if self.damage is not None:
                 raise Unavailable(f"the log takes nothing: {self.damage}", retry_after_s=30)
             if self._closing:
                 raise Closing("the log is closing")
-            if self._bytes + size > self._queue_bytes and self._waiting:
-                raise QueueFull(f"{self._bytes} bytes wait for a commit, the bound is reached")
-            self._waiting.append((batch, future))
-            self._bytes += size
-            metrics.QUEUE_BYTES.inc(size)
+            self._waiting.add(_Waiting(batch, future))
+            metrics.QUEUE_BYTES.inc(batch.size_bytes)
             self._changed.notify()
         return future
 
@@ -93,20 +110,17 @@ class GroupDoor:
             self._writer.checkpoint()
 
     def _take(self) -> list[_Waiting]:
-        group: list[_Waiting] = []
-        size = 0
-        while self._waiting and size < GROUP_BYTES and len(group) < GROUP_BATCHES:
-            group.append(self._waiting.popleft())
-            size += len(group[-1][0].payload) + len(group[-1][0].ids)
-        self._bytes -= size
-        metrics.QUEUE_BYTES.dec(size)
+        most = _SHARED_GROUP_BYTES if self._waiting.are_several() else GROUP_BYTES
+        before = self._waiting.waiting_bytes
+        group = self._waiting.take(most, GROUP_BATCHES)
+        metrics.QUEUE_BYTES.dec(before - self._waiting.waiting_bytes)
         return group
 
     def _commit(self, group: list[_Waiting]) -> None:
         started = time.perf_counter()
         results: list[Appended | SpanledgerError]
         try:
-            results = self._writer.append_group([batch for batch, _ in group])
+            results = self._writer.append_group([waiting.batch for waiting in group])
         except LogDamaged as exc:
             _log.critical("log damaged", extra={"action": "append", "error": str(exc)})
             self.damage = exc
@@ -119,7 +133,8 @@ class GroupDoor:
         self.failing = str(refusals[0]) if refusals else ""
         metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
         metrics.LOG_HEAD.set(self.head)
-        for (batch, future), result in zip(group, results, strict=True):
+        for waiting, result in zip(group, results, strict=True):
+            batch, future = waiting.batch, waiting.future
             if isinstance(result, Appended):
                 metrics.DUPLICATES.inc(result.duplicates)
                 if result.conflicts:

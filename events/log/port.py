@@ -31,7 +31,8 @@ class Batch:
     `ids` packs 16 bytes an event in log order; `payload` is the content under `codec`;
     `digest` is SHA-256 of the uncompressed content. `keyed` lists the ordinals of the events
     whose id stands for a sender's idempotency key instead of the content. `located` asks for the
-    position of each event, for those who append few and want to read them again.
+    position of each event, for those who append few and want to read them again. `tenant` is
+    whose events these are, empty where they are of several: whose turn it is at the door.
     """
 
     ids: bytes
@@ -44,6 +45,12 @@ class Batch:
     codec: int = codec.CODEC_ZSTD
     keyed: tuple[int, ...] = ()
     located: bool = False
+    tenant: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """What it holds in memory while it waits."""
+        return len(self.payload) + len(self.ids)
 
     @classmethod
     def of(
@@ -57,6 +64,7 @@ class Batch:
     ) -> "Batch":
         """The batch of encoded blocks; `ids` are those of their rows, in order."""
         content = codec.encode_blocks(blocks)
+        tenants = {block[0] for block in blocks}
         return cls(
             ids=b"".join(ids),
             payload=codec.pack(content),
@@ -66,6 +74,7 @@ class Batch:
             time_min_ns=time_min_ns,
             time_max_ns=time_max_ns,
             keyed=tuple(keyed),
+            tenant=tenants.pop() if len(tenants) == 1 else "",
         )
 
 

@@ -20,6 +20,7 @@ from events import metrics
 from events.errors import Closing, SpanledgerError
 from events.identity import Identity
 from events.log.port import Appended, Door
+from events.turns import Turns
 from service.otlp.batch import BatchBuilder
 from service.otlp.decode.decoded import Decoded
 from service.otlp.decode.decoder import decode_logs, decode_traces
@@ -29,7 +30,6 @@ from service.otlp.decode.metric_count import count_metrics
 from service.otlp.decompression import decompress
 from service.otlp.request import Answer, Encoding, Outcome, Request, Signal
 from service.otlp.scrub.scrubber import Scrubber
-from service.otlp.turns import Turns
 
 GROUP_BYTES: Final = 1_500_000
 _SHARED_GROUP_BYTES: Final = 256 << 10
@@ -69,7 +69,7 @@ class Pipeline:
         self._limits = limits
         self._builder = BatchBuilder(Identity(door.identity_key), scrubber)
         self._inflated_bytes = inflated_bytes
-        self._turns = Turns(queue_bytes)
+        self._turns: Turns[Request] = Turns(queue_bytes)
         self._published = 0
         self._closing = False
         self._crowded = False
@@ -166,7 +166,7 @@ class Pipeline:
             size = len(body)
             if request.coding:
                 with self._changed:
-                    self._turns.charge(request, size)
+                    self._turns.charge(request.tenant, size - request.cost_bytes)
             if request.signal is Signal.METRICS:
                 _drop_metrics(request, body)
                 return None, size

@@ -4,6 +4,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+_REQUEST_BYTES: Final = 512
+"""What a request costs besides its bytes."""
+_INFLATES: Final = 8
+"""How many times as large a compressed body is taken to be, until it is known."""
 
 
 class Signal(StrEnum):
@@ -112,3 +118,13 @@ class Request:
     body: bytes
     coding: str = ""
     answer: Answer = field(default_factory=Answer)
+
+    @property
+    def size_bytes(self) -> int:
+        """What it holds in memory while it waits."""
+        return len(self.body)
+
+    @property
+    def cost_bytes(self) -> int:
+        """What it is taken to hold once it is decompressed, and something for each request."""
+        return len(self.body) * (_INFLATES if self.coding else 1) + _REQUEST_BYTES

@@ -1,6 +1,7 @@
 """The receiver: OTLP in. A single one holds the writer too, several reach it through its door."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -20,6 +21,9 @@ from service.telemetry.spans import traced_door
 _DOOR_WAIT_S: Final = 600.0
 """A writer with many events to index takes its time to open the door."""
 _PAUSE_S: Final = 0.05
+_SWITCH_S: Final = 0.001
+"""How long a thread keeps the interpreter's lock while others want it (5 ms by default). A request
+takes it thrice: beside a tenant that floods, each time behind the thread that decodes."""
 
 
 class ReceiverRole:
@@ -36,6 +40,7 @@ class ReceiverRole:
         self.locks = writer.locks if writer else ()
 
     def start(self) -> dict[str, str]:
+        sys.setswitchinterval(_SWITCH_S)
         if self._settings.pin_receivers:
             _pin(self._instance)
         tokens = TokenStore(
