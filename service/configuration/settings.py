@@ -124,6 +124,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     scrub_exempt: Annotated[
         tuple[str, ...], Meta(description="Attribute keys left as they are; repeatable.")
     ] = ()
+    scrub_pseudonyms: Annotated[
+        bool, Meta(description="Write a keyed digest beside the kind, equal for equal values.")
+    ] = False
     scrub_patterns: Annotated[
         tuple[str, ...], Meta(description="RE2 patterns of what is private here; repeatable.")
     ] = ()

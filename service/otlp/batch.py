@@ -26,6 +26,8 @@ class BatchBuilder:
     def __init__(self, identity: Identity, scrubber: Scrubber | None) -> None:
         self._identity = identity
         self._scrubber = scrubber
+        if scrubber is not None:
+            scrubber.use_key(identity.key)
 
     def build(self, requests: Sequence[tuple[str, int, Decoded]]) -> Batch | None:
         """The batch of (tenant, arrival in ns, request); None if there is no event in them.

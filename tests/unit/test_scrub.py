@@ -1,5 +1,6 @@
 """Scrubbing: private data goes, everything else and every id stays."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from events.schema import Context, LogRecord, Span
 from service.configuration.settings import Settings
 from service.otlp.decode.limits import Limits, log_strings
 from service.otlp.decode.protobuf import decode_traces
+from service.otlp.scrub.pseudonyms import Pseudonyms
 from service.otlp.scrub.replacer import Replacer, scrub_rules
 from service.otlp.scrub.scrubber import Scrubber
 from tests import otlp
@@ -273,3 +275,34 @@ def test_the_settings_choose() -> None:
     assert strict is not None
     assert plain.context(data) == data
     assert codec.decode_context(strict.context(data)).scope_attributes == {"u": "[uuid]"}
+
+
+def test_pseudonyms_keep_equal_values_equal() -> None:
+    """By the log's key: equal in any spelling, another for another value or key; no secrets."""
+    replacer, other = Replacer(scrub_rules(uuids=True)), Replacer(scrub_rules(uuids=True))
+    replacer.pseudonyms, other.pseudonyms = Pseudonyms(bytes(64)), Pseudonyms(b"k" * 64)
+    text = "to Bob@x.org, tel. +44 20 7946 0958, card 4111-1111-1111-1111; password=hunter2"
+    once = replacer.replace(text, set())
+    assert re.fullmatch(
+        r"to \[email:[b-t]{12}\], tel. \[phone:[b-t]{12}\], card \[card:[b-t]{12}\];"
+        r" password=\[password\]",
+        once,
+    )
+    assert replacer.replace(once, set()) == once
+    spelled = text.replace("Bob", "bob").replace("+44 20 7946", "+44-20-7946").replace("1-1", "1 1")
+    assert replacer.replace(spelled, set()) == once
+    assert replacer.replace(text.replace("Bob", "Rob"), set()) != once
+    assert other.replace(text, set()) != once
+
+
+def test_a_log_makes_pseudonyms_with_its_key() -> None:
+    """The setting asks for them; without it the kind stands alone."""
+    data = codec.encode_context(Context(scope_attributes={"owner": "bob@x.org"}))
+    owners = []
+    for asked, key in ((True, bytes(64)), (True, b"k" * 64), (False, bytes(64))):
+        scrubber = Scrubber.of(Settings(data=Path(), scrub_pseudonyms=asked))
+        assert scrubber is not None
+        scrubber.use_key(key)
+        owners.append(codec.decode_context(scrubber.context(data)).scope_attributes["owner"])
+    assert owners[2] == "[email]"
+    assert len(set(owners)) == 3

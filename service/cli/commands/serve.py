@@ -35,7 +35,8 @@ _PANELS: Final = {
     "Forwarding": ("forward",),
     "Access": ("tls_cert", "tls_key", "tls_client_ca", "allowed_hosts", "trusted_proxies",
                "root_path", "cors_origins"),
-    "Privacy": ("scrub", "scrub_uuids", "scrub_exempt", "scrub_patterns", "scrub_allow"),
+    "Privacy": ("scrub", "scrub_uuids", "scrub_pseudonyms", "scrub_exempt", "scrub_patterns",
+                "scrub_allow"),
     "Limits": (
         "max_request_bytes", "max_decompressed_bytes", "max_string_bytes", "max_attributes",
         "max_span_events", "max_links", "queue_bytes", "max_run_attempts",

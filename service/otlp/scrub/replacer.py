@@ -12,6 +12,7 @@ from service.otlp.scrub.kinds.identities import identity_rules
 from service.otlp.scrub.kinds.numbers import number_rules
 from service.otlp.scrub.kinds.own import own_rules
 from service.otlp.scrub.kinds.secrets import PASSWORD, TOKEN, secret_rules
+from service.otlp.scrub.pseudonyms import Pseudonyms
 from service.otlp.scrub.rule import Rule
 
 CANDIDATES: Final = 1000
@@ -82,6 +83,7 @@ class Replacer:
     """
 
     def __init__(self, rules: list[Rule]) -> None:
+        self.pseudonyms: Pseudonyms | None = None
         options = re2.Options()
         options.never_capture = True
         options.max_mem = 64 << 20  # room for the whole automaton: a flush costs a rescan
@@ -211,8 +213,11 @@ class Replacer:
             self.left -= rule.cost - 1
             new = rule.check(match, before, after)
             if new is not None:
-                kind = PASSWORD if b"[password]" in new else rule.kind
-                return new, "" if new == match else kind
+                if new == match:
+                    return new, ""
+                if self.pseudonyms is not None:
+                    new = self.pseudonyms.named(match, new)
+                return new, PASSWORD if b"[password]" in new else rule.kind
         return None, ""
 
 

@@ -23,6 +23,7 @@ from events.schema import Attributes, Fact, LogRecord, Span
 from service.configuration.settings import Settings
 from service.otlp.decode.limits import Cuts, strings_of
 from service.otlp.scrub.kinds.secrets import PASSWORD
+from service.otlp.scrub.pseudonyms import Pseudonyms
 from service.otlp.scrub.replacer import CANDIDATES, Change, Replacer, scrub_rules
 from service.otlp.scrub.secret_keys import MARK, has_secret_key, secret_kind
 
@@ -60,7 +61,9 @@ class Scrubber:
         exempt: Iterable[str] = (),
         patterns: Iterable[str] = (),
         allowed: Iterable[str] = (),
+        pseudonyms: bool = False,
     ) -> None:
+        self._pseudonyms = pseudonyms
         self._replacer = Replacer(scrub_rules(uuids=uuids, patterns=patterns, allowed=allowed))
         self._exempt = EXEMPT_KEYS.union(exempt)
         self._known_context = remembered(CONTEXTS_BYTES)(self._context)
@@ -75,7 +78,13 @@ class Scrubber:
             exempt=settings.scrub_exempt,
             patterns=settings.scrub_patterns,
             allowed=settings.scrub_allow,
+            pseudonyms=settings.scrub_pseudonyms,
         )
+
+    def use_key(self, key: bytes) -> None:
+        """Make pseudonyms, if any are wanted, with a log's own key."""
+        if self._pseudonyms:
+            self._replacer.pseudonyms = Pseudonyms(key)
 
     def rows(self, rows: list[bytes], text: bytes, ends: Sequence[int], kinds: Cuts) -> None:
         """Scrub a batch's `rows` in place; `text` and `ends` are as in `Group`.
