@@ -35,9 +35,9 @@ from projections.assembly import make_folds
 from projections.engine.feeder import PAGE_EVENTS
 from projections.engine.pages import Pager
 from projections.engine.parking import ParkAll
-from projections.engine.plan import Plan
 from projections.engine.port import Fold, Projection
-from projections.engine.rebuild import Rebuild
+from projections.engine.rebuilding.plan import Plan
+from projections.engine.rebuilding.rebuild import Rebuild
 from projections.engine.tuning import tune_collector
 from projections.engine.view import View
 from projections.fold import RunFold

@@ -16,6 +16,7 @@ from typing import Final
 from events import metrics
 from events.errors import Damaged, Unavailable, ViewsDamaged
 from events.log.port import LogReader, Page
+from projections.engine.apart.placing import followers, make_first
 from projections.engine.lag import SECOND_NS, Lag
 from projections.engine.pages import Pager, bounded
 from projections.engine.parking import ParkAll, ParkUpToRate, TooManyParked
@@ -24,7 +25,7 @@ from projections.engine.turns import Turns
 from projections.engine.versions import MakeFolds, Standing, names_of, standing
 from projections.engine.view import View
 from projections.engine.view_file import transaction
-from projections.storage import deadletters, generation
+from projections.storage import apart, deadletters, generation
 from projections.storage.generation import Generations
 
 PAGE_EVENTS: Final = 16_384
@@ -45,6 +46,8 @@ class Feeder:
         open_log: opens a reader; called once a thread, again after a failure.
         make_folds: the folds of a set of projections (None: all).
         rollback_s: how long the former generation is kept and fed after a switch.
+        apart: groups that run in processes of their own (`projections.engine.apart`); None: those
+            that the active generation has files for.
     """
 
     def __init__(
@@ -55,8 +58,10 @@ class Feeder:
         *,
         rollback_s: float = 3600.0,
         clock: Callable[[], int] = time.time_ns,
+        apart: Collection[str] | None = None,
     ) -> None:
         self.data = data
+        self.apart = None if apart is None else frozenset(apart)
         self.generations = Generations(data, clock)
         self.lag = Lag(clock)
         self.failure: str | None = None
@@ -112,7 +117,9 @@ class Feeder:
     def _open_views(self, reader: LogReader) -> None:
         active = self.generations.active()
         if active is None:
-            active = self._make_first(reader)
+            active = make_first(
+                self.generations, reader, self._make_folds, self.apart or (), self._clock
+            )
         for number in self.generations.numbers():
             try:
                 self._open_view(number, active, reader)
@@ -134,16 +141,17 @@ class Feeder:
             about = generation.describe(connection)
             with transaction(connection):
                 generation.complete(connection)
-            held = standing(connection, self._make_folds)
+        held = self._standing_of(path)
         if number != active and about.activated_ns is None:
             return  # of a rebuild that did not come to its end; it starts over
         if number != active and names_of(self._make_folds(None)) - held.fed:
             return  # another release's, kept as it is
         if number == active:
             self._standing = held
-        folds = self._make_folds(held.fed, held.configured) if held.fed else ()
+        inside = held.fed - apart.files(path).keys()
+        folds = self._make_folds(inside, held.configured) if inside else ()
         view = View(path, generation.connect(path), folds, self._clock)
-        self._views[number] = view
+        self._views[number] = self._with_followers(view)
         if number == active and about.retired_ns is not None:
             # killed between retiring it and the switch
             generation.stamp(view.connection, "retired_ns", None)
@@ -159,17 +167,20 @@ class Feeder:
             return
         view.claim()
 
-    def _make_first(self, reader: LogReader) -> int:
-        number = self.generations.reserve()
-        path = self.generations.path(number)
-        view = View.create(
-            path, generation.connect(path), self._make_folds(None), reader,
-            number=number, indexed=True, clock=self._clock,
-        )  # fmt: skip
-        generation.stamp(view.connection, "activated_ns", self._clock())
-        view.close()
-        self.generations.activate(number)
-        return number
+    def _standing_of(self, path: Path) -> Standing:
+        """What of a generation can be fed, here or apart."""
+        with closing(generation.connect_reader(path)) as connection:
+            return standing(connection, self._make_folds)
+
+    def _with_followers(self, view: View) -> View:
+        """A generation that knows the files beside it."""
+        view.followers = followers(view.path, self._make_folds)
+        view.holds_spool = self.holds_spool
+        return view
+
+    def holds_spool(self) -> bool:
+        """Must nothing of the spool be forgotten now?"""
+        return False
 
     def _close_views(self) -> None:
         for view in self._views.values():
@@ -269,7 +280,7 @@ class Feeder:
         moved = False
         for partition in reader.partitions:
             places = view.places(partition)
-            for at, until in zip(places, [*places[1:], None], strict=True):
+            for at, until in zip(places, [*places[1:], None], strict=False):
                 moved |= self._feed_from(view, reader, partition, at, until)
         return moved
 
@@ -327,7 +338,7 @@ class Feeder:
 
     def _seen(self, names: Collection[str]) -> int:
         view = self._views.get(self._active or 0)
-        held = [] if view is None else view.checkpoints
+        held = [] if view is None else view.every_checkpoint()
         chosen = [c.position for c in held if not names or c.projection in names]
         return min(chosen, default=0)
 
@@ -343,10 +354,17 @@ class Feeder:
         if now_s - self._tidied_s < _HOUSEKEEPING_S:
             return
         self._tidied_s = now_s
-        active = self.live()
         self.note_states()
+        self._publish()
+        self._remove_over()
+
+    def _publish(self) -> None:
+        active = self.live()
         positions = {c.projection: c.position for c in active.checkpoints if c.partition == 0}
         self.lag.publish(self.reader(), positions, deadletters.counts(active.connection))
+
+    def _remove_over(self) -> None:
+        """Remove former generations whose time is over."""
         for number in self.generations.numbers():
             path = self.generations.path(number)
             over_ns = self._clock() - int(self._rollback_s * SECOND_NS)

@@ -35,10 +35,14 @@ def status(projector: Projector) -> dict[str, Any]:
 def _projections(
     projector: Projector, view: View, rebuilding: Collection[str]
 ) -> list[dict[str, Any]]:
-    parked = deadletters.counts(view.connection)
+    parked = deadletters.counts(view.connection) | {f.name: f.parked() for f in view.followers}
     head = projector.reader().head().position
-    states = exceptional(view, projector.paused, rebuilding)
     noted = load(view.connection)
+    states = exceptional(view, projector.paused, rebuilding)
+    for follower in view.followers:
+        notes = follower.notes()
+        noted |= notes
+        states |= {name: (note.state, note.reason) for name, note in notes.items()}
     return [
         {
             "name": held.projection,
@@ -58,7 +62,7 @@ def _projections(
             "dead_letters": parked.get(held.projection, 0),
             "updated": held.updated_ns,
         }
-        for held in view.checkpoints
+        for held in view.every_checkpoint()
     ]
 
 

@@ -13,26 +13,23 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from events.crash import crash_at
 from events.errors import BadInput, Unavailable
 from events.log.port import LogReader
-from projections.engine import plan
-from projections.engine.feeder import PAGE_EVENTS, Feeder
-from projections.engine.pages import Pager
-from projections.engine.parking import ParkAll
-from projections.engine.plan import Plan
-from projections.engine.rebuild import Cancelled, Rebuild
-from projections.engine.versions import MakeFolds, Standing, names_of, outdated, with_dependants
+from projections.engine.feeder import PAGE_EVENTS
+from projections.engine.rebuilding import plan
+from projections.engine.rebuilding.plan import Plan
+from projections.engine.rebuilding.rebuild import Cancelled, Rebuild
+from projections.engine.switching import Switching
+from projections.engine.versions import MakeFolds, names_of, outdated, with_dependants
 from projections.engine.view import View
-from projections.storage import configuration, deadletters, generation
-from projections.storage.generation import Generation
+from projections.storage import generation
 
 PROGRESS_S: Final = 0.25
 
 _log = logging.getLogger(__name__)
 
 
-class Projector(Feeder):
+class Projector(Switching):
     """See the module; the arguments are those of `Feeder`."""
 
     def __init__(
@@ -43,8 +40,11 @@ class Projector(Feeder):
         *,
         rollback_s: float = 3600.0,
         clock: Callable[[], int] = time.time_ns,
+        apart: Collection[str] | None = None,
     ) -> None:
-        super().__init__(data, open_log, make_folds, rollback_s=rollback_s, clock=clock)
+        super().__init__(
+            data, open_log, make_folds, rollback_s=rollback_s, clock=clock, apart=apart
+        )
         self._rebuild: Rebuild | None = None
         self._thread: threading.Thread | None = None
         self._rebuild_error: Exception | None = None
@@ -77,42 +77,27 @@ class Projector(Feeder):
         if self.live().lost() and not self._is_rebuilding():
             self._rebuild_outdated()
 
-    def pause(self, names: Collection[str] = (), reason: str = "paused on request") -> None:
-        """Apply nothing to these projections (none named: to all) until `resume`.
-
-        Raises:
-            BadInput: one of them is not fed.
-        """
-        with self.exclusively():
-            if not names:
-                self.paused = reason
-                return
-            live = self.live()
-            if unknown := set(names) - set(live.names):
-                raise BadInput(f"not fed now: {', '.join(sorted(unknown))}")
-            live.paused.update(dict.fromkeys(names, reason))
-
     def resume(self, names: Collection[str] = ()) -> None:
-        """Go on after a pause; what is parked already does not count towards the next one."""
-        with self.exclusively():
-            live = self.live()
-            chosen = set(names) or set(live.names)
-            last = deadletters.last_id(live.connection)
-            self._settled |= dict.fromkeys(chosen, last)
-            live.paused = {n: reason for n, reason in live.paused.items() if n not in chosen}
-            self._given_up = frozenset()
-            if not names:
-                self.paused = None
+        """See `Pausing.resume`; what a rebuild failed at is tried again as well."""
+        super().resume(names)
+        self._given_up = frozenset()
 
     def _rebuild_outdated(self) -> None:
         """Make anew what is not as this release and its configuration have it, or fell behind."""
         live = self.live()
         assert self._standing is not None
         names = outdated(self._standing, self._make_folds) | set(live.lost())
-        if names and names != self._given_up:
-            self._given_up = names
-            _log.info("rebuilding", extra={"action": "rebuild", "names": sorted(names)})
+        moved = self.misplaced()
+        if (names or moved) and names | moved != self._given_up:
+            self._given_up = names | moved
+            extra = {"action": "rebuild", "names": sorted(names), "moved": sorted(moved)}
+            _log.info("rebuilding", extra=extra)
             self._start(self._planned(tuple(sorted(names)), None, None))
+
+    def holds_spool(self) -> bool:
+        """See `Feeder.holds_spool`: while a rebuild copies files that follow each other."""
+        rebuild = self._rebuild
+        return rebuild is not None and rebuild.copying
 
     # Rebuilds
 
@@ -170,7 +155,9 @@ class Projector(Feeder):
         rebuild = self._rebuild
         if rebuild is None:
             return None
-        names = rebuild.plan.names or sorted(names_of(self._make_folds(None)))
+        names = rebuild.plan.names
+        if names is None:
+            names = tuple(sorted(names_of(self._make_folds(None))))
         error = self._rebuild_error
         return {
             "running": self._is_rebuilding(),
@@ -237,7 +224,9 @@ class Projector(Feeder):
     def _start(self, plan_: Plan) -> None:
         self._rebuild_error, self._rebuilt = None, {}
         reader = self._open_log()
-        self._rebuild = Rebuild(plan_, self.generations, reader, self._make_folds, self._clock)
+        self._rebuild = Rebuild(
+            plan_, self.generations, reader, self._make_folds, self._clock, self.beside()
+        )
         self._thread = threading.Thread(
             target=self._run_rebuild, args=(self._rebuild, reader), name="rebuild", daemon=True
         )
@@ -270,120 +259,13 @@ class Projector(Feeder):
         """Bring new views to the head, at last between two pages of the old ones, and switch."""
         rebuild.progress.stage = "catching up"
         try:
-            while self._catch_up(built, reader, pages=1) >= PAGE_EVENTS:
+            while self.catch_up(built, reader, pages=1) >= PAGE_EVENTS:
                 if rebuild.cancelled.is_set():
                     raise Cancelled("the rebuild was cancelled while it caught up")
             with self.exclusively():
-                self._catch_up(built, reader)
-                self._switch(built)
+                self.catch_up(built, reader)
+                self.switch(built)
         except BaseException:
             if built.generation.number != self._active:
                 rebuild.drop(built)
             raise
-
-    @staticmethod
-    def _catch_up(view: View, reader: LogReader, pages: int = 1 << 30) -> int:
-        """Feed views up to the head, or some pages of each partition; returns the events."""
-        count = 0
-        for partition in reader.partitions:
-            for _ in range(pages):
-                at = view.position(partition)
-                places = view.places(partition)
-                page = Pager(reader, partition, PAGE_EVENTS).read(at, min(places[1:], default=None))
-                if page.through == at:
-                    break
-                view.apply(page, ParkAll())
-                count += page.count
-        while view.catch_up(ParkAll()):
-            pass
-        return count
-
-    # Generations
-
-    def _switch(self, view: View) -> None:
-        """Show other views to readers. The old ones stay, fed, until the rollback time is over."""
-        old = None if self._active is None else self._views.get(self._active)
-        generation.stamp(view.connection, "activated_ns", self._clock())
-        if old is not None and old is not view:
-            generation.stamp(old.connection, "retired_ns", self._clock())
-        crash_at("activate.middle")
-        number = view.generation.number
-        self.generations.activate(number)
-        generation.stamp(view.connection, "retired_ns", None)
-        if self._reader is None:
-            view.close()  # the damaged views were not open; these are opened next
-            return
-        self._views[number] = view
-        self._active = number
-        last = deadletters.last_id(view.connection)
-        self._settled = dict.fromkeys(view.names, last)
-        self._standing = Standing(
-            frozenset(view.names), configuration.load(view.connection)
-        )  # fmt: skip
-        self.lag.applied(view.position(0))
-        with self._moved:
-            self._moved.notify_all()
-
-    def activate(self, number: int | str | None = None) -> dict[str, Any]:
-        """Switch readers to another generation that is kept; None: the newest.
-
-        Raises:
-            BadInput: there is none with this number, or it is of another release.
-        """
-        with self.exclusively():
-            reader = self.reader()
-            others = [n for n in sorted(self._views) if n != self._active]
-            if number is None and not others:
-                raise BadInput("no other generation is kept; `projections rebuild` makes one")
-            chosen = others[-1] if number is None else int(number)
-            if chosen == self._active:
-                return self._switched()
-            if chosen not in self._views:
-                raise BadInput(f"generation {chosen} is not kept, or another release made it")
-            self._catch_up(self._views[chosen], reader)
-            self._switch(self._views[chosen])
-            return self._switched()
-
-    def rollback(self) -> dict[str, Any]:
-        """Switch readers back to the generation that was active before.
-
-        Raises:
-            BadInput: none is kept.
-        """
-        with self.exclusively():
-            self.reader()
-            former = [
-                (generation.describe(view.connection).retired_ns or 0, number)
-                for number, view in self._views.items()
-                if number != self._active
-            ]
-            if not former:
-                raise BadInput("no former generation is kept")
-            return self.activate(max(former)[1])
-
-    def _switched(self) -> dict[str, Any]:
-        live = self.live()
-        parked = sum(deadletters.counts(live.connection).values())
-        return {"generation": self._active, "dead_letters": parked}
-
-    def kept(self) -> list[Generation]:
-        """The generations that are fed; the active one is `active_generation`."""
-        with self.exclusively():
-            self.reader()
-            return [generation.describe(v.connection) for _, v in sorted(self._views.items())]
-
-    @property
-    def active_generation(self) -> int | None:
-        """The generation that readers see."""
-        return self._active
-
-    def remove_past(self, name: str) -> None:
-        """Delete a view of the past.
-
-        Raises:
-            BadInput: there is none of this name.
-        """
-        path = self.generations.past(name)
-        if not path.exists():
-            raise BadInput(f"no view is named {name}")
-        generation.remove_file(path)

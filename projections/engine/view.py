@@ -16,6 +16,7 @@ from events.crash import crash_at
 from events.errors import Unavailable
 from events.log.port import LogReader, Page
 from projections.engine import spool
+from projections.engine.apart.follower import Follower
 from projections.engine.delivery import Delivery, GroupFailed
 from projections.engine.pages import follows, split
 from projections.engine.parking import ParkAll, Parking, is_not_the_event
@@ -88,7 +89,9 @@ class View(ViewFile):
         live = [d for d in deliveries if self._is_live(d, stage, page.partition)]
         missing = [d.group.name for d in deliveries if d not in live]
         kept: list[Changes] | None = None
-        if any(self._can_catch_up(name, stage, page.partition) for name in missing):
+        if any(self._can_catch_up(name, stage, page.partition) for name in missing) or any(
+            self._can_follow(follower, page.partition) for follower in self._told_by(stage)
+        ):
             kept = []
         letters = deadletters.last_id(self.connection)
         started_s = time.perf_counter()
@@ -99,6 +102,7 @@ class View(ViewFile):
             self._leave_behind(live, time.perf_counter() - started_s)
         if kept is not None:
             spool.append(self.connection, page, kept)
+            self._trim(page.partition, {})
             self._bound_spool()
         if deadletters.last_id(self.connection) > letters:
             through = page.partition, page.through
@@ -219,16 +223,32 @@ class View(ViewFile):
         return sorted({name for name, _ in self._behind()})
 
     def lost(self) -> list[str]:
-        """Those of them that cannot catch up, as the spool was dropped: they must be rebuilt."""
-        return sorted(
-            {
-                delivery.group.name
-                for stage, deliveries in self._deliveries.items()
-                for delivery in deliveries
-                for (name, partition) in self._places
-                if name == delivery.group.name and not self._can_catch_up(name, stage, partition)
-            }
-        )
+        """Those of them, and of the groups apart, that cannot catch up, as the spool was dropped:
+        they must be rebuilt."""
+        found = {
+            delivery.group.name
+            for stage, deliveries in self._deliveries.items()
+            for delivery in deliveries
+            for (name, partition) in self._places
+            if name == delivery.group.name and not self._can_catch_up(name, stage, partition)
+        }
+        found |= {
+            follower.name
+            for stage in self._deliveries
+            for follower in self._told_by(stage)
+            for (name, partition) in self._places
+            if name == stage and not self._can_follow(follower, partition)
+        }
+        return sorted(found)
+
+    def _told_by(self, stage: str) -> list[Follower]:
+        return [follower for follower in self.followers if follower.stage == stage]
+
+    def _can_follow(self, follower: Follower, partition: int) -> bool:
+        at = follower.at(partition)
+        if follower.stage is None or at >= self.at(follower.stage, partition):
+            return True
+        return spool.following(self.connection, partition, at) is not None
 
     def _behind(self) -> Iterator[tuple[str, int]]:
         for stage, deliveries in self._deliveries.items():
@@ -272,12 +292,19 @@ class View(ViewFile):
         return True
 
     def _trim(self, partition: int, moved: dict[str, int]) -> None:
-        """Forget what every group has applied that can catch up at all."""
+        """Forget what every group has applied that can catch up at all, here or apart."""
+        if self.holds_spool():
+            return
         places = [
             moved.get(delivery.group.name, self.at(delivery.group.name, partition))
             for stage, deliveries in self._deliveries.items()
             for delivery in deliveries
             if self._can_catch_up(delivery.group.name, stage, partition)
+        ]
+        places += [
+            follower.at(partition)
+            for follower in self.followers
+            if follower.stage is not None and self._can_follow(follower, partition)
         ]
         spool.trim(self.connection, partition, min(places, default=0))
 
@@ -294,7 +321,7 @@ class View(ViewFile):
 
         Raises:
             Unavailable: its projection is not fed now, or groups are behind the stage whose
-                event it is: they would miss it.
+                event it is, or apart from it: they would miss it.
         """
         letter = deadletters.get(self.connection, id)
         if letter.run_no:
@@ -317,6 +344,11 @@ class View(ViewFile):
         deliveries = self._deliveries.get(fold.projections[0].name, [])
         if deliveries and (waiting := [*self.behind(), *self.paused]):
             raise Unavailable(f"{', '.join(waiting)} would miss it; wait until all have caught up")
+        if names := [follower.name for follower in self._told_by(fold.projections[0].name)]:
+            raise Unavailable(
+                f"{', '.join(names)} would miss it in a process of its own: start the service "
+                "without `apart`, requeue it, and set it apart again"
+            )
         page = reader.read(letter.partition, letter.position - 1, limit_segments=1)
         with self._transaction():
             deadletters.remove(self.connection, letter.id)

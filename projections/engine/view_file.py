@@ -9,6 +9,7 @@ from typing import Self
 
 from events.log.chain import genesis
 from events.log.port import LogReader
+from projections.engine.apart.follower import Follower
 from projections.engine.delivery import Delivery
 from projections.engine.port import Fold, Staged
 from projections.storage import checkpoint, configuration
@@ -22,7 +23,8 @@ class ViewFile:
     """An open views file with the folds that feed it. Used by one thread at a time.
 
     `paused` are projections that apply nothing, each with the reason; `slow` are groups that are
-    left behind until they have caught up.
+    left behind until they have caught up. `followers` are groups of this generation in files of
+    their own; while `holds_spool` says so, nothing of the spool is forgotten.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class ViewFile:
         self.names = [p.name for fold in folds for p in fold.projections]
         self.paused: dict[str, str] = {}
         self.slow: set[str] = set()
+        self.followers: Sequence[Follower] = ()
+        self.holds_spool: Callable[[], bool] = lambda: False
         self._deliveries = {
             fold.projections[0].name: [Delivery(g, connection, clock) for g in fold.groups]
             for fold in folds
@@ -99,6 +103,10 @@ class ViewFile:
         self.checkpoints = checkpoint.load(self.connection)
         self._places = {(c.projection, c.partition): c for c in self.checkpoints}
 
+    def every_checkpoint(self) -> list[Checkpoint]:
+        """Those of this file as read last, and those of the files beside it as they are now."""
+        return [*self.checkpoints, *(c for f in self.followers for c in f.checkpoints())]
+
     def _every_delivery(self) -> Iterator[Delivery]:
         for deliveries in self._deliveries.values():
             yield from deliveries
@@ -118,8 +126,16 @@ class ViewFile:
         return 0 if held is None else held.position
 
     def places(self, partition: int) -> list[int]:
-        """How far the folds have come that read the log and are not paused, least first."""
-        return sorted({self.at(f.projections[0].name, partition) for f in self._reading()})
+        """How far the folds have come that read the log and are not paused, least first.
+
+        A group apart that is ahead counts as well, so that a page ends there: after a power cut
+        this file may have lost pages that the group's has.
+        """
+        found = {self.at(f.projections[0].name, partition) for f in self._reading()}
+        if found:
+            ahead = (f.at(partition) for f in self.followers if f.stage is not None)
+            found.update(at for at in ahead if at > max(found))
+        return sorted(found)
 
     def _reading(self) -> list[Fold]:
         return [fold for fold in self.folds if fold.projections[0].name not in self.paused]
@@ -135,6 +151,8 @@ class ViewFile:
 
     def close(self) -> None:
         """Close the file; may be called twice."""
+        for follower in self.followers:
+            follower.close()
         self.connection.close()
 
     def _transaction(self) -> AbstractContextManager[None]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from events.errors import NotFound, Unavailable, ViewsDamaged
+from projections.storage import apart
 
 LIVE: Final = "views.db"
 _VIEW_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -82,9 +83,10 @@ class Views:
         if ready is not None:
             return ready
         connection = sqlite3.connect(
-            f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None,
+            apart.read_only(path), uri=True, isolation_level=None,
             check_same_thread=False, timeout=5.0,
         )  # fmt: skip
+        apart.attach(connection, path)
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA cache_size = -4096")
         return connection

@@ -40,6 +40,13 @@ def load(connection: sqlite3.Connection) -> list[Checkpoint]:
     return [Checkpoint(*row) for row in connection.execute(_sql["load"])]
 
 
+def stage_position(connection: sqlite3.Connection, name: str, partition: int) -> int:
+    """How far a stage has come whose file is attached as `stage`; 0 if it is not there."""
+    values = {"projection": name, "partition": partition}
+    row = connection.execute(_sql["stage"], values).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def insert(connection: sqlite3.Connection, checkpoints: Iterable[Checkpoint]) -> None:
     """Store new checkpoints."""
     connection.executemany(_sql["insert"], [c._asdict() for c in checkpoints])

@@ -2,6 +2,9 @@
 SELECT projection, partition, version, position, hash, committed_ns, log_id, epoch, updated_ns
 FROM checkpoint ORDER BY projection, partition
 
+-- name: stage
+SELECT position FROM stage.checkpoint WHERE projection = :projection AND partition = :partition
+
 -- name: insert
 INSERT INTO checkpoint
     (projection, partition, version, position, hash, committed_ns, log_id, epoch, updated_ns)

@@ -17,6 +17,7 @@ from typing import Final, Literal, NamedTuple
 
 from events.atomic_file import replace_file, sync_folder
 from events.errors import BadInput, ViewsDamaged
+from projections.storage import apart
 from projections.storage.statements import run_script
 
 LINK: Final = "views.db"
@@ -93,7 +94,10 @@ class Generations:
 
     def remove(self, number: int) -> None:
         """Delete a generation's files."""
-        remove_file(self.path(number))
+        path = self.path(number)
+        for beside in apart.files(path).values():
+            remove_file(beside)
+        remove_file(path)
 
     def past(self, name: str) -> Path:
         """The file of a named view of the past.
@@ -116,8 +120,9 @@ class Generations:
 def connect(path: Path) -> sqlite3.Connection:
     """Open a views file for feeding: readers are never blocked."""
     connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, timeout=_BUSY_S
-    )
+        path.absolute().as_uri(), uri=True, isolation_level=None,
+        check_same_thread=False, timeout=_BUSY_S,
+    )  # fmt: skip
     for pragma in (
         "journal_mode = WAL",
         "synchronous = NORMAL",  # a power cut may take back whole pages; they are applied again
@@ -149,11 +154,12 @@ def connect_building(path: Path) -> sqlite3.Connection:
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
-    """Open a views file for reading."""
+    """Open a views file for reading, with the files beside it."""
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None,
+        apart.read_only(path), uri=True, isolation_level=None,
         check_same_thread=False, timeout=_BUSY_S,
     )  # fmt: skip
+    apart.attach(connection, path)
     connection.execute("PRAGMA query_only = ON")
     return connection
 

@@ -18,7 +18,7 @@ import msgspec
 from events import names
 from events.atomic_file import replace_file
 from events.errors import BadInput, BadSetting, NotFound, Rejected, Unavailable
-from service.process.locks import RoleLock
+from service.control.locks import RoleLock
 
 Scope = Literal["ingest", "read", "write", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)

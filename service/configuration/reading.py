@@ -21,6 +21,7 @@ import platformdirs
 from msgspec import inspect as kinds
 
 from events.errors import BadSetting
+from projections import views
 from service.access.hosts import check_hosts
 from service.access.proxies import Proxies
 from service.access.tokens import TokenStore
@@ -284,6 +285,10 @@ def _check(settings: Settings) -> None:
     _check_tls(settings)
     if settings.scrub_patterns or settings.scrub_allow:
         own_rules(settings.scrub_patterns, settings.scrub_allow)
+    if unknown := set(settings.apart) - set(views.names()):
+        raise BadSetting(
+            f"--apart {min(unknown)}: no such projection; one of {', '.join(views.names())}"
+        )
     taken = [number for port in all_ports() if (number := port.number(settings))]
     if len(set(taken)) < len(taken):
         *some, last = (FIELDS[port.setting].option for port in all_ports())

@@ -117,6 +117,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         int,
         Meta(ge=100, le=1_000_000, description="Most attempts that a run lists; others count."),
     ] = ATTEMPTS_LIMIT
+    apart: Annotated[
+        tuple[str, ...],
+        Meta(description="Projections that run in a process and a file of their own; repeatable."),
+    ] = ()
     scrub: Annotated[bool, Meta(description="Remove what is private or secret before storing.")] = (
         True
     )

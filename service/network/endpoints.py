@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from events.atomic_file import replace_file
-from service.process.locks import is_held
+from service.control.locks import is_held
 
 SUPERVISOR: Final = "supervisor"
 

@@ -24,12 +24,12 @@ from events import errors, metrics
 from events.errors import SpanledgerError, Unavailable
 from service.configuration.reading import to_json
 from service.configuration.settings import Settings
+from service.control.locks import AlreadyRunning, RoleLock, is_held
 from service.control.socket import ControlServer, socket_path
 from service.installation.version import VERSION
 from service.network.endpoints import SUPERVISOR, read_endpoints, remove_endpoints, write_endpoints
 from service.network.ports import Ports, PortTaken
 from service.process.child import Child
-from service.process.locks import AlreadyRunning, RoleLock, is_held
 from service.roles.declaration import ROLES, all_ports, instances_of, role_of
 from service.telemetry.gathering import Gatherer
 

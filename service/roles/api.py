@@ -10,9 +10,9 @@ from service.access.tokens import TokenStore
 from service.api.server import ApiServer
 from service.configuration.reading import is_loopback
 from service.configuration.settings import Settings
+from service.control.locks import is_held
 from service.control.socket import call, instances
 from service.network.endpoints import SUPERVISOR
-from service.process.locks import is_held
 from service.roles import Place
 from service.roles.declaration import ROLES
 from service.telemetry.gathering import Gatherer

@@ -78,6 +78,7 @@ class Declaration:
             as ready without it.
         settings: those that no other role has.
         instances: the names under which it runs in a service; by default its own, if it is on.
+        each: how its instances are spelled if they are not alike, so that one must be named.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Declaration:
     ports: tuple[Port, ...] = ()
     settings: tuple[Setting, ...] = ()
     instances: Callable[[Settings], list[str]] | None = None
+    each: str = ""
 
     def running(self, settings: Settings) -> list[str]:
         """The names under which it runs, with `settings`."""
@@ -128,6 +130,11 @@ _DECLARED = (
     ),
     Declaration(
         "projector", "service.roles.projector", drains=3, drain_share=0.5, readiness="ping"
+    ),
+    # What answers from it says how far it is: the service is ready without it.
+    Declaration(
+        "apart", "service.roles.apart", drains=3, drain_share=0.5, each="apart-NAME",
+        instances=lambda settings: [f"apart-{name}" for name in settings.apart],
     ),
     # Before the first event is taken: a new target begins at the head of that moment. Without it
     # spans are taken and questions answered, and it catches up from the log: a balancer that left

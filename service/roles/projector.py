@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any, Final
 
@@ -11,20 +11,14 @@ from events.errors import SpanledgerError, Unavailable
 from events.log.port import Door, LogReader
 from events.log.reader import open_reader
 from events.log.socket import DoorClient
-from projections.assembly import make_folds
-from projections.engine.port import Fold
 from projections.engine.projector import Projector
-from projections.engine.versions import MakeFolds
-from projections.fold import RUN_LIMIT, STAGE_NAME
-from projections.runs.long.left_out import ATTEMPTS_LIMIT
-from projections.storage.configuration import Configuration
 from service.append.appender import Appender
 from service.configuration.settings import Settings
 from service.control.projector import Operations
 from service.control.socket import socket_path
 from service.reactors.watcher import Watcher
 from service.roles import Place
-from service.telemetry.spans import traced_fold
+from service.roles.folding import folds_of
 
 _PAUSE_S: Final = 0.05
 _CATCH_UP_S: Final = 2.0
@@ -41,9 +35,11 @@ class ProjectorRole:
         self._stopping = place.stopping
         self._data = settings.data
         self._stop = threading.Event()
+        self._make_folds = folds_of(settings)
         self._projector = Projector(
-            settings.data, self._open_log, _folds_of(settings), rollback_s=settings.rollback_s
-        )
+            settings.data, self._open_log, self._make_folds,
+            rollback_s=settings.rollback_s, apart=settings.apart,
+        )  # fmt: skip
         self._watcher = Watcher(
             settings.data, self._open_log, Appender(settings, self._open_door),
             heartbeat_interval_s=settings.heartbeat_interval_s,
@@ -81,7 +77,7 @@ class ProjectorRole:
                 continue
 
     def handlers(self) -> Mapping[str, Callable[..., Any]]:
-        return Operations(self._projector).handlers()
+        return Operations(self._projector, self._make_folds).handlers()
 
     def drain(self, deadline_s: float) -> None:
         """Catch up a little with what was stored last, so that a new start finds less to do."""
@@ -98,22 +94,6 @@ class ProjectorRole:
     def close(self) -> None:
         self._stop.set()
         self._projector.close()
-
-
-def _folds_of(settings: Settings) -> MakeFolds:
-    """Makes the folds with what the settings say of them."""
-    told: dict[str, Configuration] = {}
-    if settings.max_run_attempts != ATTEMPTS_LIMIT:
-        told[STAGE_NAME] = {RUN_LIMIT: settings.max_run_attempts}
-
-    def make(
-        names: Collection[str] | None = None,
-        configured: Mapping[str, Configuration] | None = None,
-    ) -> Sequence[Fold]:
-        folds = make_folds(names, told if configured is None else configured)
-        return [traced_fold(fold) for fold in folds]
-
-    return make
 
 
 def build(settings: Settings, place: Place) -> ProjectorRole:

@@ -15,9 +15,9 @@ from typing import Any, Final
 from events.errors import SpanledgerError
 from projections.engine.tuning import tune_collector
 from service.configuration.settings import Settings
+from service.control.locks import RoleLock
 from service.control.socket import ControlServer, socket_path
 from service.installation.version import VERSION
-from service.process.locks import RoleLock
 from service.roles import Place, build
 from service.telemetry import spans as telemetry
 from service.telemetry.samples import scrape

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from service.process.locks import RoleLock
+from service.control.locks import RoleLock
 from tests.otlp import make_span, traces
 from tests.peers.sink import Sink
 from tests.serving import Service, clean_environment, serving, until

@@ -19,9 +19,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from events import names
+from service.control.locks import RoleLock
 from service.control.socket import call, instances
 from service.network.ports import Ports
-from service.process.locks import RoleLock
 from service.telemetry.samples import Scrape
 from tests import serving as running
 from tests.otlp import START_NS, make_span, traces

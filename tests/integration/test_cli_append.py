@@ -9,8 +9,8 @@ from typer.testing import CliRunner, Result
 
 from service.access.tokens import TokenStore
 from service.cli.commands.log import app
+from service.control.locks import RoleLock
 from service.network.endpoints import SUPERVISOR, write_endpoints
-from service.process.locks import RoleLock
 from tests.api_service import serving
 from tests.writers import Writer
 

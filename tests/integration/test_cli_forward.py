@@ -11,10 +11,10 @@ from typer.testing import CliRunner, Result
 from events.log.door import GroupDoor
 from events.log.reader import open_reader
 from service.cli.commands.forward import app
+from service.control.locks import RoleLock
 from service.control.socket import ControlServer, socket_path
 from service.forward.cursor import CursorStore
 from service.forward.operations import Operations
-from service.process.locks import RoleLock
 
 
 @pytest.fixture

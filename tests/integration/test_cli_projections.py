@@ -19,9 +19,9 @@ from service.cli.commands import projections as projection_commands
 from service.cli.main import app
 from service.cli.source import completion
 from service.cli.source.projector import patience_s
+from service.control.locks import RoleLock
 from service.control.projector import Operations, build_projector
 from service.control.socket import ControlServer, socket_path
-from service.process.locks import RoleLock
 from tests.events import make_batch, make_span
 from tests.views import make_folder
 

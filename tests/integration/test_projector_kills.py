@@ -20,7 +20,7 @@ _CHILD = """
 import sys, threading, time
 from pathlib import Path
 from events.log.reader import open_reader
-from projections.engine import rebuild
+from projections.engine.rebuilding import rebuild
 from projections.assembly import make_folds
 from projections.engine.projector import Projector
 rebuild.PAGE_EVENTS = 500

@@ -16,10 +16,10 @@ import pytest
 from events.errors import BadInput, Unavailable, ViewsDamaged
 from events.log.door import GroupDoor
 from events.log.reader import open_reader
-from projections.engine import plan, rebuild
 from projections.engine.progress import status
 from projections.engine.projector import Projector
-from projections.engine.rebuild import Cancelled
+from projections.engine.rebuilding import plan, rebuild
+from projections.engine.rebuilding.rebuild import Cancelled
 from projections.storage.generation import connect_reader
 from tests.events import make_batch, make_log, make_span
 from tests.toyfold import MakeToys, make_toys, rows
@@ -301,7 +301,7 @@ _CHILD = """
 import sys, threading
 from pathlib import Path
 from events.log.reader import open_reader
-from projections.engine import rebuild
+from projections.engine.rebuilding import rebuild
 from projections.engine.projector import Projector
 from tests.toyfold import make_toys
 rebuild.PAGE_EVENTS = 10

@@ -17,11 +17,11 @@ import pytest
 from events.log.door import GroupDoor
 from events.log.reader import open_reader
 from projections.assembly import make_folds
-from projections.engine import rebuild
 from projections.engine.parked import Parked
 from projections.engine.parking import RebuildStopped
 from projections.engine.projector import Projector
-from projections.engine.rebuild import Cancelled
+from projections.engine.rebuilding import rebuild
+from projections.engine.rebuilding.rebuild import Cancelled
 from projections.engine.side import process
 from projections.engine.side.process import Side, SideFailed, reached
 from projections.runs.changes import Changes
@@ -324,7 +324,7 @@ _REBUILDING = """
 import os, sys
 from pathlib import Path
 from events.log.reader import open_reader
-from projections.engine import rebuild
+from projections.engine.rebuilding import rebuild
 from projections.assembly import make_folds
 from projections.engine.projector import Projector
 from projections.engine.side.process import Side

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from events.errors import BadInput, ViewsDamaged
-from projections.engine import plan
-from projections.engine.plan import Plan
+from projections.engine.rebuilding import plan
+from projections.engine.rebuilding.plan import Plan
 from projections.storage.generation import Generations, connect, connect_reader
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from service.control.locks import AlreadyRunning, RoleLock, is_held
 from service.network.endpoints import read_endpoints, remove_endpoints, write_endpoints
-from service.process.locks import AlreadyRunning, RoleLock, is_held
 
 HOLDER = """
 import sys, pathlib
-from service.process.locks import RoleLock
+from service.control.locks import RoleLock
 lock = RoleLock(pathlib.Path(sys.argv[1]), "writer")
 lock.acquire()
 print("held", flush=True)

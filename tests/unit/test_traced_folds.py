@@ -11,9 +11,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from events.log.door import GroupDoor
 from events.log.reader import open_reader
 from projections.assembly import make_folds
-from projections.engine import rebuild
 from projections.engine.port import Staged
 from projections.engine.projector import Projector
+from projections.engine.rebuilding import rebuild
 from projections.engine.side.process import Side
 from projections.storage.generation import connect_reader
 from service.telemetry.tracing import traced

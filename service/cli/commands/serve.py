@@ -19,13 +19,13 @@ from events.private import make_private
 from service.cli.command import command
 from service.configuration.reading import CONFIG_VARIABLE, FIELDS, ROLE_VARIABLE, Field, load
 from service.configuration.settings import Settings
+from service.control.locks import AlreadyRunning, RoleLock, is_held
 from service.control.socket import call, instances
 from service.installation.sqlite_version import require_sqlite
 from service.installation.version import VERSION
 from service.network.ports import Ports, PortTaken
-from service.process.locks import AlreadyRunning, RoleLock, is_held
 from service.process.supervisor import Supervisor
-from service.roles.declaration import ROLES, all_ports
+from service.roles.declaration import ROLES, all_ports, role_of
 from service.roles.runner import Stop, run
 from service.telemetry.logs import start_logging
 
@@ -33,6 +33,7 @@ _PANELS: Final = {
     "Ports and data": ("data", "host", *(port.setting for port in all_ports()), "workers",
                        "pin_receivers"),
     "Forwarding": ("forward",),
+    "Views": ("apart",),
     "Access": ("tls_cert", "tls_key", "tls_client_ca", "allowed_hosts", "trusted_proxies",
                "root_path", "cors_origins"),
     "Privacy": ("scrub", "scrub_uuids", "scrub_pseudonyms", "scrub_exempt", "scrub_patterns",
@@ -108,7 +109,7 @@ def serve(
         str | None,
         typer.Option(
             "--role",
-            metavar="|".join(ROLES),
+            metavar="|".join(declared.each or declared.name for declared in ROLES.values()),
             help=f"Run this role alone, in the foreground. \\[{ROLE_VARIABLE}]",
         ),
     ] = None,
@@ -126,14 +127,26 @@ def serve(
     require_sqlite()
     settings = load(dataclasses.asdict(options) | {"config": config}, os.environ)
     role = role or os.environ.get(ROLE_VARIABLE) or None
-    if role is not None and role not in ROLES:
-        raise BadSetting(f"--role: expected one of {', '.join(ROLES)}, not {role!r}")
+    if role is not None:
+        _check_role(settings, role)
     _make_folder(settings.data)
     if role is not None:
         _run_role(settings, role)
         return
     start_logging("supervisor", settings.log_level, settings.log_format)
     Supervisor(settings, lambda ports: _print_ports(settings, ports)).run()
+
+
+def _check_role(settings: Settings, role: str) -> None:
+    known: list[str] = []
+    for declared in ROLES.values():
+        known += declared.running(settings) if declared.each else [declared.name]
+    if role in known:
+        return
+    hint = ""
+    if role_of(role) in ROLES and ROLES[role_of(role)].each:
+        hint = f", with {role.partition('-')[2] or 'NAME'} set apart"
+    raise BadSetting(f"--role: expected one of {', '.join(known)}, not {role!r}{hint}")
 
 
 def _make_folder(data: Path) -> None:

@@ -15,9 +15,9 @@ from service.cli.output.exits import Failed
 from service.cli.output.render import console, grid, pairs, writing_on
 from service.cli.source.folder import existing_folder
 from service.cli.source.source import Source, open_source
+from service.control.locks import is_held
 from service.control.socket import NoAnswer, call, instances
 from service.network.endpoints import SUPERVISOR, read_endpoints
-from service.process.locks import is_held
 from service.roles.declaration import ROLES
 
 _PING_S: Final = 2.0

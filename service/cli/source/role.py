@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from events.errors import Unavailable
 from service.control import socket as control
-from service.process.locks import RoleLock, is_held
+from service.control.locks import RoleLock, is_held
 
 Handlers = Mapping[str, Callable[..., Any]]
 Progress = Callable[[Any], None]

@@ -23,13 +23,21 @@ from events.atomic_file import sync_folder
 from events.errors import SpanledgerError
 from events.log.port import LogReader
 from events.log.sqlite import load_queries
-from projections.engine import plan
+from projections.engine.apart.placing import copy_beside, followers, place
 from projections.engine.pages import Pager, unpacked_ahead
 from projections.engine.parking import ParkKnown, RebuildStopped
-from projections.engine.plan import Plan, State
-from projections.engine.port import Fold, Projection
+from projections.engine.port import Fold
+from projections.engine.rebuilding import plan, tables
+from projections.engine.rebuilding.plan import Plan, State
 from projections.engine.side.process import Side, SideFailed, absorb, has_two_cores, reached
-from projections.engine.versions import SHARED, MakeFolds, outdated, standing
+from projections.engine.versions import (
+    SHARED,
+    MakeFolds,
+    names_of,
+    outdated,
+    projections_of,
+    standing,
+)
 from projections.engine.view import View
 from projections.engine.view_file import transaction
 from projections.storage import checkpoint, deadletters, generation
@@ -78,7 +86,11 @@ class Progress:
 
 
 class Rebuild:
-    """One rebuild, from its plan to a views file that is caught up to the replay's end."""
+    """One rebuild, from its plan to a views file that is caught up to the replay's end.
+
+    Groups `beside` get files of their own. While it is `copying`, nobody may forget what copied
+    groups have not applied yet.
+    """
 
     def __init__(
         self,
@@ -87,8 +99,10 @@ class Rebuild:
         reader: LogReader,
         make_folds: MakeFolds,
         clock: Callable[[], int] = time.time_ns,
+        beside: Collection[str] = (),
     ) -> None:
         self.plan = plan_
+        self.copying = False
         self.progress = Progress()
         self.cancelled = threading.Event()
         self.left_as: State = "cancelled"
@@ -97,6 +111,7 @@ class Rebuild:
         self._reader = reader
         self._make_folds = make_folds
         self._clock = clock
+        self._beside = beside
         self._part = generations.data / f"views-{plan_.number}.part"
         self._side = generations.data / f"views-{plan_.number}.side"
 
@@ -138,7 +153,7 @@ class Rebuild:
             return None
         path = self._generations.path(self.plan.number)
         self._part.rename(path)
-        return self._open_built(path, self._make_folds(None))
+        return self._open_built(path)
 
     def _fill(self, *, divided: bool) -> None:
         """Replay into the file in the making, then make its indexes.
@@ -242,7 +257,7 @@ class Rebuild:
 
     def drop(self, built: View) -> None:
         """Give up a new generation that was not switched to; the plan starts over."""
-        generation.remove_file(built.path)
+        self._generations.remove(self.plan.number)
         self._leave_whole(built)
 
     def _leave_whole(self, view: View, side: Side | None = None) -> None:
@@ -258,71 +273,72 @@ class Rebuild:
     def _build_some(self, names: Collection[str]) -> View | None:
         """The active generation with some projections replayed; None if that is not possible."""
         active = self._generations.active()
-        everything = self._make_folds(None)
         if active is None or not self._others_are_current(active, names):
             return None
-        folds = self._make_folds(names)
+        folds = self._make_folds(names) if names else ()
         known = self.known()
-        self._replay(folds, known, self._reached(active))
+        if folds:
+            self._replay(folds, known, self._reached(active))
         self.progress.stage = "copying"
         path = self._generations.path(self.plan.number)
-        generation.remove_file(path)
-        with (
-            closing(generation.connect_reader(self._generations.path(active))) as source,
-            closing(generation.connect_building(path)) as target,
-        ):
-            source.backup(target)
-        self._replay(folds, known, _positions(path, names))
+        self._copy(self._generations.path(active), path, names)
+        if folds:
+            self._replay(folds, known, _positions(path, names))
         with closing(generation.connect_building(path)) as target:
-            target.execute("ATTACH ? AS replayed", (str(self._part),))
+            if folds:
+                target.execute("ATTACH ? AS replayed", (str(self._part),))
             if not _same_numbers(target, folds):
                 target.close()
-                generation.remove_file(path)
+                self._generations.remove(self.plan.number)
                 return None
             self._take_over(target, folds, names)
-            self.dead_letters = sum(deadletters.counts(target).values())
         generation.sync_file(path)
+        built = self._open_built(path)
         generation.remove_file(self._part)
-        return self._open_built(path, everything)
+        return built
 
-    def _open_built(self, path: Path, folds: Sequence[Fold]) -> View:
-        view = View(path, generation.connect(path), folds, self._clock)
+    def _copy(self, active: Path, path: Path, names: Collection[str]) -> None:
+        """Copy a generation and the files beside it, which the spool lets follow their copy."""
+        self._generations.remove(self.plan.number)
+        self.copying = True
+        try:
+            copy_beside(active, path, names)
+            with (
+                closing(generation.connect_reader(active)) as source,
+                closing(generation.connect_building(path)) as target,
+            ):
+                source.backup(target)
+        finally:
+            self.copying = False
+
+    def _open_built(self, path: Path) -> View:
+        """Give the groups their places, and open what this process feeds."""
+        everything = self._make_folds(None)
+        place(path, everything, self._beside, self._part)
+        inside = names_of(everything) - set(self._beside)
+        view = View(path, generation.connect(path), self._make_folds(inside), self._clock)
+        view.followers = followers(path, self._make_folds)
         view.claim()  # its checkpoints came from two files
+        with closing(generation.connect_reader(path)) as connection:
+            self.dead_letters = sum(deadletters.counts(connection).values())
         return view
 
     def _take_over(
         self, target: sqlite3.Connection, folds: Sequence[Fold], names: Collection[str]
     ) -> None:
         """Put the replayed tables in the place of the copied ones, with their checkpoints."""
-        taken = [p for fold in folds for p in fold.projections if p.name in names]
+        taken = [p for p in projections_of(folds) if p.name in names]
         with transaction(target):
             for projection in taken:
-                for kind, name in _objects(projection):
-                    target.execute(f'DROP {kind} IF EXISTS main."{name}"')
-                projection.create(target)
-                for table in projection.tables:
-                    target.execute(f'INSERT INTO main."{table}" SELECT * FROM replayed."{table}"')
-                projection.index(target)
-                for table in ("checkpoint", "dead_letter", "configuration"):
-                    self._move_rows(target, table, projection.name)
+                if projection.name in self._beside:
+                    tables.drop(target, projection, "main")
+                else:
+                    tables.take_over(target, projection, "replayed")
             target.execute("DELETE FROM generation")
             target.execute(
                 "INSERT INTO generation (number, created_ns, as_of) VALUES (?, ?, 0)",
                 (self.plan.number, self._clock()),
             )
-
-    @staticmethod
-    def _move_rows(target: sqlite3.Connection, table: str, name: str) -> None:
-        columns = [
-            row[1] for row in target.execute(f"PRAGMA main.table_info({table})") if row[1] != "id"
-        ]
-        listed = ", ".join(columns)
-        target.execute(f"DELETE FROM main.{table} WHERE projection = ?", (name,))
-        target.execute(
-            f"INSERT INTO main.{table} ({listed}) "
-            f"SELECT {listed} FROM replayed.{table} WHERE projection = ?",
-            (name,),
-        )
 
     def known(self) -> list[DeadLetter]:
         """The dead letters of the active generation; none if it cannot be read."""
@@ -376,14 +392,3 @@ def _same_numbers(target: sqlite3.Connection, folds: Sequence[Fold]) -> bool:
 def _count(connection: sqlite3.Connection, schema: str, table: str) -> int:
     count: int = connection.execute(f"SELECT count(*) FROM {schema}.{table}").fetchone()[0]
     return count
-
-
-def _objects(projection: Projection) -> list[tuple[str, str]]:
-    """Kind and name of what a projection creates, indexes and views first."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        projection.create(connection)
-        projection.index(connection)
-        return connection.execute(
-            "SELECT upper(type), name FROM sqlite_master "
-            "WHERE sql IS NOT NULL ORDER BY type = 'table'"
-        ).fetchall()
