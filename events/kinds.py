@@ -13,8 +13,9 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 FACT_KIND: Final = r"[a-z][a-z0-9_-]{0,63}(\.[a-z][a-z0-9_-]{0,63}){1,3}"
 """`namespace.name`, of two to four parts: what a fact of our own may be."""
 
-FILTER: Final = f"^({'|'.join(KINDS)}|{FACT_KIND})$"
-"""A kind to ask for: one of `KINDS`, or the kind of a fact."""
+FILTER: Final = rf"^({'|'.join(KINDS)}|{FACT_KIND})$(?!\n)"
+"""A kind to ask for: one of `KINDS`, or the kind of a fact. Python takes a line's end before `$`;
+its `\\Z` is no pattern for those who read the OpenAPI document."""
 
 is_filter = re.compile(FILTER).match
 is_fact_kind = re.compile(FACT_KIND).fullmatch

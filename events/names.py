@@ -21,6 +21,10 @@ POSITION_HEADER: Final = "spanledger-position"
 IDEMPOTENCY_HEADER: Final = "idempotency-key"
 DEFAULT_TENANT: Final = "default"
 
+# Who says a fact, where no token does: nobody else may be called so.
+ACTOR_LOCAL: Final = "local"
+ACTOR_WATCHER: Final = "watcher"
+
 # Attributes that identify a task, a run and an attempt.
 TASK_ID: Final = "task.id"
 TASK_NAME: Final = "task.name"

@@ -183,8 +183,11 @@ class DoorClient:
         except (OSError, msgspec.MsgspecError) as exc:
             peer.close()
             raise Unavailable(f"the log's writer cannot be reached: {exc}") from exc
-        self._peer = peer
-        threading.Thread(target=self._listen, args=(peer,), name="door-client", daemon=True).start()
+        self._peer, self._pending = peer, {}  # each connection's own: one may end late
+        listening = (peer, self._pending)
+        threading.Thread(
+            target=self._listen, args=listening, name="door-client", daemon=True
+        ).start()
         return hello
 
     def append(self, batch: Batch, *, timeout_s: float = 30.0) -> Appended:
@@ -208,17 +211,18 @@ class DoorClient:
                 assert self._peer is not None
                 _send(self._peer, _Request(number, batch))
             except OSError as exc:
-                self._peer = None
+                peer, self._peer = self._peer, None
                 self._pending.pop(number, None)
+                _hang_up(peer)
                 raise Unavailable(f"the log's writer went away: {exc}") from exc
         return future
 
-    def _listen(self, peer: socket.socket) -> None:
+    def _listen(self, peer: socket.socket, pending: dict[int, Future[Appended]]) -> None:
         decode = msgspec.msgpack.Decoder(_Answer).decode
         try:
             while (frame := _receive(peer)) is not None:
                 answer = decode(frame)
-                future = self._pending.pop(answer.number, None)
+                future = pending.pop(answer.number, None)
                 if future is None:
                     continue
                 if answer.appended is not None:
@@ -229,19 +233,22 @@ class DoorClient:
             pass  # told to every waiting caller below
         with self._lock:
             if self._peer is peer:
-                self._peer = None
-            lost, self._pending = self._pending, {}
+                self._peer = None  # nothing is added to `pending` from here on
         peer.close()
-        for future in lost.values():
+        for future in pending.values():
             future.set_exception(Unavailable("the log's writer went away; send it again"))
 
     def close(self) -> None:
         """Hang up; may be called twice."""
         with self._lock:
             peer, self._peer = self._peer, None
-        if peer is not None:
-            with contextlib.suppress(OSError):
-                peer.shutdown(socket.SHUT_RDWR)
+        _hang_up(peer)
+
+
+def _hang_up(peer: socket.socket | None) -> None:
+    if peer is not None:
+        with contextlib.suppress(OSError):
+            peer.shutdown(socket.SHUT_RDWR)
 
 
 def _error(answer: _Answer) -> SpanledgerError:

@@ -238,7 +238,9 @@ class LogWriter:
             earlier = group.rows.setdefault(event_id, place)
             if earlier is not place:
                 duplicates.add(ordinal)
-                conflicts += ordinal in keyed and _row(*earlier) != _row(batch, ordinal)
+                conflicts += ordinal in keyed and not codec.says_the_same(
+                    _row(*earlier), _row(batch, ordinal)
+                )
         return duplicates, clashes, conflicts
 
     def _ids_of(self, segment: int) -> dict[bytes, int]:
@@ -256,9 +258,8 @@ class LogWriter:
         first = self._firsts[segment]
         values = {"start": first, "through": first, "limit": 1}
         stored = Segment(0, *self._execute(_sql["read"], values)[0])
-        return codec.rows_of(stored.content)[self._ids_of(segment)[event_id]] != _row(
-            batch, ordinal
-        )
+        row = codec.rows_of(stored.content)[self._ids_of(segment)[event_id]]
+        return not codec.says_the_same(row, _row(batch, ordinal))
 
     def _seal(self, batch: Batch, group: _Group, clashes: list[bytes]) -> None:
         first = group.head.position + 1

@@ -33,14 +33,14 @@ Moment = Annotated[
 View = Annotated[
     str,
     Meta(
-        pattern="^[A-Za-z0-9._-]{1,64}$",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$(?!\n)",
         description="Name of a view of the past (`projections rebuild --as-of`); live if absent.",
     ),
 ]
 Position = Annotated[
     str,
     Meta(
-        pattern="^[0-9]{1,19}$",
+        pattern=r"^[0-9]{1,19}$(?!\n)",
         description="Answer only after the views have seen this position of the log.",
     ),
 ]

@@ -30,6 +30,7 @@ _INCLUDES: Final[dict[Scope, frozenset[Scope]]] = {
 }
 _PREFIX: Final = "spl_"  # lets scanners for leaked secrets know one
 _BEARER: Final = "bearer "
+_OWN_NAMES: Final = frozenset({names.ACTOR_LOCAL, names.ACTOR_WATCHER, names.OWN_NAMESPACE})
 _is_tenant = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
 _log = logging.getLogger(__name__)
 
@@ -140,10 +141,14 @@ class TokenStore:
         """Make a token and return it; it cannot be shown again.
 
         Raises:
-            BadInput: the name is taken or empty, or the tenant can be none.
+            BadInput: the name is taken, empty or one of our own, or the tenant can be none.
         """
         if not name or not name.isprintable():
             raise BadInput("a token needs a name that can be printed")
+        if name.strip().casefold() in _OWN_NAMES:
+            raise BadInput(
+                f"a token cannot be named {name}: facts that Spanledger says itself bear that name"
+            )
         if tenant is not None:
             check_tenant(tenant)
         secret = _PREFIX + secrets.token_urlsafe(32)

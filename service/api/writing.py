@@ -21,8 +21,6 @@ from service.configuration.settings import Settings
 from service.otlp.decompression import decompress
 
 CREATED: Final = 201
-LOCAL: Final = "local"
-"""Who acts where no token is asked for."""
 _AT_ONCE: Final = 16
 _JSON: Final = "application/json"
 BODY_LIMIT_BYTES: Final = 64 << 10
@@ -61,7 +59,7 @@ class Writing:
 
         def append() -> Written:
             content = decompress(coding, body, BODY_LIMIT_BYTES)
-            fact = write.fact(_parsed(content, write.takes), who.token or LOCAL, key)
+            fact = write.fact(_parsed(content, write.takes), who.token or names.ACTOR_LOCAL, key)
             receipt = self._appender.record(who.tenant, fact)
             return Written(
                 event_id=receipt.event_id.hex(),

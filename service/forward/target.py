@@ -26,6 +26,7 @@ _SCHEMES: Final = {
     "otlp+https": ("http", True),
 }
 _DEFAULT_PORTS: Final = {"grpc": 4317, "http": 4318}
+_VALUE: Final = re.compile(r"([!-~]([ \t!-~]*[!-~])?)?")
 _NAME: Final = re.compile(r"[A-Za-z0-9._:\[\]-]{1,100}")
 
 
@@ -159,8 +160,11 @@ def _headers(setting: ForwardTarget) -> tuple[tuple[str, str], ...]:
     checked = []
     for name, value in setting.headers.items():
         lower = name.lower()
-        if not re.fullmatch(r"[a-z0-9._-]+", lower) or not value.isascii() or "\n" in value:
-            raise BadSetting(f"forward target {setting.url!r}: header {name!r} cannot be sent")
+        if not re.fullmatch(r"[a-z0-9._-]+", lower) or not _VALUE.fullmatch(value):
+            raise BadSetting(
+                f"forward target {setting.url!r}: header {name!r} cannot be sent; names have "
+                "A-Z a-z 0-9 . _ -, values printable ASCII, no spaces around"
+            )
         if lower == names.TENANT_HEADER:
             raise BadSetting(
                 f"forward target {setting.url!r}: {name} is sent with each event's own tenant"

@@ -21,6 +21,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from events import names
 from events.abandonment import Abandonment, fact_of
 from events.errors import SpanledgerError
 from events.log.lag import behind
@@ -30,7 +31,6 @@ from projections.runs import words
 from projections.storage.generation import LINK, connect_reader
 from service.append.appender import Appender, Entry
 
-ACTOR: Final = "watcher"
 INTERVALS: Final = 3
 LAG_LIMIT_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 5.0
@@ -139,7 +139,7 @@ class Watcher:
         ]  # fmt: skip
 
     def _declare(self, found: list[tuple[str, Abandonment]]) -> None:
-        entries = [Entry(tenant, [fact_of(lost, ACTOR)]) for tenant, lost in found]
+        entries = [Entry(tenant, [fact_of(lost, names.ACTOR_WATCHER)]) for tenant, lost in found]
         appended = self._appender.append_all(entries)
         if appended.stored:
             _log.info(

@@ -105,6 +105,17 @@ def test_a_key_that_means_something_else_is_a_conflict(
     assert [fact.payload["build"] for fact in writer.facts()] == [17]
 
 
+def test_a_repeat_with_another_token_is_the_same_fact(writer: Writer, client: httpx.Client) -> None:
+    """Tokens are rotated between a try and the next; the first one's name stays."""
+    tokens = TokenStore(writer.data / "tokens.json")
+    secrets = [tokens.add(name, "write") for name in ("deployer-1", "deployer-2")]
+    headers = [{"idempotency-key": "k", "authorization": f"Bearer {secret}"} for secret in secrets]
+    answers = [client.post(FACTS, json=BODY, headers=each) for each in headers]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json() == answers[1].json()
+    assert [fact.actor for fact in writer.facts()] == ["deployer-1"]
+
+
 REPEATS: Final = [
     b'{"payload":{"n":2,"in":{"a":[1,2.5],"b":0}},"subject":{"type":"run","attempt":2},"kind":"a.b"}',
     b'{"kind":"a.b","subject":{"attempt":2.0,"type":"run"},"payload":{"in":{"b":-0.0,"a":[1e0,2.5]},'

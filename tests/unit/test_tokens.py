@@ -147,3 +147,11 @@ def test_tenants_that_cannot_be(name: str, store: TokenStore) -> None:
         check_tenant(name)
     with pytest.raises(BadInput):
         store.authorize(None, "read", name)
+
+
+@pytest.mark.parametrize("name", ["local", "watcher", "spanledger", " Watcher "])
+def test_nobody_poses_as_us(name: str, store: TokenStore) -> None:
+    """A token's name is who says a fact: ours are taken."""
+    with pytest.raises(BadInput, match="bear that name"):
+        store.add(name, "write")
+    assert store.list() == ()
