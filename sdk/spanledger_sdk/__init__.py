@@ -6,6 +6,7 @@ is `docs/sdk.md`. Nothing here raises into the program that uses it.
 
 from spanledger_sdk.attempts import Attempt, current_attempt
 from spanledger_sdk.carried import AttemptContext
+from spanledger_sdk.configuration import Telemetry, configure
 from spanledger_sdk.current import (
     causes,
     cost,
@@ -17,6 +18,7 @@ from spanledger_sdk.current import (
     review,
 )
 from spanledger_sdk.ids import trace_id_of
+from spanledger_sdk.lifecycle.processor import LifecycleProcessor
 from spanledger_sdk.names import VERSION as __version__
 from spanledger_sdk.runs import Run, attempt, enqueue, run
 from spanledger_sdk.tasks import resume, task
@@ -24,10 +26,13 @@ from spanledger_sdk.tasks import resume, task
 __all__ = [
     "Attempt",
     "AttemptContext",
+    "LifecycleProcessor",
     "Run",
+    "Telemetry",
     "__version__",
     "attempt",
     "causes",
+    "configure",
     "cost",
     "current_attempt",
     "enqueue",

@@ -69,3 +69,9 @@ PROCESS_EXIT_CODE: Final = "process.exit.code"
 LINK: Final = "task.link"
 LINK_RETRY_OF: Final = "retry_of"
 LINK_CALLER: Final = "caller"
+
+# Lifecycle log records (LogRecord.event_name).
+ATTEMPT_STARTED: Final = "task.attempt.started"
+ATTEMPT_HEARTBEAT: Final = "task.attempt.heartbeat"
+ATTEMPT_PROGRESS: Final = "task.attempt.progress"
+ATTEMPT_ENDED: Final = "task.attempt.ended"

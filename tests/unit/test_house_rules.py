@@ -8,8 +8,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("events", "projections", "service")
-SDK = ROOT / "sdk" / "spanledger_sdk"
-FOLDERS = (*(ROOT / package for package in PACKAGES), SDK)
+SDK = ROOT / "sdk"
+FOLDERS = (
+    *(ROOT / package for package in PACKAGES),
+    SDK / "spanledger_sdk",
+    SDK / "spanledger_sdk_pytest",
+)
 SOURCES = sorted(path for folder in FOLDERS for path in folder.rglob("*.py"))
 FILE_LINES = 400
 FUNCTION_LINES = 50
@@ -46,7 +50,7 @@ def test_imports_point_down(path: Path) -> None:
 
 
 def _name(path: Path) -> str:
-    root = ROOT / "sdk" if path.is_relative_to(SDK) else ROOT
+    root = SDK if path.is_relative_to(SDK) else ROOT
     parts = path.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

@@ -1,7 +1,7 @@
 """The fixture `spanledger`: what the SDK records during a test, in memory.
 
-Found by pytest where the distribution is installed. Nothing of OpenTelemetry is imported before a
-test asks for it.
+A package of its own, because pytest imports it in every session where the distribution is
+installed: nothing of OpenTelemetry is imported before a test asks for it.
 """
 
 from collections.abc import Iterator

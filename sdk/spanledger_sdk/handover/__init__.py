@@ -1,0 +1,1 @@
+"""From ended spans to a service: a queue in memory, requests, and a spool on disk."""

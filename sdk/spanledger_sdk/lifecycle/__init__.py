@@ -1,0 +1,1 @@
+"""What is told of attempts while they run: started, alive, progress, ended."""
