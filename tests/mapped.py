@@ -1,6 +1,7 @@
 """Captures and made-up spans through observe and join, in memory, without a log."""
 
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from projections.mapping.observe.observation import Observation, Origin
 from projections.mapping.observe.observer import Observer
 from projections.mapping.rules.files import builtin_rules
 from projections.mapping.rules.ruleset import RuleSet
+from projections.runs.words import FAILURES, STATUS_WORDS
 from service.otlp.decode.decoder import decode_logs, decode_traces
 from service.otlp.decode.limits import Limits
 from tests.captures import FOLDER, read_capture, signal_of
@@ -94,3 +96,29 @@ def shuffled(items: Sequence[Any], seed: int) -> list[Any]:
 def captures() -> list[str]:
     """The names of all captures with expected attempts."""
     return sorted(str(path.parent.relative_to(FOLDER)) for path in FOLDER.rglob("attempts.json"))
+
+
+def attempts_of(facts: Facts) -> list[dict[str, Any]]:
+    """The attempts that facts are, by start; an ordinal number is the place in the run."""
+    runs: dict[tuple[str, str], list[Placed]] = defaultdict(list)
+    for fact in facts.values():
+        if not fact.queues:
+            runs[fact.run.task_id, fact.run.run_id].append(fact)
+    return [
+        _attempt_of(fact, place, place < len(run))
+        for run in runs.values()
+        for place, fact in enumerate(sorted(run, key=lambda fact: fact.start_ns), 1)
+    ]
+
+
+def _attempt_of(fact: Placed, place: int, is_later: bool) -> dict[str, Any]:
+    outcome = fact.if_later if is_later and fact.if_later else fact.outcome
+    failed = outcome.status in FAILURES
+    return {
+        "system": fact.system, "run": fact.run.run_id, "task": fact.run.task_id,
+        "n": fact.number or place, "status": STATUS_WORDS[outcome.status],
+        "start_ns": fact.start_ns, "end_ns": fact.end_ns, "queue": fact.queue,
+        "executor": fact.executor, "error_type": fact.error_type if failed else None,
+        "error": fact.error_message if failed else None, "trace": fact.trace_id.hex(),
+        "span": fact.span_id.hex(),
+    }  # fmt: skip

@@ -1,41 +1,14 @@
 """What real orchestrators sent, mapped by the rules of the package."""
 
 import json
-from collections import defaultdict
 from typing import Any
 
 import pytest
 
-from projections.mapping.join.placed import Placed
-from projections.runs.words import FAILURES, STATUS_WORDS
 from tests.captures import FOLDER
-from tests.mapped import Facts, capture_rows, captures, joined, observed, shuffled
+from tests.mapped import attempts_of, capture_rows, captures, joined, observed, shuffled
 
 NAMES = captures()
-
-
-def _attempts(facts: Facts) -> list[dict[str, Any]]:
-    runs: dict[tuple[str, str], list[Placed]] = defaultdict(list)
-    for fact in facts.values():
-        if not fact.queues:
-            runs[fact.run.task_id, fact.run.run_id].append(fact)
-    return [
-        _attempt(fact, place)
-        for run in runs.values()
-        for place, fact in enumerate(sorted(run, key=lambda fact: fact.start_ns), 1)
-    ]
-
-
-def _attempt(fact: Placed, place: int) -> dict[str, Any]:
-    failed = fact.outcome.status in FAILURES
-    return {
-        "system": fact.system, "run": fact.run.run_id, "task": fact.run.task_id,
-        "n": fact.number or place, "status": STATUS_WORDS[fact.outcome.status],
-        "start_ns": fact.start_ns, "end_ns": fact.end_ns, "queue": fact.queue,
-        "executor": fact.executor, "error_type": fact.error_type if failed else None,
-        "error": fact.error_message if failed else None, "trace": fact.trace_id.hex(),
-        "span": fact.span_id.hex(),
-    }  # fmt: skip
 
 
 def _expected(name: str) -> list[dict[str, Any]]:
@@ -55,7 +28,7 @@ def test_there_are_expectations() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_attempts_of_a_capture(name: str) -> None:
     """Each capture gives exactly its attempts, field by field."""
-    assert _sorted(_attempts(joined(observed(capture_rows(name))))) == _sorted(_expected(name))
+    assert _sorted(attempts_of(joined(observed(capture_rows(name))))) == _sorted(_expected(name))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,6 +1,7 @@
 """Under which keys observations are found that belong together by key, not by trace."""
 
 import hashlib
+from collections.abc import Container
 from typing import Final
 
 from projections.mapping.join.subject import Subject, together
@@ -8,7 +9,7 @@ from projections.mapping.rules.rule import Role
 from projections.runs.values import number_of, text_of
 
 KEY_BYTES: Final = 16
-_ATTEMPT, _DETAIL, _FIRST, _SERIES = b"a", b"d", b"f", b"s"
+_ATTEMPT, _DETAIL, _FIRST, _SERIES, _SAME = b"a", b"d", b"f", b"s", b"i"
 
 
 def key_text(subject: Subject) -> tuple[str, bool]:
@@ -26,19 +27,25 @@ def number_said(subject: Subject) -> int | None:
     return None if attempt is None else number_of(subject.value(attempt)[0])
 
 
-def filing_of(subject: Subject) -> list[bytes]:
-    """Every key under which this observation has to be found."""
+def filing_of(subject: Subject, detailed: Container[str]) -> list[bytes]:
+    """Every key under which this observation has to be found; `detailed`: see `RuleSet`."""
     rule = subject.rule
     if rule.role is Role.DETAIL:
         return [detail_key(subject)]
-    if rule.role is not Role.ATTEMPT:
-        return []
-    keys = [attempt_key(subject)] if rule.attempt is not None else []
+    keys = [attempt_key(subject)] if rule.id in detailed else []
+    if rule.identity:
+        keys.append(same_key(subject))
     if rule.new_run_on_attempt_1:
         keys.append(series_key(subject))
-        if number_said(subject) == 1:
+        if rule.role is Role.ATTEMPT and number_said(subject) == 1:
             keys.append(first_key(subject))
     return keys
+
+
+def same_key(subject: Subject) -> bytes:
+    """Where everything is that is this same attempt, sent again."""
+    values = [text_of(subject.value(value)[0]) for value in subject.rule.identity]
+    return _digest(_SAME, subject, values)
 
 
 def attempt_key(subject: Subject) -> bytes:
@@ -61,6 +68,6 @@ def series_key(subject: Subject) -> bytes:
     return _digest(_SERIES, subject, None)
 
 
-def _digest(kind: bytes, subject: Subject, number: int | None) -> bytes:
+def _digest(kind: bytes, subject: Subject, number: object) -> bytes:
     text = f"{subject.rule.system}\x00{key_text(subject)[0]}\x00{number}"
     return hashlib.blake2b(text.encode(), digest_size=KEY_BYTES, person=kind).digest()

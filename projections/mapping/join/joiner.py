@@ -17,6 +17,7 @@ from projections.mapping.join.filing import (
     first_key,
     key_text,
     number_said,
+    same_key,
     series_key,
 )
 from projections.mapping.join.filling import Filling, fact_of, widened
@@ -57,7 +58,8 @@ class Joiner:
         before = self._facts(touched.values())
         for it in kept:
             subject = self._subject(it)
-            self._store.put(it, [] if subject is None else filing_of(subject))
+            filed = [] if subject is None else filing_of(subject, self._rules.detailed)
+            self._store.put(it, filed)
         # Some of those that arrived may have been kept before; they are looked at once.
         after = self._facts((touched | {it.event_id: it for it in kept}).values())
         retracted = [key for key, fact in before.items() if after.get(key) != fact]
@@ -102,7 +104,7 @@ class Joiner:
             inferred.append("run_id")
         run_id = self._run_id(subject, key or it.trace_id.hex())
         fact = fact_of(filling, RunKey(it.tenant, task_id, run_id), fact_id, number, inferred)
-        return self._one_of(subject, fact) if rule.by_number else fact
+        return self._one_of(subject, fact) if rule.identity else fact
 
     def _number(self, subject: Subject) -> int | None:
         segments = subject.it.segments
@@ -113,26 +115,26 @@ class Joiner:
 
     def _details(self, subject: Subject) -> list[Subject]:
         rule = subject.rule
-        if rule.role is not Role.ATTEMPT or rule.attempt is None:
-            return []
-        if rule.system not in self._rules.detailed:
+        if rule.id not in self._rules.detailed:
             return []
         held = self._store.filed(subject.it.tenant, detail_key(subject), limit=DETAILS_LIMIT)
         return [found for it in held if (found := self._subject(it)) is not None]
 
     def _run_id(self, subject: Subject, key: str) -> str:
         """The key; behind it, where keys are used again, when the run's first attempt began."""
+        it = subject.it
         if not subject.rule.new_run_on_attempt_1:
             return key
-        until = subject.it.start_ns
-        firsts = self._store.filed(
-            subject.it.tenant, first_key(subject), 0, until, newest=True, limit=1
-        )
+        where = it.tenant, first_key(subject)
+        if subject.rule.role is Role.ENQUEUE:  # of the run that begins next
+            firsts = self._store.filed(*where, it.start_ns, limit=1)
+        else:
+            firsts = self._store.filed(*where, 0, it.start_ns, newest=True, limit=1)
         return f"{key}@{firsts[0].start_ns}" if firsts else key
 
     def _one_of(self, subject: Subject, fact: Placed) -> Placed | None:
-        """The fact, if of all that have its key and number this span ended last."""
-        same = self._store.filed(subject.it.tenant, attempt_key(subject), limit=DETAILS_LIMIT)
+        """The fact, if of all that are the same attempt this span ended last."""
+        same = self._store.filed(subject.it.tenant, same_key(subject), limit=DETAILS_LIMIT)
         if not same:
             return fact
         last = max(same, key=lambda it: (it.end_ns or TIME_MAX, it.start_ns, it.event_id))
@@ -167,12 +169,14 @@ class Joiner:
         subject = self._subject(it)
         if subject is None:
             return []
-        rule = subject.rule
-        if rule.role is Role.DETAIL or rule.by_number:
-            return self._store.filed(it.tenant, attempt_key(subject), limit=DETAILS_LIMIT)
+        rule, found = subject.rule, list[Observation]()
+        if rule.role is Role.DETAIL:
+            found += self._store.filed(it.tenant, attempt_key(subject), limit=DETAILS_LIMIT)
+        if rule.identity:
+            found += self._store.filed(it.tenant, same_key(subject), limit=DETAILS_LIMIT)
         if rule.new_run_on_attempt_1 and number_said(subject) == 1:
-            return self._run_after(subject)
-        return []
+            found += self._run_around(subject)
+        return found
 
     def _below(self, it: Observation) -> Iterator[Observation]:
         """Spans that may look up at this one: as far down as rules look up."""
@@ -186,12 +190,14 @@ class Joiner:
             level = below[:CHILDREN_LIMIT]
             yield from level
 
-    def _run_after(self, subject: Subject) -> list[Observation]:
-        """Attempts that belong to the run of this one, once it is known."""
-        it = subject.it
-        after = self._store.filed(it.tenant, first_key(subject), it.start_ns + 1, limit=1)
+    def _run_around(self, subject: Subject) -> list[Observation]:
+        """What belongs to the run of this first attempt, once it is known."""
+        it, first = subject.it, first_key(subject)
+        before = self._store.filed(it.tenant, first, 0, it.start_ns - 1, newest=True, limit=1)
+        after = self._store.filed(it.tenant, first, it.start_ns + 1, limit=1)
+        since = before[0].start_ns if before else 0
         until = after[0].start_ns if after else TIME_MAX
-        return self._store.filed(it.tenant, series_key(subject), it.start_ns, until)
+        return self._store.filed(it.tenant, series_key(subject), since, until)
 
 
 def _part_id(it: Observation, place: int) -> bytes:

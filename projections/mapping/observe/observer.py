@@ -88,11 +88,20 @@ class Observer:
             for slot, text in own.items()
             if not text.startswith(("scope", "resource.", "run."))
         }
-        tests = [(getter(w.source.own), w.test) for w in rule.match if not w.source.of_context]
-        asks = any(source.is_open for source in sources) or rule.by_number
+        tests = [
+            (getter(w.source.own), _of_any(w.test) if w.source.own.startswith("event[") else w.test)
+            for w in rule.match
+            if not w.source.of_context
+        ]
+        asks = any(source.is_open for source in sources) or bool(rule.identity)
         asks = asks or rule.new_run_on_attempt_1 or rule.role is Role.DETAIL
-        asks = asks or (rule.role is Role.ATTEMPT and rule.system in self.rules.detailed)
+        asks = asks or rule.id in self.rules.detailed
         return _Taken(rule, tuple(tests), tuple(getters.items()), shared, asks)
+
+
+def _of_any(test: Test) -> Test:
+    """The test of one event's value, held for any of several events."""
+    return lambda got: test(None) if got is None else any(test(value) for _, value in got)
 
 
 def _in_context(rule: Rule, context: Context) -> bool:

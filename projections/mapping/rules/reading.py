@@ -15,6 +15,7 @@ from projections.mapping.rules.rule import (
     Split,
     Value,
     is_open,
+    sources_of,
 )
 from projections.mapping.rules.sources import Slots
 from projections.mapping.rules.values import (
@@ -78,7 +79,7 @@ def read_rule(file: str, table: Mapping[str, Any], slots: Slots, problems: list[
         attempt=it.get("attempt", lambda given: _attempt(given, slots), None),
         status=it.get("status", lambda given: read_statuses(given, slots), ()),
         split=it.get("split", lambda given: _split(given, slots), None),
-        by_number=it.get("identity", _one_of("span", "key+attempt"), "span") == "key+attempt",
+        identity=_identity(it),
         new_run_on_attempt_1=it.get("new_run_on_attempt_1", _flag, False),
         related=it.get("related", _globs, ()),
     )
@@ -93,20 +94,46 @@ def _check(rule: Rule, it: Reading) -> None:
     if not rule.match and "match" not in it.table:
         it.problem("match", "say which spans the rule takes; without, it would take all")
     for when in rule.match:
-        if when.source.is_open or when.source.own.startswith(("event[", "run.", "const ")):
+        if when.source.is_open or when.source.own.startswith(("run.", "const ")):
             it.problem("match", f"{when.source.text!r}: a rule is chosen by one event's own values")
+    if any(s.descendant or s.parents > 1 for s in sources_of(rule)) and not (
+        rule.related or any(when.source.own == "scope" for when in rule.match)
+    ):
+        it.problem(
+            "related",
+            "say in which scopes the spans on the way are; otherwise every span would be kept",
+        )
     placed = rule.role in (Role.ATTEMPT, Role.ENQUEUE, Role.DETAIL)
     if placed and not rule.key and "key" not in it.table:
         it.problem("key", "say what tells one run from another")
     if rule.signal == LOG and rule.role not in (Role.DETAIL, Role.IGNORE):
         it.problem("role", 'a log record can be `"detail"` or `"ignore"`')
-    filed = rule.role is Role.DETAIL or rule.by_number or rule.new_run_on_attempt_1
-    for value in (*rule.key, rule.attempt or ()) if filed else ():
+    filed = rule.role is Role.DETAIL or rule.identity or rule.new_run_on_attempt_1
+    for value in (*rule.key, *rule.identity, rule.attempt or ()) if filed else ():
         if is_open(value):
             it.problem("key", "key and attempt must be the span's own, as it is found by them")
             break
-    if (rule.role is Role.DETAIL or rule.by_number) and rule.attempt is None:
+    if rule.role is Role.DETAIL and rule.attempt is None:
         it.problem("attempt", "must be said, because key and number together find the attempt")
+
+
+def _identity(it: Reading) -> tuple[Value, ...]:
+    given = it.table.get("identity", "span")
+    if given == "span":
+        return ()
+    if given != "key+attempt":
+        return it.get("identity", lambda given: _identities(given, it.slots), ())
+    attempt = it.get("attempt", lambda given: _attempt(given, it.slots), None)
+    if attempt is None:
+        it.problem("identity", "needs an `attempt` that is said; or write a list of sources")
+        return ()
+    return (attempt,)
+
+
+def _identities(given: Any, slots: Slots) -> tuple[Value, ...]:
+    if not isinstance(given, list):
+        raise Invalid('write "span", "key+attempt", or a list of sources')
+    return _key(given, slots)
 
 
 def _key(given: Any, slots: Slots) -> tuple[Value, ...]:

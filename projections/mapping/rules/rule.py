@@ -89,7 +89,11 @@ class Split(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """One rule. `attempt` None: numbers go by the order of start, as for `"ordinal"`."""
+    """One rule. `attempt` None: numbers go by the order of start, as for `"ordinal"`.
+
+    `identity`: spans of one run that have these values in common are one attempt, sent again; that
+    which ended last counts. Empty: every span is one of its own.
+    """
 
     id: str
     version: int
@@ -103,14 +107,15 @@ class Rule(msgspec.Struct, frozen=True):
     attempt: Value | None
     status: tuple[StatusRule, ...]
     split: Split | None
-    by_number: bool
+    identity: tuple[Value, ...]
     new_run_on_attempt_1: bool
     related: tuple[str, ...]
 
 
 def sources_of(rule: Rule) -> list[Source]:
     """Every source that a rule uses, with repetition."""
-    values = [*rule.key, *rule.fields.values(), *([rule.attempt] if rule.attempt else [])]
+    values = [*rule.key, *rule.fields.values(), *rule.identity]
+    values += [rule.attempt] if rule.attempt else []
     statuses = [*rule.status, *(rule.split.last_status if rule.split else ())]
     found = [when.source for when in rule.match]
     for status in statuses:
@@ -119,6 +124,14 @@ def sources_of(rule: Rule) -> list[Source]:
     for value in values:
         found += _sources(value)
     return found
+
+
+def identifying_sources(rule: Rule) -> list[Source]:
+    """The sources by which a rule finds what belongs together."""
+    values = [*rule.key, *rule.identity, *([rule.attempt] if rule.attempt else [])]
+    values += [rule.fields[name] for name in ("task_id", "task_name") if name in rule.fields]
+    found = [when.source for when in rule.match]
+    return [*found, *(source for value in values for source in _sources(value))]
 
 
 def _sources(value: Value) -> list[Source]:

@@ -11,7 +11,13 @@ from typing import Any, Final
 
 from projections.mapping.rules.problems import BadRules, Invalid, Problem, near
 from projections.mapping.rules.reading import KEYS, read_rule
-from projections.mapping.rules.rule import Role, Rule, is_open, sources_of
+from projections.mapping.rules.rule import (
+    Role,
+    Rule,
+    identifying_sources,
+    is_open,
+    sources_of,
+)
 from projections.mapping.rules.sources import Slots
 from projections.storage.configuration import digest
 
@@ -42,27 +48,28 @@ class RuleSet:
         problems: list[Problem] = []
         tables = _whole(content["rules"], problems)
         rules = [read_rule(file, table, self.slots, problems) for file, table in tables]
-        problems += _open_keys(rules)
         if problems:
             raise BadRules(problems)
         self.rules: tuple[Rule, ...] = tuple(rules)
         self.by_id: Mapping[str, Rule] = {rule.id: rule for rule in rules}
-        self.detailed = frozenset(r.system for r in rules if r.role is Role.DETAIL)
-        """Systems of whose attempts something is told by other spans with their key."""
+        details = {rule.system for rule in rules if rule.role is Role.DETAIL}
+        self.detailed = frozenset(
+            rule.id
+            for rule in rules
+            if rule.role is Role.ATTEMPT and rule.attempt and rule.system in details
+            if not any(map(is_open, (*rule.key, rule.attempt)))
+        )
+        """Attempts of which other spans with their own key and number may tell more."""
+        self.identifying = frozenset(
+            source.own.partition(".")[2]
+            for rule in rules
+            for source in identifying_sources(rule)
+            if source.own.startswith(("attr.", "resource."))
+        )
+        """Attributes that tell runs and attempts apart, or rules from each other."""
         self.looks_up = max((s.parents for r in rules for s in sources_of(r)), default=0)
         """How far up rules look, in spans."""
         self.looks_down = any(s.descendant for r in rules for s in sources_of(r))
-
-
-def _open_keys(rules: Sequence[Rule]) -> list[Problem]:
-    """Attempts that a detail could not find, because their key is not their own."""
-    details = {rule.system: rule.id for rule in rules if rule.role is Role.DETAIL}
-    return [
-        Problem(rule.file, rule.id, "key", f"must be the span's own, as by it {name!r} finds it")
-        for rule in rules
-        if rule.role is Role.ATTEMPT and rule.attempt and (name := details.get(rule.system))
-        if any(map(is_open, (*rule.key, rule.attempt)))
-    ]
 
 
 def content_of(files: Iterable[tuple[str, Mapping[str, Any]]]) -> Content:
