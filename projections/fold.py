@@ -6,6 +6,7 @@ group writes the difference. The fold works inside the caller's transaction.
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Final
@@ -15,6 +16,8 @@ from projections import views
 from projections.engine.port import Fold, Group, Projection
 from projections.engine.side.messages import Message
 from projections.engine.side.process import Sender
+from projections.mapping.rules.files import builtin_rules
+from projections.mapping.rules.ruleset import RuleSet
 from projections.runs import words
 from projections.runs.changes import Changes
 from projections.runs.extraction import Extractor
@@ -35,6 +38,9 @@ from projections.views.tasks.store import TaskStore
 STAGE_NAME = "facts"
 RUN_LIMIT: Final = "max_run_attempts"
 """In the configuration of the stage: attempts that a run shows."""
+MAPPINGS: Final = "mappings"
+"""In the configuration of the stage: the content of the mapping rules; without it, those of the
+package."""
 _RUNS: Final = SortedRuns(RUN_TABLES, filtered=True)
 _SPANS: Final = SpanIndex()
 _LOOSE: Final = SortedRuns(LOOSE_TABLES, filtered=True)
@@ -84,7 +90,7 @@ class RunFold:
         self._registry = Registry()
         facts = FactsProjection(configured.get(STAGE_NAME, {}))
         self.stage = RunStage(self._registry, facts.configuration.get(RUN_LIMIT, ATTEMPTS_LIMIT))
-        self.extractor = Extractor(self._registry)
+        self.extractor = Extractor(self._registry, partial(_rules_of, facts.configuration))
         stores = [*stores_alone(self._registry), TaskStore(self.stage, self._registry), *more]
         self._stores = [s for s in stores if targets is None or s.name in targets]
         self.groups: Sequence[Group] = self._stores
@@ -137,6 +143,11 @@ class RunFold:
         self.extractor.forget()
         for group in self.groups:
             group.forget()
+
+
+def _rules_of(configuration: Configuration) -> RuleSet:
+    content = configuration.get(MAPPINGS)
+    return builtin_rules() if content is None else RuleSet(content)
 
 
 def stores_alone(sources: Sources) -> list[Store]:

@@ -101,6 +101,30 @@ class Projector(Switching):
 
     # Rebuilds
 
+    def renew(self, change: Callable[[], None]) -> Iterator[dict[str, Any]] | None:
+        """Change what projections are configured with, and rebuild those that it concerns.
+
+        Args:
+            change: makes the folds' configuration another one; not called while a rebuild runs.
+
+        Returns:
+            As `rebuild`; None if there is nothing to rebuild.
+
+        Raises:
+            Unavailable: another rebuild runs.
+        """
+        with self.exclusively():
+            if self._is_rebuilding():
+                raise Unavailable("a rebuild runs; cancel it or wait for its end")
+            self.live()
+            change()
+            assert self._standing is not None
+            names = outdated(self._standing, self._make_folds)
+            if not names:
+                return None
+            self._start(self._planned(tuple(sorted(names)), None, None))
+        return self.follow()
+
     def rebuild(
         self,
         names: Collection[str] | None = None,

@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "doctor": _Entry("doctor", "doctor", "Check what the service needs.", _SERVICE),
     "token": _Entry("token", "app", "Make, list and revoke access tokens.", _SERVICE),
     "scrub": _Entry("scrub", "app", "Try what is scrubbed before it is stored.", _SERVICE),
+    "mappings": _Entry("mappings", "app", "See, try and apply the mapping rules.", _SERVICE),
     "demo": _Entry("demo", "app", "Show Spanledger at work on a small orchestrator.", _SERVICE),
     "trace": _Entry("trace", "trace", "Show one trace with its attempts.", _QUESTIONS),
     "errors": _Entry("errors", "errors", "List error patterns, or show one.", _QUESTIONS),

@@ -121,6 +121,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         tuple[str, ...],
         Meta(description="Projections that run in a process and a file of their own; repeatable."),
     ] = ()
+    mappings: Annotated[
+        Path | None,
+        Meta(description="Folder of rule files (*.toml) of your own; see `mappings apply`."),
+    ] = None
     scrub: Annotated[bool, Meta(description="Remove what is private or secret before storing.")] = (
         True
     )

@@ -16,15 +16,17 @@ from projections.engine.progress import status
 from projections.engine.projector import Projector
 from projections.engine.tuning import tune_collector
 from projections.engine.versions import MakeFolds
+from projections.fold import STAGE_NAME
 from projections.storage import apart
 from service.control.apart import ask_apart
 from service.control.feeding import Feeding, Handlers
+from service.mappings.applying import Applying, folds_by
 
 ROLLBACK_S: Final = 3600.0
 """How long a projector that takes the place of another keeps what it has replaced, at least."""
 
 
-def build_projector(data: Path, rollback_s: float) -> Projector:
+def build_projector(data: Path, rollback_s: float, make_folds: MakeFolds = make_folds) -> Projector:
     """The projector of a data folder, with the projections of this release."""
 
     def open_log() -> LogReader:
@@ -36,10 +38,12 @@ def build_projector(data: Path, rollback_s: float) -> Projector:
 @contextmanager
 def in_its_place(data: Path) -> Iterator[Handlers]:
     """The handlers on a data folder whose projector does not run; its lock is the caller's."""
-    projector = build_projector(data, ROLLBACK_S)
+    applying = Applying(data, None)
+    make = folds_by(lambda: {STAGE_NAME: applying.configuration()})
+    projector = build_projector(data, ROLLBACK_S, make)
     tune_collector()
     try:
-        yield Operations(projector, make_folds).handlers()
+        yield {**Operations(projector, make).handlers(), **applying.handlers(projector)}
     finally:
         projector.close()
 

@@ -78,6 +78,13 @@ class Pipeline:
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
         self._thread.start()
 
+    def scrub_with(self, scrubber: Scrubber | None, within_s: float = 2.0) -> None:
+        """Scrub with another one from the next batch on; returns once those before are stored,
+        or after `within_s`."""
+        self._builder = BatchBuilder(Identity(self._door.identity_key), scrubber)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._handed, within_s)
+
     @property
     def waiting_bytes(self) -> int:
         """Bytes of the bodies that wait to be decoded."""

@@ -5,9 +5,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from events.log.port import Door
 from service.access.tokens import TokenStore
 from service.configuration.settings import Settings
+from service.mappings.asking import RELOAD
+from service.mappings.in_force import whole_keys
 from service.otlp.decode.limits import Limits
 from service.otlp.pipeline import Pipeline
 from service.otlp.scrub.scrubber import Scrubber
@@ -22,10 +26,11 @@ class Receiver:
     """OTLP in: what is acknowledged has been committed through `door`."""
 
     def __init__(self, settings: Settings, door: Door, tokens: TokenStore) -> None:
+        self._settings = settings
         self._pipeline = Pipeline(
             door,
             Limits.of(settings),
-            Scrubber.of(settings),
+            self._scrubber(),
             settings.queue_bytes,
             settings.max_decompressed_bytes,
         )
@@ -46,7 +51,19 @@ class Receiver:
 
     def handlers(self) -> Mapping[str, Callable[..., Any]]:
         """What can be asked over the control socket."""
-        return {"receiving": self._receiving}
+        return {"receiving": self._receiving, RELOAD: self._reload_mappings}
+
+    def _scrubber(self) -> Scrubber | None:
+        """One that leaves whole what the mapping rules in force need."""
+        settings = self._settings
+        whole = whole_keys(settings.data, settings.mappings)
+        exempt = (*settings.scrub_exempt, *sorted(whole))
+        return Scrubber.of(msgspec.structs.replace(settings, scrub_exempt=exempt))
+
+    def _reload_mappings(self) -> dict[str, Any]:
+        """Other rules are in force; answers when what was under way before is stored."""
+        self._pipeline.scrub_with(self._scrubber())
+        return {"reloaded": True}
 
     def _receiving(self) -> dict[str, Any]:
         return {**self._ports, "waiting_bytes": self._pipeline.waiting_bytes}

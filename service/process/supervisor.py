@@ -12,6 +12,7 @@ import os
 import selectors
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,7 @@ from service.configuration.settings import Settings
 from service.control.locks import AlreadyRunning, RoleLock, is_held
 from service.control.socket import ControlServer, socket_path
 from service.installation.version import VERSION
+from service.mappings.asking import apply_and_tell
 from service.network.endpoints import SUPERVISOR, read_endpoints, remove_endpoints, write_endpoints
 from service.network.ports import Ports, PortTaken
 from service.process.child import Child
@@ -59,6 +61,9 @@ class Supervisor:
         self._children: dict[str, Child] = {}
         self._selector = selectors.DefaultSelector()
         self._signals = 0
+        self._in_terminal = any(os.isatty(number) for number in range(3))
+        self._applying: threading.Thread | None = None
+        self._apply_asked = False
         self._announced = False
         self._left_out: dict[str, str] = {}
         self._started_s = time.monotonic()
@@ -151,6 +156,8 @@ class Supervisor:
                     self._selector.unregister(key.fileobj)
             else:
                 self._wakeup.recv(64)
+        if self._apply_asked:
+            self._apply_mappings()
         for child in self._children.values():
             if child.ended:
                 self._bury(child)
@@ -287,7 +294,19 @@ class Supervisor:
             sender.close()
 
     def _count_signal(self, number: int, _: Any) -> None:
-        self._signals += 1
+        if number == signal.SIGHUP and not self._in_terminal:
+            self._apply_asked = True
+        else:  # in a terminal SIGHUP says that it is gone
+            self._signals += 1
+
+    def _apply_mappings(self) -> None:
+        """Do what SIGHUP asks for, as `spanledger mappings apply` does, beside all else."""
+        self._apply_asked = False
+        if self._applying is None or not self._applying.is_alive():
+            self._applying = threading.Thread(
+                target=apply_and_tell, args=(self._settings.data,), name="mappings", daemon=True
+            )
+            self._applying.start()
 
 
 @contextmanager

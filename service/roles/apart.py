@@ -10,6 +10,7 @@ from events.log.reader import open_reader
 from projections.engine.apart.feeder import ApartFeeder
 from service.configuration.settings import Settings
 from service.control.feeding import Feeding
+from service.mappings.applying import Applying
 from service.roles import Place
 from service.roles.folding import folds_of
 
@@ -30,7 +31,9 @@ class ApartRole:
             return open_reader(data)
 
         name = place.instance.partition("-")[2]
-        self._feeder = ApartFeeder(data, name, open_log, folds_of(settings))
+        self._feeder = ApartFeeder(
+            data, name, open_log, folds_of(settings, Applying(data, settings.mappings))
+        )
         self._thread = threading.Thread(target=self._run, name="apart", daemon=True)
 
     def _run(self) -> None:

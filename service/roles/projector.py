@@ -16,6 +16,7 @@ from service.append.appender import Appender
 from service.configuration.settings import Settings
 from service.control.projector import Operations
 from service.control.socket import socket_path
+from service.mappings.applying import Applying
 from service.reactors.watcher import Watcher
 from service.roles import Place
 from service.roles.folding import folds_of
@@ -35,7 +36,8 @@ class ProjectorRole:
         self._stopping = place.stopping
         self._data = settings.data
         self._stop = threading.Event()
-        self._make_folds = folds_of(settings)
+        self._applying = Applying(settings.data, settings.mappings)
+        self._make_folds = folds_of(settings, self._applying)
         self._projector = Projector(
             settings.data, self._open_log, self._make_folds,
             rollback_s=settings.rollback_s, apart=settings.apart,
@@ -63,6 +65,7 @@ class ProjectorRole:
 
     def start(self) -> dict[str, str]:
         self._await_log()
+        self._applying.begin()
         for thread in self._threads:
             thread.start()
         return {}
@@ -77,7 +80,8 @@ class ProjectorRole:
                 continue
 
     def handlers(self) -> Mapping[str, Callable[..., Any]]:
-        return Operations(self._projector, self._make_folds).handlers()
+        own = self._applying.handlers(self._projector)
+        return {**Operations(self._projector, self._make_folds).handlers(), **own}
 
     def drain(self, deadline_s: float) -> None:
         """Catch up a little with what was stored last, so that a new start finds less to do."""

@@ -31,7 +31,7 @@ from service.telemetry.logs import start_logging
 
 _PANELS: Final = {
     "Ports and data": ("data", "host", *(port.setting for port in all_ports()), "workers",
-                       "pin_receivers"),
+                       "pin_receivers", "mappings"),
     "Forwarding": ("forward",),
     "Views": ("apart",),
     "Access": ("tls_cert", "tls_key", "tls_client_ca", "allowed_hosts", "trusted_proxies",
@@ -79,7 +79,7 @@ def _metavar(field: Field) -> str:
         return "NUMBER"
     if field.name == "forward":
         return "URL"
-    return "DIR" if field.name == "data" else "FILE" if field.is_path else "TEXT"
+    return "DIR" if field.name in ("data", "mappings") else "FILE" if field.is_path else "TEXT"
 
 
 Options = dataclasses.make_dataclass(

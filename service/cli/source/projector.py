@@ -11,7 +11,7 @@ from service.control.projector import in_its_place
 _BETWEEN_PAGES_S: Final = 15.0
 """The projector answers between two pages of the log, which a slow machine takes seconds for."""
 _LASTING_S: Final = 24 * 3600.0
-_LASTING: Final = frozenset({"rebuild", "cancel", "activate", "rollback"})
+_LASTING: Final = frozenset({"rebuild", "cancel", "activate", "rollback", "apply_mappings"})
 """They fill views up to the head, or wait for a step of a rebuild to end, however long it takes."""
 
 
