@@ -47,7 +47,7 @@ COMMANDS: Final = {
     "mappings": _Entry("mappings", "app", "See, try and apply the mapping rules.", _SERVICE),
     "demo": _Entry("demo", "app", "Show Spanledger at work on a small orchestrator.", _SERVICE),
     "trace": _Entry("trace", "trace", "Show one trace with its attempts.", _QUESTIONS),
-    "errors": _Entry("errors", "errors", "List error patterns, or show one.", _QUESTIONS),
+    "errors": _Entry("errors", "app", "List error patterns, show one, classify.", _QUESTIONS),
     "stats": _Entry("stats", "stats", "Show success rates and durations.", _QUESTIONS),
     "log": _Entry("log", "app", "Read, follow and check the event log.", _CARE),
     "projections": _Entry("projections", "app", "See, rebuild and switch the views.", _CARE),

@@ -1,9 +1,10 @@
-"""`spanledger errors`: failures by pattern, and the occurrences of one."""
+"""`spanledger errors`: failures by pattern, the occurrences of one, and what an error is."""
 
 from functools import partial
 from typing import Annotated, Any
 
 import typer
+import typer.core
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -11,12 +12,27 @@ from projections.query.table import Column, Kind
 from projections.views.attempts import TABLE as ATTEMPTS
 from projections.views.error_patterns.question import ErrorsQuestion
 from service.cli.command import command
+from service.cli.commands.classify import classify
 from service.cli.filters import filters_of, options_of
 from service.cli.lists import show_list
 from service.cli.options import Asking, Form
 from service.cli.output.answers import Document, write
 from service.cli.output.render import console, field_of, grid, write_value, writing_on
 from service.cli.source.source import open_source
+
+_DEFAULT = "list"
+
+
+class PatternsFirst(typer.core.TyperGroup):
+    """A group that lists patterns, or shows one, where no command of it is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if named else [_DEFAULT, *args])
+
+
+app = typer.Typer(cls=PatternsFirst, help="List error patterns, show one, or classify errors.")
+app.command("classify")(classify)
 
 COLUMNS = (
     Column("fingerprint", "fingerprint", narrow=32),
@@ -30,6 +46,7 @@ COLUMNS = (
 )
 
 
+@app.command(_DEFAULT)
 @partial(command, options=options_of(ErrorsQuestion))
 def errors(
     options: Any,

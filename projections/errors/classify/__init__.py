@@ -1,0 +1,1 @@
+"""What kind of error it is, by rules that are data."""

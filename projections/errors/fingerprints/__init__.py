@@ -1,0 +1,1 @@
+"""Identities of errors, by version: a version never changes once it was released."""

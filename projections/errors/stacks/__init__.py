@@ -1,0 +1,1 @@
+"""Stack traces of nine languages as frames and causes; `reading` finds out the language."""
