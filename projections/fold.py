@@ -54,7 +54,7 @@ class FactsProjection:
     version = 8
     tables: Sequence[str] = (
         "status_word", "tenant", "task_key", "run_key", "run_fact", "executor",
-        "source", "fingerprint", "observation", "observation_key",
+        "source", "fingerprint", "message", "observation", "observation_key",
         *_SPANS.tables, *_TASKS.tables, *_RUNS.tables, *_LOOSE.tables,
     )  # fmt: skip
     depends: Sequence[str] = ()
@@ -72,6 +72,10 @@ class FactsProjection:
         run_script(connection, "projections.views", "sqlviews.sql")
         connection.executemany(
             "INSERT INTO status_word VALUES (?, ?)", enumerate(words.STATUS_WORDS)
+        )
+        connection.execute(
+            "INSERT INTO message (message_no, text) VALUES (?, ?)",
+            (words.NO_HEARTBEAT_NO, "no heartbeat"),
         )
 
     def index(self, connection: sqlite3.Connection) -> None:

@@ -19,7 +19,7 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
     max_attempts: int | None
     source_no: int
     fingerprint_no: int | None
-    message: str | None
+    message_no: int | None
     heartbeat_ns: int | None
     heard: int | None
     signs: int | None

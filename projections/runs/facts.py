@@ -1,7 +1,8 @@
 """The facts of a run: what its spans, log records and our own events say of its attempts.
 
 A run's facts are a set, by event id; derive() turns them into attempts. Numbers such as
-`source_no` refer to the registry of the same views file. Stored as msgpack with the run.
+`source_no` refer to the registry of the same views file. Stored as msgpack with the run; what few
+facts say stands last, so that the stored form of most ends before it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from projections.runs.more import More
+from projections.runs.words import COMPLETED
 
 
 class SpanFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -21,25 +23,25 @@ class SpanFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
 
     event_id: bytes
-    partition: int
-    position: int
     trace_id: bytes
     span_id: bytes
-    parent_span_id: bytes
+    position: int
     start_ns: int
     end_ns: int
-    number: int | None
-    status: int
-    queues: bool
     source_no: int
-    error: int
-    fingerprint_no: int | None
-    message: str | None
-    name: str | None
-    group_id: str | None
-    queued_ns: int | None
+    number: int | None
     max_attempts: int | None
+    name: str | None
     more: More | None
+    parent_span_id: bytes = b""
+    status: int = COMPLETED
+    error: int = 0
+    fingerprint_no: int | None = None
+    message_no: int | None = None
+    group_id: str | None = None
+    queued_ns: int | None = None
+    queues: bool = False
+    partition: int = 0
 
 
 class LogKind(IntEnum):
@@ -67,7 +69,7 @@ class LogFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     status: int | None
     source_no: int
     fingerprint_no: int | None
-    message: str | None
+    message_no: int | None
     progress: float | None
     name: str | None
     group_id: str | None
@@ -131,11 +133,31 @@ _Fact = TypeVar("_Fact", SpanFact, LogFact, AbandonFact)
 
 Fact = SpanFact | LogFact | AbandonFact
 
-encode_facts = encode_fact = msgspec.msgpack.Encoder().encode
+encode_fact = _encode = msgspec.msgpack.Encoder().encode
 decode_facts = msgspec.msgpack.Decoder(RunFacts).decode
 decode_span_fact = msgspec.msgpack.Decoder(SpanFact).decode
 decode_log_fact = msgspec.msgpack.Decoder(LogFact).decode
 decode_abandon_fact = msgspec.msgpack.Decoder(AbandonFact).decode
+
+
+def encode_facts(facts: RunFacts) -> bytes:
+    """The stored form, of which `decode_facts` makes them again.
+
+    That of a run of one span, as most are, ends where all that follows has its default.
+    """
+    if len(facts.spans) != 1 or facts.logs or facts.abandoned:
+        return _encode(facts)
+    span = facts.spans[0]
+    if span.queued_ns is not None or span.group_id is not None or span.queues or span.partition:
+        return _encode(((span,),))
+    told: tuple[object, ...] = (
+        span.event_id, span.trace_id, span.span_id, span.position, span.start_ns, span.end_ns,
+        span.source_no, span.number, span.max_attempts, span.name, span.more,
+    )  # fmt: skip
+    rest = span.fingerprint_no, span.message_no
+    if span.status != COMPLETED or span.parent_span_id or span.error or rest != (None, None):
+        told += (span.parent_span_id, span.status, span.error, *rest)
+    return _encode(((told,),))
 
 
 def added_to(known: set[bytes], new: RunFacts) -> RunFacts:

@@ -38,7 +38,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     progress: float | None
     source_no: int | None
     fingerprint_no: int | None
-    error_message: str | None
+    message_no: int | None
     group_id: str | None
     name: str | None
     trace_ids: tuple[bytes, ...]
@@ -171,7 +171,7 @@ class Totals:
             progress=last.progress,
             source_no=last.source_no,
             fingerprint_no=None if failure is None else failure.fingerprint_no,
-            error_message=None if failure is None else failure.message,
+            message_no=None if failure is None else failure.message_no,
             group_id=None if group is None else group.group_id,
             name=None if name is None else name.name,
             trace_ids=self.traces.items_with((last.trace_id,)),
@@ -199,7 +199,6 @@ def run_of_one(attempt: Attempt) -> Run:
         last_ended_ns=ended_ns,
         total_execution_ns=wall if wall > 0 else 0,
         wall_clock_ns=wall,
-        error_message=attempt.message,
         trace_ids=(attempt.trace_id,),
         parents=() if more is None else tuple(dict.fromkeys(more.parents))[:LISTED_LIMIT],
         causes=() if more is None else tuple(dict.fromkeys(more.causes))[:LISTED_LIMIT],
@@ -212,7 +211,7 @@ def queued_run(queued_ns: int) -> Run:
         status=words.QUEUED, attempts=0, recovered=False, backfilled=False,
         last_started_ns=queued_ns, first_started_ns=None, last_ended_ns=None, queued_ns=queued_ns,
         total_execution_ns=0, wall_clock_ns=None, idle_ns=None, overlap_ns=0, progress=None,
-        source_no=None, fingerprint_no=None, error_message=None, group_id=None, name=None,
+        source_no=None, fingerprint_no=None, message_no=None, group_id=None, name=None,
         trace_ids=(), parents=(), causes=(),
     )  # fmt: skip
 

@@ -37,6 +37,9 @@ RETRYING: Final = 9
 PENDING: Final = 10
 TODO: Final = 11
 
+NO_HEARTBEAT_NO: Final = 0
+"""The number of the message of attempts that were abandoned."""
+
 FAILURES: Final = frozenset({FAILED, TIMED_OUT, ABANDONED})
 
 # Words for a result, of ours, of the CI/CD conventions and of orchestrators, spelt as `spelling_of`

@@ -11,7 +11,7 @@ SELECT
         strftime('%Y-%m-%d %H:%M:%S.', run.last_ended_ns / 1000000000, 'unixepoch')
         || printf('%06d', run.last_ended_ns / 1000 % 1000000)
     END AS completed_at,
-    CASE WHEN run.status IN (3, 4, 5, 7, 9) THEN run.error_message END AS error_message,
+    CASE WHEN run.status IN (3, 4, 5, 7, 9) THEN message.text END AS error_message,
     max(run.attempts - 1, 0) AS retry_count,
     CASE WHEN run.status = 2 THEN 1.0 ELSE coalesce(run.progress, 0.0) END AS progress,
     run.total_execution_ns / 1e9 AS execution_time,
@@ -34,6 +34,7 @@ JOIN run_key ON run_key.run_no = task.run_no
 JOIN status_word ON status_word.status = run.status
 LEFT JOIN source ON source.source_no = run.source_no
 LEFT JOIN executor ON executor.executor_no = source.executor_no
+LEFT JOIN message ON message.message_no = run.message_no
 WHERE tenant.name = 'default';
 
 CREATE VIEW task_metadata AS
@@ -76,13 +77,14 @@ FROM (
         status_word.word AS status,
         strftime('%Y-%m-%d %H:%M:%S.', transition.at_ns / 1000000000, 'unixepoch')
             || printf('%06d', transition.at_ns / 1000 % 1000000) AS timestamp,
-        CASE WHEN transition.step = 2 THEN attempt.error_message END AS message,
+        CASE WHEN transition.step = 2 THEN message.text END AS message,
         json_object('attempt', transition.attempt_key & 1048575) AS metadata
     FROM tenant
     JOIN task_key ON task_key.tenant_no = tenant.tenant_no
     JOIN transition ON transition.task_no = task_key.task_no
     JOIN status_word ON status_word.status = transition.status
     LEFT JOIN attempt ON attempt.attempt_key = transition.attempt_key
+    LEFT JOIN message ON message.message_no = attempt.message_no
     WHERE tenant.name = 'default'
 ) AS step
 JOIN run_key ON run_key.run_no = step.run_no;

@@ -153,7 +153,7 @@ class Sender:
             "queues": False,
             "error": 2 if failed else 0,
             "fingerprint_no": self.chance.randint(1, 3) if failed else None,
-            "message": "bad" if failed else None,
+            "message_no": 1 if failed else None,
         }
         return SpanFact(**values | changes)
 
@@ -168,7 +168,7 @@ class Sender:
             "time_ns": time_ns,
             "status": words.FAILED if kind == LogKind.ENDED else None,
             "fingerprint_no": 9 if failed else None,
-            "message": "boom" if failed else None,
+            "message_no": 2 if failed else None,
             "progress": self.chance.random() if kind == LogKind.PROGRESS else None,
         }
         return LogFact(**values | changes)

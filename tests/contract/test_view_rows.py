@@ -154,8 +154,11 @@ def test_a_logged_exception_joins_its_span(span_first: bool) -> None:
         attributes={names.EXCEPTION_TYPE: "KeyError", names.EXCEPTION_MESSAGE: "'x'"},
     )
     pages = ([span], [logged]) if span_first else ([logged], [span])
-    select = "SELECT error_type, error_message FROM attempt JOIN fingerprint USING (fingerprint_no)"
-    expected = {"error_type": "KeyError", "error_message": "'x'"}
+    select = (
+        "SELECT error_type, text FROM attempt JOIN fingerprint USING (fingerprint_no)"
+        " JOIN message USING (message_no)"
+    )
+    expected = {"error_type": "KeyError", "text": "'x'"}
     assert one(views(*pages), select) == expected
     assert one(views([*pages[0], *pages[1]]), select) == expected
 
@@ -207,7 +210,8 @@ def test_error_patterns_count_what_they_touch() -> None:
     assert (found["tasks"], found["components"]) == (2, 1)
     assert found["first_seen_ns"] == BASE_NS + SECOND_NS
     assert found["last_seen_ns"] == BASE_NS + 51 * SECOND_NS
-    assert found["message"] == "bad order 17"
+    texts = "SELECT DISTINCT text FROM error_occurrence JOIN message USING (message_no)"
+    assert one(connection, texts)["text"] == "bad order 17"
 
 
 def test_metrics_by_executor_hour_and_day() -> None:

@@ -17,6 +17,8 @@ from tests.events import BASE_NS, SECOND_NS, span_id, trace_id
 IDENTITY = ("default", "task-1", "run-1")
 _serial = itertools.count(1)
 
+BAD, BOOM = 1, 2  # numbers of messages
+
 
 def span(at_s: int = 0, *, ids: int | None = None, parent: int = 0, **changes: Any) -> SpanFact:
     """A completed span of one second, `at_s` seconds after the base."""
@@ -37,7 +39,7 @@ def span(at_s: int = 0, *, ids: int | None = None, parent: int = 0, **changes: A
         "source_no": 1,
         "error": 0,
         "fingerprint_no": None,
-        "message": None,
+        "message_no": None,
         "name": None,
         "group_id": None,
         "queued_ns": None,
@@ -48,7 +50,7 @@ def span(at_s: int = 0, *, ids: int | None = None, parent: int = 0, **changes: A
 
 
 def failed(at_s: int = 0, **changes: Any) -> SpanFact:
-    return span(at_s, status=words.FAILED, error=2, fingerprint_no=7, message="bad", **changes)
+    return span(at_s, status=words.FAILED, error=2, fingerprint_no=7, message_no=BAD, **changes)
 
 
 def log(kind: LogKind, at_s: int = 0, *, ids: int | None = 1, **changes: Any) -> LogFact:
@@ -67,7 +69,7 @@ def log(kind: LogKind, at_s: int = 0, *, ids: int | None = 1, **changes: Any) ->
         "status": None,
         "source_no": 1,
         "fingerprint_no": None,
-        "message": None,
+        "message_no": None,
         "progress": None,
         "name": None,
         "group_id": None,
@@ -411,15 +413,15 @@ def test_attempts_known_by_number_only_are_abandoned_one_by_one(by: str) -> None
 
 def test_a_logged_exception_is_the_error_of_its_span() -> None:
     """Where the span itself has only a status."""
-    status_only = span(0, ids=1, status=words.FAILED, error=1, fingerprint_no=3, message="failed")
-    logged = log(LogKind.EXCEPTION, 0, ids=1, loose=True, fingerprint_no=9, message="boom")
-    assert only(run_of(status_only, logged)).message == "boom"
-    assert only(run_of(failed(0, ids=1), logged)).message == "bad"
+    status_only = span(0, ids=1, status=words.FAILED, error=1, fingerprint_no=3, message_no=4)
+    logged = log(LogKind.EXCEPTION, 0, ids=1, loose=True, fingerprint_no=9, message_no=BOOM)
+    assert only(run_of(status_only, logged)).message_no == BOOM
+    assert only(run_of(failed(0, ids=1), logged)).message_no == BAD
 
 
 def test_a_handled_exception_is_no_error() -> None:
     """A completed attempt has none."""
-    logged = log(LogKind.EXCEPTION, 0, ids=1, loose=True, fingerprint_no=9, message="boom")
+    logged = log(LogKind.EXCEPTION, 0, ids=1, loose=True, fingerprint_no=9, message_no=BOOM)
     assert only(run_of(span(0, ids=1), logged)).fingerprint_no is None
 
 
@@ -493,7 +495,7 @@ def test_two_tries_may_share_a_span_id() -> None:
         span(0),
         span(3, number=4, status=words.SKIPPED),
         failed(0, queued_ns=BASE_NS - 9, name="n", group_id="g", max_attempts=3),
-        span(0, status=words.CANCELLED, error=1, fingerprint_no=2, message="stopped"),
+        span(0, status=words.CANCELLED, error=1, fingerprint_no=2, message_no=6),
         span(0, end_ns=BASE_NS - 1),
         span(0, status=words.UNKNOWN),
         span(0, more=More(files_written=3, backfilled=True)),

@@ -1,7 +1,7 @@
 """Small numbers for the texts that repeat: tenants, executors, sources, fingerprints.
 
-Numbers are given in order of first appearance in the log. What was met lately is kept in memory,
-bounded; `forget` drops it after a rollback.
+Numbers are given in order of first appearance in the log, those of messages by their place in it.
+What was met lately is kept in memory, bounded; `forget` drops it after a rollback.
 """
 
 import hashlib
@@ -24,6 +24,8 @@ Where = tuple[
 Parts = tuple[int | None, str | None]
 """The executor's number and the component of a source."""
 
+_POSITION_BITS: Final = 48
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -41,6 +43,7 @@ class Registry:
             KEPT_BYTES
         )
         self._fingerprints: BoundedDict[tuple[int, str], int] = BoundedDict(KEPT_BYTES)
+        self._messages: list[tuple[int, str]] = []  # not written yet
 
     def forget(self) -> None:
         """Drop what is kept in memory."""
@@ -53,6 +56,14 @@ class Registry:
             self._fingerprints,
         ):
             kept.clear()
+        self._messages.clear()
+
+    def flush(self, connection: sqlite3.Connection) -> None:
+        """Write what was kept until the page's end."""
+        messages, self._messages = self._messages, []
+        connection.executemany(
+            "INSERT INTO message (message_no, text) VALUES (?, ?) ON CONFLICT DO NOTHING", messages
+        )
 
     def tenant_no(self, name: str) -> int:
         """The number of a tenant."""
@@ -115,6 +126,16 @@ class Registry:
                 found[1:],
             )
             self._fingerprints.keep((tenant_no, found.digest), number, text_bytes(found.digest))
+        return number
+
+    def message_no(self, partition: int, position: int, text: str) -> int:
+        """The number of the error message of an event: it tells where the event stands.
+
+        So each message is stored once, however many tables show it, and nothing is looked up; a
+        fact that is made again gives the same number.
+        """
+        number = partition << _POSITION_BITS | position
+        self._messages.append((number, text))
         return number
 
     def _executor_no(self, tenant_no: int, executor: str) -> int:

@@ -91,6 +91,7 @@ class RunStage:
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write what was kept until the page's end."""
+        self._registry.flush(connection)
         self._task_numbers.flush(connection)
         self._digests.flush(connection)
         self._loose.flush(connection)

@@ -87,6 +87,13 @@ CREATE TABLE source (
     rule TEXT NOT NULL  -- the mapping rule that recognised it, with its version: id@version
 ) STRICT;
 
+-- What an error said of itself. message_no: where its event stands, position + partition * 2^48;
+-- 0 is the message of all attempts that were abandoned.
+CREATE TABLE message (
+    message_no INTEGER PRIMARY KEY,
+    text TEXT NOT NULL
+) STRICT;
+
 -- One row for each error identity of a tenant. sample_stack is the normalised stack.
 CREATE TABLE fingerprint (
     fingerprint_no INTEGER PRIMARY KEY,

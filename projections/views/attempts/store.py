@@ -28,7 +28,7 @@ class AttemptRow(NamedTuple):
     executor_no: int | None
     source_no: int
     fingerprint_no: int | None
-    error_message: str | None
+    message_no: int | None
     heartbeat_ns: int | None
     heard: int | None
     signs: int | None
@@ -48,7 +48,7 @@ class AttemptStore(Store):
     """Writes attempts."""
 
     name = "attempts"
-    version = 3
+    version = 4
     tables = ("attempt",)
 
     def __init__(self, sources: Sources) -> None:
@@ -72,6 +72,5 @@ class AttemptStore(Store):
             tenant_no=change.tenant_no,
             task_no=change.task_no,
             executor_no=self._sources.source_parts(attempt.source_no)[0],
-            error_message=attempt.message,
             extra=None if attempt.more is None else extra_of(attempt.more),
         )

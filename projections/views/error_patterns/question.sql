@@ -5,7 +5,12 @@
 SELECT
     p.fingerprint_no, f.fingerprint, f.error_type, f.stack_hash,
     f.normal_message, f.sample_stack, p.occurrences, p.recovered, p.unrecovered, p.tasks,
-    p.components, p.first_seen_ns, p.last_seen_ns, p.message
+    p.components, p.first_seen_ns, p.last_seen_ns,
+    (
+        SELECT m.text FROM error_occurrence AS o LEFT JOIN message AS m USING (message_no)
+        WHERE o.fingerprint_no = p.fingerprint_no AND o.seen_ns = p.first_seen_ns
+        ORDER BY m.text LIMIT 1
+    ) AS message  -- of the first occurrence
 FROM json_each(:keys) AS wanted
 CROSS JOIN error_pattern AS p ON p.fingerprint_no = wanted.value ->> 1
 CROSS JOIN fingerprint AS f ON f.fingerprint_no = p.fingerprint_no

@@ -8,8 +8,7 @@ CREATE TABLE error_pattern (
     tasks INTEGER NOT NULL,  -- distinct tasks
     components INTEGER NOT NULL,  -- distinct components (service.name)
     first_seen_ns INTEGER NOT NULL,
-    last_seen_ns INTEGER NOT NULL,
-    message TEXT  -- of the first occurrence
+    last_seen_ns INTEGER NOT NULL
 ) STRICT;
 
 -- One row a failed, timed out or abandoned attempt; seen at its end. It was recovered if its run
@@ -18,7 +17,7 @@ CREATE TABLE error_occurrence (
     fingerprint_no INTEGER NOT NULL,
     seen_ns INTEGER NOT NULL,
     attempt_key INTEGER NOT NULL,  -- table attempt
-    message TEXT,
+    message_no INTEGER,  -- table message
     PRIMARY KEY (fingerprint_no, seen_ns, attempt_key)
 ) STRICT, WITHOUT ROWID;
 

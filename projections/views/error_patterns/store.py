@@ -1,6 +1,6 @@
 """Tables of error patterns: occurrences by difference, and what is counted over them.
 
-First and last seen and the first message are read from the occurrences that are left.
+First and last seen are read from the occurrences that are left.
 """
 
 import sqlite3
@@ -28,7 +28,7 @@ class Occurrence(NamedTuple):
     fingerprint_no: int
     seen_ns: int
     attempt_key: int
-    message: str | None
+    message_no: int | None
 
 
 class PatternRow(NamedTuple):
@@ -43,7 +43,6 @@ class PatternRow(NamedTuple):
     components: int
     first_seen_ns: int
     last_seen_ns: int
-    message: str | None
 
 
 OCCURRENCES = Columns("error_occurrence", Occurrence, "INSERT OR REPLACE")
@@ -70,8 +69,7 @@ _ADD_TO_PATTERN = (
     " recovered = recovered + excluded.recovered,"
     " unrecovered = unrecovered + excluded.unrecovered,"
     " tasks = tasks + excluded.tasks, components = components + excluded.components,"
-    " first_seen_ns = excluded.first_seen_ns, last_seen_ns = excluded.last_seen_ns,"
-    " message = excluded.message"
+    " first_seen_ns = excluded.first_seen_ns, last_seen_ns = excluded.last_seen_ns"
 )
 
 
@@ -92,7 +90,7 @@ class ErrorStore(Store):
     """Writes error patterns."""
 
     name = "error_patterns"
-    version = 3
+    version = 4
     tables = ("error_pattern", "error_occurrence", "error_task", "error_component")
 
     def __init__(self, sources: Sources) -> None:
@@ -131,7 +129,7 @@ class ErrorStore(Store):
                 fingerprint_no=number,
                 seen_ns=seen_ns,
                 attempt_key=change.run_no << NUMBER_BITS | attempt.number,
-                message=attempt.message,
+                message_no=attempt.message_no,
             )
             kept.rows[_key_of(row)] = None if sign < 0 else row
             pattern = self._pattern(number, change.tenant_no)
@@ -221,26 +219,23 @@ def _recount(
 
 
 def _write_pattern(connection: sqlite3.Connection, number: int, change: _Pattern) -> None:
-    first = connection.execute(
-        "SELECT seen_ns, message FROM error_occurrence WHERE fingerprint_no = ?1 AND seen_ns ="
-        " (SELECT min(seen_ns) FROM error_occurrence WHERE fingerprint_no = ?1)"
-        " ORDER BY message LIMIT 1",
-        (number,),
-    ).fetchone()
+    # Each for itself: SQLite finds either end of an index, but not both in one statement.
+    first, last = (
+        connection.execute(
+            f"SELECT {end}(seen_ns) FROM error_occurrence WHERE fingerprint_no = ?", (number,)
+        ).fetchone()[0]
+        for end in ("min", "max")
+    )
     if first is None:
         connection.execute("DELETE FROM error_pattern WHERE fingerprint_no = ?", (number,))
         return
-    (last,) = connection.execute(
-        "SELECT max(seen_ns) FROM error_occurrence WHERE fingerprint_no = ?", (number,)
-    ).fetchone()
     connection.execute(
         _ADD_TO_PATTERN,
         _pattern_row(
             change,
             fingerprint_no=number,
             unrecovered=change.occurrences - change.recovered,
-            first_seen_ns=first[0],
+            first_seen_ns=first,
             last_seen_ns=last,
-            message=first[1],
         ),
     )

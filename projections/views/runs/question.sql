@@ -7,7 +7,7 @@ SELECT
     r.left_out, r.recovered, r.backfilled, r.first_started_ns, r.last_ended_ns, r.total_execution_ns,
     r.wall_clock_ns, r.idle_ns, r.overlap_ns, r.queued_ns, r.progress, r.trace_ids, r.parents,
     r.causes, e.executor, s.tool, s.model, s.planner, s.host, s.component, f.error_type,
-    f.stack_hash, f.fingerprint, r.error_message
+    f.stack_hash, f.fingerprint, m.text AS error_message
 FROM json_each(:keys) AS wanted
 CROSS JOIN run AS r ON r.run_no = wanted.value ->> 1
 CROSS JOIN task_key AS k ON k.task_no = r.task_no
@@ -16,6 +16,7 @@ LEFT JOIN task AS t ON t.task_no = r.task_no
 LEFT JOIN source AS s ON s.source_no = r.source_no
 LEFT JOIN executor AS e ON e.executor_no = s.executor_no
 LEFT JOIN fingerprint AS f ON f.fingerprint_no = r.fingerprint_no
+LEFT JOIN message AS m ON m.message_no = r.message_no
 WHERE (:task IS NULL OR r.task_no = :task)
     AND (:status IS NULL OR r.status = :status)
     AND (:executor IS NULL OR s.executor_no = :executor)

@@ -19,7 +19,7 @@ CREATE TABLE run (
     progress REAL,
     source_no INTEGER,  -- of the newest attempt
     fingerprint_no INTEGER,  -- of the newest failure
-    error_message TEXT,  -- of the newest failure
+    message_no INTEGER,  -- of the newest failure
     group_id TEXT,
     trace_ids BLOB NOT NULL,  -- 16 bytes each, the first 100 in order of the first attempt in it
     parents TEXT,  -- JSON list of the first 100

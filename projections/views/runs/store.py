@@ -35,7 +35,7 @@ class RunRow(NamedTuple):
     progress: float | None
     source_no: int | None
     fingerprint_no: int | None
-    error_message: str | None
+    message_no: int | None
     group_id: str | None
     trace_ids: bytes
     parents: str | None
@@ -50,7 +50,7 @@ class RunStore(Store):
     """Writes runs."""
 
     name = "runs"
-    version = 3
+    version = 4
     tables = ("run",)
 
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
