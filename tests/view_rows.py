@@ -61,11 +61,6 @@ _TOUCHED_COMPONENT = """
 SELECT name, fingerprint, component, occurrences
 FROM error_component JOIN fingerprint USING (fingerprint_no) JOIN tenant USING (tenant_no)
 """
-_TRANSITION = """
-SELECT name, task_id, at_ns, run_id, attempt_key & 1048575, step, status
-FROM transition JOIN task_key USING (task_no) JOIN run_key ON run_no = attempt_key >> 20
-JOIN tenant ON tenant.tenant_no = transition.tenant_no
-"""
 
 SELECTS = {
     "attempts": (_ATTEMPT,),
@@ -73,7 +68,6 @@ SELECTS = {
     "tasks": (_TASK,),
     "task_metrics": (_METRIC,),
     "error_patterns": (_PATTERN, _OCCURRENCE, _TOUCHED_TASK, _TOUCHED_COMPONENT),
-    "execution_history": (_TRANSITION,),
 }
 SQL_VIEWS = ("task_executions", "task_metadata", "execution_history", "performance_metrics")
 

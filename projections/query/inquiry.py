@@ -73,7 +73,7 @@ class Inquiry:
         bound = self.binding(question)
         since_ns, until_ns = window(question) if bounded else (None, None)
         order = Order(
-            newest_first, since_ns, until_ns, self.after(question, bound, len(strands[0].key))
+            newest_first, since_ns, until_ns, self.after(question, bound, strands[0].width)
         )
         part = find(
             self.connection, strands, order, rows, question.limit, Budget(self.budget_s),
@@ -95,7 +95,13 @@ class Inquiry:
             return None
         return cursor.read(bound, question.cursor, width)
 
-    def by_status(self, table: str, key: tuple[str, ...], status: str | None) -> list[Strand]:
+    def by_status(
+        self,
+        table: str,
+        key: tuple[str, ...],
+        status: str | None,
+        shown: tuple[str, ...] = (),
+    ) -> list[Strand]:
         """The strands of one status, or of all that occur."""
         if self.tenant_no is None:
             return []
@@ -106,7 +112,8 @@ class Inquiry:
             found = self.connection.execute(sql, {"tenant": self.tenant_no})
             wanted = [number for (number,) in found]
         where = "tenant_no = ? AND status = ?"
-        return [Strand(table, key, where, (self.tenant_no, number)) for number in wanted]
+        tenant_no = self.tenant_no
+        return [Strand(table, key, where, (tenant_no, number), shown) for number in wanted]
 
     def numbers(self, question: Any) -> dict[str, Any] | None:
         """The values of a row statement's filters; None if one names what is not known."""

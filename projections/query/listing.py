@@ -40,13 +40,20 @@ class Order:
 class Strand:
     """A range of one index: `where` fixes its leading columns, then `key` orders it.
 
-    The first column of `key` is the list's time, the others make the key unique.
+    The first column of `key` is the list's time, the others make the key unique. `shown` is what
+    is given as the key where that is more than columns: expressions, in the same order.
     """
 
     table: str
     key: tuple[str, ...]
     where: str
     values: tuple[int, ...]
+    shown: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How many columns its keys have."""
+        return len(self.shown or self.key)
 
     def statement(self, order: Order) -> tuple[str, tuple[int, ...]]:
         """The SQL and values that give the strand's keys; names come from our code only."""
@@ -56,8 +63,9 @@ class Strand:
             first, bound, compared, bounded, direction = until, since, "<", ">=", " DESC"
         else:
             first, bound, compared, bounded, direction = since, until, ">", "<", ""
-        start = order.after or (first, *[LOWEST] * (len(self.key) - 1))
-        columns, places = ", ".join(self.key), ", ".join("?" * len(self.key))
+        shown = self.shown or self.key
+        start = order.after or (first, *[LOWEST] * (len(shown) - 1))
+        columns, places = ", ".join(shown), ", ".join("?" * len(shown))
         sql = (
             f"SELECT {columns} FROM {self.table} WHERE {self.where}"
             f" AND ({columns}) {compared} ({places}) AND {self.key[0]} {bounded} ?"

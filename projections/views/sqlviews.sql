@@ -59,6 +59,21 @@ JOIN task_key ON task_key.task_no = task.task_no
 LEFT JOIN run ON run.run_no = task.run_no
 WHERE tenant.name = 'default';
 
+-- When attempts were queued (step 0), began to run (1) and ended (2), and when runs were queued
+-- that have no attempt. attempt_key = run_no * 1048576 + attempt number (0: the run).
+CREATE VIEW transition AS
+SELECT
+    attempt_key, step, tenant_no, task_no,
+    CASE step WHEN 0 THEN queued_ns WHEN 1 THEN started_ns ELSE ended_ns END AS at_ns,
+    CASE step WHEN 0 THEN 8 WHEN 1 THEN 1 ELSE status END AS status,
+    CASE step WHEN 2 THEN message_no END AS message_no
+FROM attempt
+CROSS JOIN (SELECT 0 AS step UNION ALL SELECT 1 UNION ALL SELECT 2)
+WHERE CASE step WHEN 0 THEN queued_ns WHEN 1 THEN started_ns ELSE ended_ns END IS NOT NULL
+UNION ALL
+SELECT run_no << 20, 0, tenant_no, task_no, queued_ns, 8, NULL
+FROM run WHERE attempts = 0 AND queued_ns IS NOT NULL;
+
 -- id: the run's 63-bit digest XOR (attempt number, step) spread by an odd factor: a digest of the
 -- row's key that needs no function SQLite lacks, the same after every rebuild.
 CREATE VIEW execution_history AS
@@ -77,14 +92,13 @@ FROM (
         status_word.word AS status,
         strftime('%Y-%m-%d %H:%M:%S.', transition.at_ns / 1000000000, 'unixepoch')
             || printf('%06d', transition.at_ns / 1000 % 1000000) AS timestamp,
-        CASE WHEN transition.step = 2 THEN message.text END AS message,
+        message.text AS message,
         json_object('attempt', transition.attempt_key & 1048575) AS metadata
-    FROM tenant
-    JOIN task_key ON task_key.tenant_no = tenant.tenant_no
-    JOIN transition ON transition.task_no = task_key.task_no
+    FROM transition
+    JOIN tenant ON tenant.tenant_no = transition.tenant_no
+    JOIN task_key ON task_key.task_no = transition.task_no
     JOIN status_word ON status_word.status = transition.status
-    LEFT JOIN attempt ON attempt.attempt_key = transition.attempt_key
-    LEFT JOIN message ON message.message_no = attempt.message_no
+    LEFT JOIN message ON message.message_no = transition.message_no
     WHERE tenant.name = 'default'
 ) AS step
 JOIN run_key ON run_key.run_no = step.run_no;

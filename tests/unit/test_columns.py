@@ -122,7 +122,7 @@ def _declared() -> dict[str, Columns]:
 
 
 DECLARED = _declared()
-ROWS = {"attempt", "run", "task", "metric", "error_pattern", "error_occurrence", "transition"}
+ROWS = {"attempt", "run", "task", "metric", "error_pattern", "error_occurrence"}
 
 
 def test_the_views_declare_their_columns() -> None:

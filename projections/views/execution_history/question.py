@@ -1,6 +1,10 @@
-"""State transitions: what changed when."""
+"""State transitions: what changed when.
 
-from typing import Annotated, Final, Literal, NamedTuple
+They are times of attempts, and of runs that wait for their first one.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -16,7 +20,7 @@ from projections.query.rows import by_keys
 from projections.runs import words
 
 SQL = load_queries("projections.views.execution_history", "question.sql")
-KEY = ("at_ns", "task_no", "attempt_key", "step")
+_QUEUED, _RUNNING, _ENDED = range(3)
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +54,6 @@ class _TransitionRow(NamedTuple):
     """A row of the statement `transitions`."""
 
     at_ns: int
-    task_no: int
     attempt_key: int
     step: int
     task_id: str
@@ -63,23 +66,58 @@ class _TransitionRow(NamedTuple):
 def history(inquiry: Inquiry, question: HistoryQuestion) -> Page[Transition]:
     """Transitions by time."""
     values = inquiry.numbers(question)
-    strands, served = [], "status"
-    if values is not None and values["task"] is not None:
-        strands = [Strand("transition", KEY, "task_no = ?", (values["task"],))]
-        served = "task"
-    elif values is not None:
-        strands = inquiry.by_status("transition", KEY, question.status)
+    strands, served = _strands(inquiry, question.status, values)
     return inquiry.page(
         question, strands,
-        by_keys(inquiry.connection, SQL["transitions"], values or {}, _TransitionRow, width=4),
+        by_keys(inquiry.connection, SQL["transitions"], values or {}, _TransitionRow, width=3),
         _transition,
         newest_first=question.sort == "-time",
         filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
 
 
+def _strands(
+    inquiry: Inquiry, status: str | None, values: Mapping[str, Any] | None
+) -> tuple[list[Strand], str]:
+    """The index ranges to read, and the filter that they serve."""
+    if values is None or inquiry.tenant_no is None:
+        return [], "status"
+    if values["task"] is not None:
+        where, bound = "task_no = ?", (values["task"],)
+        steps = [_of_attempts(column, step, where, bound) for column, step in _STEPS]
+        return [*steps, _of_runs(where, bound)], "task"
+    where, bound = "tenant_no = ?", (inquiry.tenant_no,)
+    strands: list[Strand] = []
+    if status in (None, words.STATUS_WORDS[words.QUEUED]):
+        strands += [_of_attempts("queued_ns", _QUEUED, where, bound)]
+        strands += [_of_runs(f"{where} AND status = {words.QUEUED}", bound, "last_started_ns")]
+    if status in (None, words.STATUS_WORDS[words.RUNNING]):
+        key, shown = _key_of("started_ns", _RUNNING)
+        strands += inquiry.by_status("attempt", key, None, shown)
+    key, shown = _key_of("ended_ns", _ENDED)
+    return strands + inquiry.by_status("attempt", key, status, shown), "status"
+
+
+_STEPS: Final = (("queued_ns", _QUEUED), ("started_ns", _RUNNING), ("ended_ns", _ENDED))
+
+
+def _key_of(column: str, step: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return (column, "attempt_key"), (column, "attempt_key", str(step))
+
+
+def _of_attempts(column: str, step: int, where: str, bound: tuple[int, ...]) -> Strand:
+    key, shown = _key_of(column, step)
+    return Strand("attempt", key, where, bound, shown)
+
+
+def _of_runs(where: str, bound: tuple[int, ...], column: str = "queued_ns") -> Strand:
+    """The runs that have no attempt; they are listed by when they were queued."""
+    shown = (column, f"run_no << {words.NUMBER_BITS}", str(_QUEUED))
+    return Strand("run", (column, "run_no"), f"{where} AND attempts = 0", bound, shown)
+
+
 def _transition(row: _TransitionRow) -> Transition:
-    ended, before = row.step == 2, None
+    ended, before = row.step == _ENDED, None
     # A start follows the queue if the attempt was seen there; an end always follows a start.
     if row.step and (ended or row.queued_ns):
         before = words.STATUS_WORDS[words.RUNNING if ended else words.QUEUED]
@@ -98,7 +136,6 @@ def _transition(row: _TransitionRow) -> Transition:
 ENDPOINTS: Final = (
     Endpoint(
         "history", "State transitions: what changed when, newest first.",
-        HistoryQuestion, Page[Transition], ("execution_history",), history,
-        joins={"attempts": ("old_status", "reason")},
+        HistoryQuestion, Page[Transition], ("attempts", "runs"), history,
     ),
 )  # fmt: skip
