@@ -22,13 +22,13 @@ SELECT tenant.name, task_id, run_id, status, attempts, left_out, recovered, back
     run.first_started_ns, last_ended_ns, queued_ns, total_execution_ns, wall_clock_ns, idle_ns,
     overlap_ns, progress, component, fingerprint, text, group_id, trace_ids, parents,
     causes
-FROM run JOIN run_key USING (run_no) JOIN task_key ON task_key.task_no = run.task_no
+FROM run_summary AS run JOIN run_key USING (run_no) JOIN task_key ON task_key.task_no = run.task_no
 JOIN tenant ON tenant.tenant_no = run.tenant_no
 LEFT JOIN source USING (source_no) LEFT JOIN fingerprint USING (fingerprint_no)
 LEFT JOIN message USING (message_no)
 """
 _TASK = """
-SELECT tenant.name, task_id, status, run_id, task.last_started_ns, task.first_started_ns,
+SELECT tenant.name, task_id, status, run_id, task.last_started_ns, task.lead_ns,
     updated_ns, runs, attempts, retries, recovered_runs, backfilled_runs, component, task.name
 FROM task JOIN task_key USING (task_no) JOIN run_key USING (run_no)
 JOIN tenant ON tenant.tenant_no = task.tenant_no LEFT JOIN source USING (source_no)

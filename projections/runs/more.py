@@ -88,7 +88,7 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
 
 
 class Extra(msgspec.Struct, frozen=True, kw_only=True):
-    """What an attempt's answer shows of it; column `extra` holds it as JSON."""
+    """What an attempt's answer shows of it; column `extra` holds it by the places of the fields."""
 
     parents: list[str] = []
     causes: list[str] = []
@@ -98,8 +98,10 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NOTHING: Final = More()
-_SHOWN: Final = Extra.__struct_fields__
-_encode = msgspec.json.Encoder().encode
+_NAMES: Final = Extra.__struct_fields__
+_SHOWN: Final = tuple(enumerate(_NAMES))
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(dict[int, Any]).decode
 
 
 def more_of(said: MoreAttributes) -> More | None:
@@ -120,8 +122,13 @@ def more_of(said: MoreAttributes) -> More | None:
     return more if more != _NOTHING else None
 
 
-def extra_of(more: More) -> str:
-    """What an answer shows of it, as JSON; empty if nothing."""
-    shown = {name: value for name in _SHOWN if (value := getattr(more, name))
+def extra_of(more: More) -> bytes:
+    """What an answer shows of it, as it is stored; empty if nothing."""
+    shown = {place: value for place, name in _SHOWN if (value := getattr(more, name))
              not in (None, ())}  # fmt: skip
-    return _encode(shown).decode() if shown else ""
+    return _encode(shown) if shown else b""
+
+
+def shown_of(extra: bytes) -> dict[str, Any]:
+    """The fields of an answer that are stored, by name."""
+    return {_NAMES[place]: value for place, value in _decode(extra).items()} if extra else {}

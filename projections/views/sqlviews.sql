@@ -22,14 +22,14 @@ SELECT
         'queue', source.queue, 'host', source.host, 'component', source.component,
         'system', source.system
     ) AS metadata,
-    strftime('%Y-%m-%d %H:%M:%S.', task.first_started_ns / 1000000000, 'unixepoch')
-        || printf('%06d', task.first_started_ns / 1000 % 1000000) AS created_at,
+    strftime('%Y-%m-%d %H:%M:%S.', (task.last_started_ns - task.lead_ns) / 1000000000, 'unixepoch')
+        || printf('%06d', (task.last_started_ns - task.lead_ns) / 1000 % 1000000) AS created_at,
     strftime('%Y-%m-%d %H:%M:%S.', task.updated_ns / 1000000000, 'unixepoch')
         || printf('%06d', task.updated_ns / 1000 % 1000000) AS updated_at
 FROM tenant
 JOIN task ON task.tenant_no = tenant.tenant_no
 JOIN task_key ON task_key.task_no = task.task_no
-JOIN run ON run.run_no = task.run_no
+JOIN run_summary AS run ON run.run_no = task.run_no
 JOIN run_key ON run_key.run_no = task.run_no
 JOIN status_word ON status_word.status = run.status
 LEFT JOIN source ON source.source_no = run.source_no
@@ -49,8 +49,8 @@ SELECT
     NULL AS score_total,
     0 AS human_required,
     NULL AS human_reason,
-    strftime('%Y-%m-%d %H:%M:%S.', task.first_started_ns / 1000000000, 'unixepoch')
-        || printf('%06d', task.first_started_ns / 1000 % 1000000) AS created_at,
+    strftime('%Y-%m-%d %H:%M:%S.', (task.last_started_ns - task.lead_ns) / 1000000000, 'unixepoch')
+        || printf('%06d', (task.last_started_ns - task.lead_ns) / 1000 % 1000000) AS created_at,
     strftime('%Y-%m-%d %H:%M:%S.', task.updated_ns / 1000000000, 'unixepoch')
         || printf('%06d', task.updated_ns / 1000 % 1000000) AS updated_at
 FROM tenant
@@ -115,8 +115,8 @@ SELECT
     metric.failed + metric.timed_out + metric.abandoned AS failed_executions,
     strftime('%Y-%m-%d %H:%M:%S.', task.last_started_ns / 1000000000, 'unixepoch')
         || printf('%06d', task.last_started_ns / 1000 % 1000000) AS last_execution,
-    strftime('%Y-%m-%d %H:%M:%S.', task.first_started_ns / 1000000000, 'unixepoch')
-        || printf('%06d', task.first_started_ns / 1000 % 1000000) AS created_at,
+    strftime('%Y-%m-%d %H:%M:%S.', (task.last_started_ns - task.lead_ns) / 1000000000, 'unixepoch')
+        || printf('%06d', (task.last_started_ns - task.lead_ns) / 1000 % 1000000) AS created_at,
     strftime('%Y-%m-%d %H:%M:%S.', task.updated_ns / 1000000000, 'unixepoch')
         || printf('%06d', task.updated_ns / 1000 % 1000000) AS updated_at
 FROM tenant

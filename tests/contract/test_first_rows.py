@@ -11,6 +11,7 @@ from projections.runs.derive import derive, derive_all
 from projections.runs.facts import RunFacts
 from projections.runs.registry.numbers import Registry
 from projections.runs.registry.runs import RunStage
+from projections.views.runs.store import RunStore
 from projections.views.store import Store
 from projections.views.task_metrics.store import MetricStore
 from projections.views.tasks.store import TaskStore
@@ -60,6 +61,24 @@ def test_first_rows_are_those_of_the_rule(runs: list[tuple[int, float, int]]) ->
     sources = Sources()
     for make in (lambda: TaskStore(RunStage(Registry()), sources), lambda: MetricStore(sources)):
         assert _rows(make(), changes) == _rows(make(), apart(changes))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 30), st.sampled_from([0.0, 0.3, 0.9]), st.sampled_from([1, 4]))
+def test_the_times_of_a_run_are_those_that_are_not_stored(
+    seed: int, oddity: float, attempts: int
+) -> None:
+    """First start, last end and execution follow from what its row holds, for any run."""
+    changes = _first_changes([(seed, oddity, attempts)])
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    store = RunStore(Sources())
+    store.create(connection)
+    store.update(connection, Changes(changes))
+    select = "SELECT first_started_ns, last_ended_ns, total_execution_ns FROM run_summary"
+    runs = [change.new for change in changes if change.new is not None]
+    assert connection.execute(select).fetchall() == [
+        (run.first_started_ns, run.last_ended_ns, run.total_execution_ns) for run in runs
+    ]
 
 
 @settings(max_examples=60, deadline=None)

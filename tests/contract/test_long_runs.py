@@ -373,7 +373,8 @@ def test_a_run_beyond_the_limit_goes_on_telling_of_all() -> None:
         runs.append(
             connection.execute(
                 "SELECT status, attempts, recovered, first_started_ns, last_started_ns,"
-                " last_ended_ns, total_execution_ns, wall_clock_ns, idle_ns, overlap_ns FROM run"
+                " last_ended_ns, total_execution_ns, wall_clock_ns, idle_ns, overlap_ns"
+                " FROM run_summary"
             ).fetchall()
         )
         left_out = connection.execute("SELECT left_out FROM run").fetchall()

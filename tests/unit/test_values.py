@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from projections.runs import words
-from projections.runs.more import More, MoreAttributes, extra_of, more_of
+from projections.runs.more import More, MoreAttributes, extra_of, more_of, shown_of
 from projections.runs.rows import TaskAttributes
 from projections.runs.times import parse_ns
 from projections.runs.values import fraction_of, number_of, text_of, whole_of
@@ -66,5 +66,5 @@ def test_what_few_attempts_say_is_read_alone_too(name: str) -> None:
 def test_an_answer_shows_what_is_said() -> None:
     """The column holds the fields of the answer that differ from nothing, and no others."""
     more = More(retry_of="1", parents=("p",), retrieval_count=0)
-    assert extra_of(more) == '{"parents":["p"],"retrieval_count":0}'
-    assert extra_of(More(retry_of="1", will_retry=True)) == ""
+    assert shown_of(extra_of(more)) == {"parents": ["p"], "retrieval_count": 0}
+    assert extra_of(More(retry_of="1", will_retry=True)) == b""

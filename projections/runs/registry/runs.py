@@ -42,7 +42,7 @@ class RunKeyRow(NamedTuple):
     run_no: int
     task_no: int
     hash: int
-    first_started_ns: int | None
+    lead_ns: int | None
     last_started_ns: int | None
     run_id: str
     facts: bytes
@@ -198,7 +198,7 @@ class RunStage:
                     )
                 )  # fmt: skip
         connection.executemany(
-            f"UPDATE run_key SET first_started_ns = nullif(?, {ABSENT}),"
+            f"UPDATE run_key SET lead_ns = nullif(?, {ABSENT}),"
             f" last_started_ns = nullif(?, {ABSENT}), facts = ? WHERE run_no = ?",
             rows,
         )
@@ -247,10 +247,10 @@ class RunStage:
                 derived = derive(facts, identity)
                 new, came = derived if derived is not None else (None, ())
                 blob = encode_facts(facts)
-            first_ns, last_ns = _span_of_time(new)
+            lead_ns, last_ns = _span_of_time(new)
             key_rows.append(
                 _bound(
-                    run_no=run_no, task_no=task_no, hash=hash_, first_started_ns=first_ns,
+                    run_no=run_no, task_no=task_no, hash=hash_, lead_ns=lead_ns,
                     last_started_ns=last_ns, run_id=run_id, facts=blob,
                 )
             )  # fmt: skip
@@ -376,7 +376,7 @@ def _span_of_time(run: Run | None) -> tuple[int, int]:
     if run is None:
         return ABSENT, ABSENT
     first = run.last_started_ns if run.first_started_ns is None else run.first_started_ns
-    return first, run.last_started_ns
+    return run.last_started_ns - first, run.last_started_ns
 
 
 def _last(connection: sqlite3.Connection, select: str) -> int:

@@ -28,7 +28,7 @@ CREATE TABLE run_key (
     run_no INTEGER PRIMARY KEY,
     task_no INTEGER NOT NULL,
     hash INTEGER NOT NULL,
-    first_started_ns INTEGER,
+    lead_ns INTEGER,  -- last_started_ns less the start of its first attempt
     last_started_ns INTEGER,
     run_id TEXT NOT NULL,
     facts BLOB NOT NULL

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Final, NamedTuple
 
-import msgspec
 from msgspec import Meta
 
 from events.log.sqlite import load_queries
@@ -31,7 +30,7 @@ from projections.query.records import ExecutorText, Failure, Hex, Ns, Page, Rfc3
 from projections.query.refusals import BadQuestion
 from projections.query.rows import Rows, by_keys
 from projections.runs import words
-from projections.runs.more import Extra
+from projections.runs.more import Extra, shown_of
 
 SQL = load_queries("projections.views.attempts", "question.sql")
 KEY = ("started_ns", "attempt_key")
@@ -123,7 +122,7 @@ class AttemptRow(NamedTuple):
     error_message: str | None
     trace_id: bytes
     span_id: bytes
-    extra: str | None
+    extra: bytes
     progress: float | None
 
 
@@ -221,7 +220,7 @@ def attempt(tenant: str, row: AttemptRow) -> Attempt:
         system=row.system,
         rule=row.rule,
         max_attempts=row.max_attempts,
-        **(msgspec.json.decode(row.extra) if row.extra else {}),
+        **shown_of(row.extra),
     )
 
 

@@ -24,5 +24,5 @@ CREATE TABLE attempt (
     span_id BLOB NOT NULL,
     partition INTEGER NOT NULL,
     position INTEGER NOT NULL,  -- of the event that says most: the span, else the start record
-    extra TEXT  -- JSON: parents, causes, files_written, retrieval_count, retrieval_sources
+    extra BLOB NOT NULL  -- what few say: projections/runs/more.py extra_of(); mostly empty
 ) STRICT;

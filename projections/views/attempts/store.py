@@ -37,7 +37,7 @@ class AttemptRow(NamedTuple):
     span_id: bytes
     partition: int
     position: int
-    extra: str | None
+    extra: bytes
 
 
 COLUMNS = Columns("attempt", AttemptRow)
@@ -72,5 +72,5 @@ class AttemptStore(Store):
             tenant_no=change.tenant_no,
             task_no=change.task_no,
             executor_no=self._sources.source_parts(attempt.source_no)[0],
-            extra=None if attempt.more is None else extra_of(attempt.more),
+            extra=b"" if attempt.more is None else extra_of(attempt.more),
         )

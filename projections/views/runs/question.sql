@@ -9,7 +9,7 @@ SELECT
     r.causes, e.executor, s.tool, s.model, s.planner, s.host, s.component, f.error_type,
     f.stack_hash, f.fingerprint, m.text AS error_message
 FROM json_each(:keys) AS wanted
-CROSS JOIN run AS r ON r.run_no = wanted.value ->> 1
+CROSS JOIN run_summary AS r ON r.run_no = wanted.value ->> 1
 CROSS JOIN task_key AS k ON k.task_no = r.task_no
 CROSS JOIN run_key AS rk ON rk.run_no = r.run_no
 LEFT JOIN task AS t ON t.task_no = r.task_no

@@ -1,4 +1,5 @@
--- One row a run that has an attempt or is queued. run_id: table run_key.
+-- One row a run that has an attempt or is queued. run_id: table run_key. Times that follow from
+-- others are not stored; the view run_summary has them. Read the view.
 CREATE TABLE run (
     run_no INTEGER PRIMARY KEY,
     tenant_no INTEGER NOT NULL,
@@ -9,11 +10,9 @@ CREATE TABLE run (
     recovered INTEGER NOT NULL,
     backfilled INTEGER NOT NULL,
     last_started_ns INTEGER NOT NULL,  -- start of the newest attempt, else queued: the lists' order
-    first_started_ns INTEGER,
-    last_ended_ns INTEGER,
+    lead_ns INTEGER,  -- how long before that the first attempt started; NULL: there is none
     queued_ns INTEGER,
-    total_execution_ns INTEGER NOT NULL,
-    wall_clock_ns INTEGER,
+    wall_clock_ns INTEGER,  -- from the first start to the last end
     idle_ns INTEGER,
     overlap_ns INTEGER NOT NULL,
     progress REAL,
@@ -25,3 +24,11 @@ CREATE TABLE run (
     parents TEXT,  -- JSON list of the first 100
     causes TEXT  -- JSON list of the first 100
 ) STRICT;
+
+CREATE VIEW run_summary AS
+SELECT
+    *,
+    last_started_ns - lead_ns AS first_started_ns,
+    last_started_ns - lead_ns + wall_clock_ns AS last_ended_ns,
+    max(coalesce(wall_clock_ns, 0), 0) - coalesce(idle_ns, 0) + overlap_ns AS total_execution_ns
+FROM run;

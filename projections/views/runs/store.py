@@ -14,7 +14,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class RunRow(NamedTuple):
-    """A row of table `run`: what `Run` has of the same name, and where it belongs."""
+    """A row of table `run`: what `Run` has of the same name, and where it belongs.
+
+    Three times of a run follow from the others; the view `run_summary` has them.
+    """
 
     run_no: int
     tenant_no: int
@@ -25,10 +28,8 @@ class RunRow(NamedTuple):
     recovered: bool
     backfilled: bool
     last_started_ns: int
-    first_started_ns: int | None
-    last_ended_ns: int | None
+    lead_ns: int | None
     queued_ns: int | None
-    total_execution_ns: int
     wall_clock_ns: int | None
     idle_ns: int | None
     overlap_ns: int
@@ -64,11 +65,13 @@ class RunStore(Store):
 
 
 def _row(change: Change, run: Run) -> Bound:
+    first_ns = run.first_started_ns
     return _bound(
         run,
         run_no=change.run_no,
         tenant_no=change.tenant_no,
         task_no=change.task_no,
+        lead_ns=None if first_ns is None else run.last_started_ns - first_ns,
         trace_ids=b"".join(run.trace_ids),
         parents=_encode(run.parents).decode() if run.parents else None,
         causes=_encode(run.causes).decode() if run.causes else None,

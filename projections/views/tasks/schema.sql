@@ -6,7 +6,7 @@ CREATE TABLE task (
     status INTEGER NOT NULL,
     run_no INTEGER NOT NULL,  -- the latest run
     last_started_ns INTEGER NOT NULL,  -- of the latest run: the lists' order
-    first_started_ns INTEGER NOT NULL,
+    lead_ns INTEGER NOT NULL,  -- how long before that its first attempt of all started
     updated_ns INTEGER NOT NULL,  -- the latest run's newest end or start
     runs INTEGER NOT NULL,
     attempts INTEGER NOT NULL,

@@ -27,7 +27,7 @@ class TaskRow(NamedTuple):
     status: int
     run_no: int
     last_started_ns: int
-    first_started_ns: int
+    lead_ns: int
     updated_ns: int
     runs: int
     attempts: int
@@ -38,11 +38,15 @@ class TaskRow(NamedTuple):
     source_no: int | None
     name: str | None
 
+    @property
+    def first_started_ns(self) -> int:
+        return self.last_started_ns - self.lead_ns
+
 
 COLUMNS = Columns("task", TaskRow)
 _task_no_of = attrgetter("task_no")
 _rebound = COLUMNS.binder(TaskRow)
-_bound = COLUMNS.binder(Run, own=("status", "first_started_ns", "source_no"))
+_bound = COLUMNS.binder(Run, own=("status", "source_no"))
 
 
 @dataclass(slots=True)
@@ -82,7 +86,7 @@ class TaskStore(Store):
     """Writes tasks."""
 
     name = "tasks"
-    version = 2
+    version = 3
     tables = ("task",)
     stands_alone = False  # it asks the stage for runs
 
@@ -121,7 +125,7 @@ class TaskStore(Store):
             tenant_no=change.tenant_no,
             status=_status(run),
             run_no=change.run_no,
-            first_started_ns=_start(run),
+            lead_ns=run.last_started_ns - _start(run),
             updated_ns=_updated(run),
             runs=1,
             retries=attempts - 1 if attempts else 0,
@@ -145,14 +149,14 @@ class TaskStore(Store):
         first = _first_started(connection, row, parts)
         if run is None:  # the latest run is the stored one, and did not change
             assert row is not None
-            return row._replace(first_started_ns=first, **asdict(counts))
+            return row._replace(lead_ns=row.last_started_ns - first, **asdict(counts))
         return TaskRow(
             task_no=parts[0].task_no,
             tenant_no=parts[0].tenant_no,
             status=_status(run),
             run_no=latest.run_no,
             last_started_ns=run.last_started_ns,
-            first_started_ns=first,
+            lead_ns=run.last_started_ns - first,
             updated_ns=_updated(run),
             **asdict(counts),
             executor_no=self._executor_no(run),
@@ -223,7 +227,7 @@ def _first_started(
             and (change.new is None or _start(change.new) > row.first_started_ns)
         ):
             (first,) = connection.execute(
-                "SELECT min(first_started_ns) FROM run_key WHERE task_no = ?",
+                "SELECT min(last_started_ns - lead_ns) FROM run_key WHERE task_no = ?",
                 (row.task_no,),
             ).fetchone()
             return int(first)
