@@ -32,6 +32,13 @@ def find_task(connection: sqlite3.Connection, tenant: str, task_id: str) -> int 
     return None
 
 
+def first_run(connection: sqlite3.Connection, task_no: int) -> int:
+    """The number of the first run of a task: in indexes by task it does not stand."""
+    select = "SELECT first_run_no FROM task_key WHERE task_no = ?"
+    number: int = connection.execute(select, (task_no,)).fetchone()[0]
+    return number
+
+
 def find_run(connection: sqlite3.Connection, tenant: str, task_id: str, run_id: str) -> int | None:
     """The number of a run of a task."""
     task_no = find_task(connection, tenant, task_id)

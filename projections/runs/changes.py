@@ -19,6 +19,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
     run_no: int
     tenant_no: int
     task_no: int
+    is_first: bool  # the first run of its task
     hash: int
     new_task: bool  # no row of this task was ever written
     old: Run | None

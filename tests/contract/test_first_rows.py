@@ -36,7 +36,8 @@ def _first_changes(runs: list[tuple[int, float, int]]) -> list[Change]:
             run, came = derived
             changes.append(
                 Change(
-                    run_no=task_no, tenant_no=1, task_no=task_no, hash=seed, new_task=True,
+                    run_no=task_no, tenant_no=1, task_no=task_no, is_first=True, hash=seed,
+                    new_task=True,
                     old=None, new=run, gone=(), came=came, rest=None,
                 )
             )  # fmt: skip

@@ -415,7 +415,7 @@ def changes_between(states: list[Derived | None]) -> list[Change | None]:
     for old, new in itertools.pairwise(states):
         one = difference(old, new, Sources())
         found.append(
-            one and Change(1, 1, 1, 1, False, one.old, one.new, one.gone, one.came, one.rest)
+            one and Change(1, 1, 1, True, 1, False, one.old, one.new, one.gone, one.came, one.rest)
         )
     return found
 

@@ -5,11 +5,12 @@ with the page, and what derive() makes of both. Projections work on the differen
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 import numpy as np
+from msgspec.structs import asdict
 
 from projections.runs.changes import Change, Changes, Difference, difference
 from projections.runs.derive import derive
@@ -17,23 +18,22 @@ from projections.runs.extracted import Extracted, RunKey
 from projections.runs.facts import (
     RunFacts,
     added_to,
-    decode_facts,
     encode_facts,
     without,
 )
 from projections.runs.long.left_out import ATTEMPTS_LIMIT
 from projections.runs.registry.digests import Digests
+from projections.runs.registry.known import Known, runs_by_number
 from projections.runs.registry.longruns import INLINE_LIMIT, LongRuns
 from projections.runs.registry.loose import LooseLogs
 from projections.runs.registry.numbers import Registry
 from projections.runs.registry.tasks import TaskNumbers
 from projections.runs.summary import Run
 from projections.runs.words import key_hashes
-from projections.storage.columns import ABSENT, Bound, Columns
+from projections.storage.columns import ABSENT, Bound, Columns, maker
 from projections.storage.spanindex import Int64s, SpanIndex, span_hashes
 
 TABLES: Final = "run_hash"
-_CHUNK: Final = 400  # rows of a VALUES list; SQLite allows 32,766 parameters
 
 
 class RunKeyRow(NamedTuple):
@@ -41,6 +41,7 @@ class RunKeyRow(NamedTuple):
 
     run_no: int
     task_no: int
+    is_first: bool
     hash: int
     lead_ns: int | None
     last_started_ns: int | None
@@ -54,16 +55,12 @@ _bound = COLUMNS.binder()
 _Place = tuple[int, int]  # task number, and the digest under which the run is found
 
 
-class _Known(NamedTuple):
-    """A run that has a row."""
-
-    run_no: int
-    tenant_no: int
-    task_no: int
-    hash: int
-    task_id: str
-    run_id: str
-    facts: RunFacts | None  # None: a long run
+_change_of_known = maker(Change, Known)
+_change_of_fresh = maker(Change, old=None, rest=None)
+_UPDATE: Final = (
+    f"UPDATE run_key SET lead_ns = nullif(:lead, {ABSENT}),"
+    f" last_started_ns = nullif(:last, {ABSENT}), facts = :facts WHERE run_no = :run"
+)
 
 
 class RunStage:
@@ -106,18 +103,19 @@ class RunStage:
         by_no = {run.run_no: run for run in known.values()}
         added = {known[key].run_no: facts for key, facts in found.runs.items() if key in known}
         fresh = self._number_runs(connection, [key for key in found.runs if key not in known])
+        first_runs = self._write_tasks(connection, fresh, places, new_tasks)
         spans = self._index_spans(connection, found, known, fresh)
         self._join_loose(connection, found, spans, fresh, by_no, added)
         gone = {known[key].run_no: ids for key, ids in found.gone.items() if key in known}
         changes = self._change_known(connection, by_no, added, gone)
-        changes += self._insert_fresh(connection, found, fresh, places, new_tasks)
+        changes += self._insert_fresh(connection, found, fresh, places, first_runs)
         self._long_runs.keep_few()
         changes.sort(key=_number_of)
         return Changes(changes)
 
     def load_run(self, connection: sqlite3.Connection, run_no: int) -> Run | None:
         """A stored run, derived from its facts."""
-        by_no: dict[int, _Known] = {}
+        by_no: dict[int, Known] = {}
         self._load_missing(connection, by_no, {run_no: RunFacts()})
         run = by_no[run_no]
         if run.facts is None:
@@ -125,7 +123,7 @@ class RunStage:
         derived = derive(run.facts, self._identity(run))
         return None if derived is None else derived.run
 
-    def _identity(self, run: _Known) -> tuple[str, str, str]:
+    def _identity(self, run: Known) -> tuple[str, str, str]:
         return self._registry.tenant_name(run.tenant_no), run.task_id, run.run_id
 
     # Runs
@@ -142,7 +140,7 @@ class RunStage:
 
     def _known_runs(
         self, connection: sqlite3.Connection, places: dict[RunKey, _Place], new_tasks: set[int]
-    ) -> dict[RunKey, _Known]:
+    ) -> dict[RunKey, Known]:
         """The runs that have a row, with their facts."""
         wanted: dict[tuple[int, str], RunKey] = {}
         digests: list[int] = []
@@ -150,19 +148,11 @@ class RunStage:
             if task_no not in new_tasks:
                 wanted[task_no, key[2]] = key
                 digests.append(digest)
-        known: dict[RunKey, _Known] = {}
-        for part in _parts(sorted(self._digests.candidates(connection, digests)), _CHUNK):
-            rows = connection.execute(
-                "SELECT run_no, task_no, hash, run_id, facts FROM run_key"
-                f" WHERE run_no IN ({_marks(len(part))})",
-                part,
-            )
-            for run_no, task_no, hash_, run_id, facts in rows:
-                found = wanted.get((task_no, run_id))
-                if found is not None:
-                    known[found] = _Known(
-                        run_no, found[0], task_no, hash_, found[1], run_id, _decoded(facts)
-                    )
+        known: dict[RunKey, Known] = {}
+        candidates = sorted(self._digests.candidates(connection, digests))
+        for run in runs_by_number(connection, candidates):
+            if (place := (run.task_no, run.run_id)) in wanted:
+                known[wanted[place]] = run
         return known
 
     def _number_runs(
@@ -178,7 +168,7 @@ class RunStage:
     def _change_known(
         self,
         connection: sqlite3.Connection,
-        by_no: dict[int, _Known],
+        by_no: dict[int, Known],
         added: dict[int, RunFacts],
         gone: Mapping[int, set[bytes]],
     ) -> list[Change]:
@@ -188,24 +178,18 @@ class RunStage:
             changed = self._alter(connection, run, gone.get(run_no, set()), added[run_no])
             if changed is None:
                 continue
-            facts, new, found = changed
-            rows.append((*_span_of_time(new), bytearray(facts), run_no))
-            if found is not None:
-                changes.append(
-                    Change(
-                        run_no, run.tenant_no, run.task_no, run.hash, False,
-                        found.old, found.new, found.gone, found.came, found.rest,
-                    )
-                )  # fmt: skip
-        connection.executemany(
-            f"UPDATE run_key SET lead_ns = nullif(?, {ABSENT}),"
-            f" last_started_ns = nullif(?, {ABSENT}), facts = ? WHERE run_no = ?",
-            rows,
-        )
+            facts, new, difference = changed
+            lead_ns, last_ns = _span_of_time(new)
+            rows.append(
+                {"lead": lead_ns, "last": last_ns, "facts": bytearray(facts), "run": run_no}
+            )
+            if difference is not None:
+                changes.append(_change_of_known(run, new_task=False, **asdict(difference)))
+        connection.executemany(_UPDATE, rows)
         return changes
 
     def _alter(
-        self, connection: sqlite3.Connection, run: _Known, gone: set[bytes], added: RunFacts
+        self, connection: sqlite3.Connection, run: Known, gone: set[bytes], added: RunFacts
     ) -> tuple[bytes, Run | None, Difference | None] | None:
         """Facts to store with a run, the run, and what changed; None if no fact came or went."""
         at, held = (connection, run.run_no, self._identity(run)), run.facts
@@ -224,14 +208,31 @@ class RunStage:
         long_run, any_new, changed = self._long_runs.exchange(*at, gone, added)
         return (b"", long_run.run, changed) if any_new else None
 
+    def _write_tasks(
+        self,
+        connection: sqlite3.Connection,
+        fresh: dict[RunKey, int],
+        places: dict[RunKey, _Place],
+        new_tasks: set[int],
+    ) -> dict[int, int]:
+        """Write the rows of new tasks; returns their first runs."""
+        first_runs: dict[int, int] = {}
+        for key, run_no in fresh.items():
+            task_no = places[key][0]
+            if task_no in new_tasks:
+                first_runs.setdefault(task_no, run_no)
+        self._task_numbers.write(connection, first_runs)
+        return first_runs
+
     def _insert_fresh(
         self,
         connection: sqlite3.Connection,
         found: Extracted,
         fresh: dict[RunKey, int],
         places: dict[RunKey, _Place],
-        new_tasks: set[int],
+        first_runs: dict[int, int],
     ) -> list[Change]:
+        """Write the runs that had no row; `first_runs` are those of new tasks."""
         changes: list[Change] = []
         key_rows: list[Bound] = []
         runs, tenant_name = found.runs, self._registry.tenant_name
@@ -248,18 +249,22 @@ class RunStage:
                 new, came = derived if derived is not None else (None, ())
                 blob = encode_facts(facts)
             lead_ns, last_ns = _span_of_time(new)
+            first_run_no = first_runs.get(task_no)
+            is_first = first_run_no == run_no
             key_rows.append(
                 _bound(
-                    run_no=run_no, task_no=task_no, hash=hash_, lead_ns=lead_ns,
-                    last_started_ns=last_ns, run_id=run_id, facts=blob,
+                    run_no=run_no, task_no=task_no, is_first=is_first, hash=hash_,
+                    lead_ns=lead_ns, last_started_ns=last_ns, run_id=run_id, facts=blob,
                 )
             )  # fmt: skip
             self._digests.add(hash_, run_no)
             if new is not None:
-                is_new = task_no in new_tasks
                 changes.append(
-                    Change(run_no, tenant_no, task_no, hash_, is_new, None, new, (), came, None)
-                )
+                    _change_of_fresh(
+                        run_no=run_no, tenant_no=tenant_no, task_no=task_no, is_first=is_first,
+                        hash=hash_, new_task=first_run_no is not None, new=new, gone=(), came=came,
+                    )
+                )  # fmt: skip
         connection.executemany(COLUMNS.insert, key_rows)
         return changes
 
@@ -269,7 +274,7 @@ class RunStage:
         self,
         connection: sqlite3.Connection,
         found: Extracted,
-        known: dict[RunKey, _Known],
+        known: dict[RunKey, Known],
         fresh: dict[RunKey, int],
     ) -> dict[int, list[RunKey]]:
         """Index the page's spans; span hash -> runs, only if some log record may want to know."""
@@ -308,7 +313,7 @@ class RunStage:
         found: Extracted,
         spans: dict[int, list[RunKey]],
         fresh: dict[RunKey, int],
-        by_no: dict[int, _Known],
+        by_no: dict[int, Known],
         added: dict[int, RunFacts],
     ) -> None:
         """Bring log records that name only a span, and the runs of that span, together."""
@@ -335,27 +340,15 @@ class RunStage:
     def _load_missing(
         self,
         connection: sqlite3.Connection,
-        by_no: dict[int, _Known],
+        by_no: dict[int, Known],
         added: dict[int, RunFacts],
     ) -> None:
         """Load the runs that only a loose log record touches."""
-        for part in _parts(sorted(set(added) - set(by_no)), _CHUNK):
-            rows = connection.execute(
-                "SELECT run_no, tenant_no, task_no, hash, task_id, run_id, facts FROM run_key"
-                f" JOIN task_key USING (task_no) WHERE run_no IN ({_marks(len(part))})",
-                part,
-            )
-            for run_no, tenant_no, task_no, digest, task_id, run_id, facts in rows:
-                by_no[run_no] = _Known(
-                    run_no, tenant_no, task_no, digest, task_id, run_id, _decoded(facts)
-                )
+        for run in runs_by_number(connection, sorted(set(added) - set(by_no))):
+            by_no[run.run_no] = run
 
 
 _number_of = attrgetter("run_no")
-
-
-def _decoded(facts: bytes) -> RunFacts | None:
-    return decode_facts(facts) if facts else None
 
 
 def _distinct(facts: RunFacts) -> RunFacts:
@@ -381,12 +374,3 @@ def _span_of_time(run: Run | None) -> tuple[int, int]:
 
 def _last(connection: sqlite3.Connection, select: str) -> int:
     return connection.execute(select).fetchone()[0] or 0
-
-
-def _marks(count: int) -> str:
-    return ", ".join("?" * count)
-
-
-def _parts(items: Sequence[int] | Sequence[tuple[int, int]], size: int) -> Iterator[list]:  # type: ignore[type-arg]
-    for at in range(0, len(items), size):
-        yield list(items[at : at + size])

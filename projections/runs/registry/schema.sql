@@ -18,6 +18,7 @@ CREATE TABLE tenant (
 CREATE TABLE task_key (
     task_no INTEGER PRIMARY KEY,
     tenant_no INTEGER NOT NULL,
+    first_run_no INTEGER NOT NULL,  -- most tasks have no other
     task_id TEXT NOT NULL
 ) STRICT;
 
@@ -27,6 +28,7 @@ CREATE TABLE task_key (
 CREATE TABLE run_key (
     run_no INTEGER PRIMARY KEY,
     task_no INTEGER NOT NULL,
+    is_first INTEGER NOT NULL,  -- 1: the first run of its task
     hash INTEGER NOT NULL,
     lead_ns INTEGER,  -- last_started_ns less the start of its first attempt
     last_started_ns INTEGER,
@@ -34,8 +36,9 @@ CREATE TABLE run_key (
     facts BLOB NOT NULL
 ) STRICT;
 
--- The runs of a task, newest last: if its latest run moves back in time, another one is.
-CREATE INDEX run_key_task ON run_key (task_no, last_started_ns);
+-- The runs of a task but the first, newest last: if its latest run moves back in time, another one
+-- is. The first is found by its number: so the runs of tasks that have one are in no index by task.
+CREATE INDEX run_key_task ON run_key (task_no, last_started_ns) WHERE is_first = 0;
 
 -- The facts of a run that has many. kind: 0 span, 1 log record, 2 abandoned, 3 a span that is
 -- left out (projections/runs/long/left_out.py).

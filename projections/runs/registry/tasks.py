@@ -1,7 +1,7 @@
 """Numbers for tasks: found by a digest of their text, given in order of first appearance."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from events.bounded import BoundedDict, text_bytes
@@ -25,12 +25,14 @@ class TaskNumbers:
         self._digests = Digests(TABLES)
         self._numbers: BoundedDict[TaskKey, int] = BoundedDict(KEPT_BYTES)
         self._last: int | None = None
+        self._rowless: dict[TaskKey, int] = {}
 
     def forget(self) -> None:
         """Drop what is kept in memory, written or not."""
         self._numbers.clear()
         self._digests.forget()
         self._last = None
+        self._rowless.clear()
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write what is not written yet."""
@@ -39,7 +41,8 @@ class TaskNumbers:
     def resolve(
         self, connection: sqlite3.Connection, wanted: Sequence[TaskKey]
     ) -> tuple[list[int], set[int]]:
-        """The number of each task, and which numbers were given now."""
+        """The number of each task, and which numbers were given now: their rows are to be written
+        by `write`."""
         held = self._numbers
         numbers = {key: held[key] for key in wanted if key in held}
         missing = [key for key in dict.fromkeys(wanted) if key not in numbers]
@@ -58,7 +61,7 @@ class TaskNumbers:
         unknown = {
             key: digest for key, digest in zip(missing, digests, strict=True) if key not in numbers
         }
-        given = self._insert(connection, unknown) if unknown else {}
+        given = self._give(connection, unknown) if unknown else {}
         numbers |= given
         for key in missing:
             self._numbers.keep(key, numbers[key], text_bytes(key[1]))
@@ -78,7 +81,7 @@ class TaskNumbers:
             stored.update(((tenant_no, task_id), number) for tenant_no, task_id, number in rows)
         return stored
 
-    def _insert(
+    def _give(
         self, connection: sqlite3.Connection, unknown: dict[TaskKey, int]
     ) -> dict[TaskKey, int]:
         if self._last is None:
@@ -88,10 +91,18 @@ class TaskNumbers:
             zip(unknown, range(self._last + 1, self._last + 1 + len(unknown)), strict=True)
         )
         self._last += len(unknown)
-        connection.executemany(
-            "INSERT INTO task_key VALUES (?, ?, ?)",
-            [(number, *key) for key, number in given.items()],
-        )
+        self._rowless |= given
         for key, number in given.items():
             self._digests.add(unknown[key], number)
         return given
+
+    def write(self, connection: sqlite3.Connection, first_runs: Mapping[int, int]) -> None:
+        """Write the rows of tasks that were given numbers; `first_runs` are their first runs."""
+        rows = [
+            (number, key[0], first_runs[number], key[1]) for key, number in self._rowless.items()
+        ]
+        self._rowless.clear()
+        connection.executemany(
+            "INSERT INTO task_key (task_no, tenant_no, first_run_no, task_id) VALUES (?, ?, ?, ?)",
+            rows,
+        )

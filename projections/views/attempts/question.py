@@ -175,10 +175,22 @@ def _strands(
         bounds = (low, low + words.NUMBER_LIMIT)
         return [Strand("attempt", KEY, "attempt_key BETWEEN ? AND ?", bounds)], "task"
     if values["task"] is not None:
-        return [Strand("attempt", KEY, "task_no = ?", (values["task"],))], "task"
+        return of_task(inquiry, values["task"], KEY), "task"
     if values["executor"] is not None:
         return [Strand("attempt", KEY, "executor_no = ?", (values["executor"],))], "executor"
     return inquiry.by_status("attempt", KEY, question.status), "status"
+
+
+def of_task(
+    inquiry: Inquiry, task_no: int, key: tuple[str, str], shown: tuple[str, ...] = ()
+) -> list[Strand]:
+    """The attempts of a task, in an order for which there is an index: those that the index has,
+    and the one that it spares."""
+    first_key = lookup.first_run(inquiry.connection, task_no) << words.NUMBER_BITS | 1
+    return [
+        Strand("attempt", key, "task_no = ? AND is_first = 0", (task_no,), shown),
+        Strand("attempt", key, "attempt_key = ?", (first_key,), shown),
+    ]
 
 
 def attempt(tenant: str, row: AttemptRow) -> Attempt:

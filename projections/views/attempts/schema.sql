@@ -5,6 +5,7 @@ CREATE TABLE attempt (
     attempt_key INTEGER PRIMARY KEY,
     tenant_no INTEGER NOT NULL,
     task_no INTEGER NOT NULL,
+    is_first INTEGER NOT NULL,  -- 1: number 1 of the first run of its task; see index.sql
     status INTEGER NOT NULL,
     flags INTEGER NOT NULL,  -- projections/runs/words.py FLAG_*
     started_ns INTEGER NOT NULL,

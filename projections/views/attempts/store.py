@@ -18,6 +18,7 @@ class AttemptRow(NamedTuple):
     attempt_key: int
     tenant_no: int
     task_no: int
+    is_first: bool
     status: int
     flags: int
     started_ns: int
@@ -71,6 +72,7 @@ class AttemptStore(Store):
             attempt_key=change.run_no << NUMBER_BITS | attempt.number,
             tenant_no=change.tenant_no,
             task_no=change.task_no,
+            is_first=change.is_first and attempt.number == 1,
             executor_no=self._sources.source_parts(attempt.source_no)[0],
             extra=b"" if attempt.more is None else extra_of(attempt.more),
         )

@@ -18,6 +18,7 @@ from projections.query.parameters import ListQuestion, Since, TaskId, TaskStatus
 from projections.query.records import Ns, Page, Rfc3339
 from projections.query.rows import by_keys
 from projections.runs import words
+from projections.views.attempts.question import of_task
 
 SQL = load_queries("projections.views.execution_history", "question.sql")
 _QUEUED, _RUNNING, _ENDED = range(3)
@@ -84,12 +85,14 @@ def _strands(
         return [], "status"
     if values["task"] is not None:
         where, bound = "task_no = ?", (values["task"],)
-        steps = [_of_attempts(column, step, where, bound) for column, step in _STEPS]
-        return [*steps, _of_runs(where, bound)], "task"
+        strands = [_of_queued(where, bound), _of_runs(where, bound)]
+        for column, step in (("started_ns", _RUNNING), ("ended_ns", _ENDED)):
+            strands += of_task(inquiry, values["task"], *_key_of(column, step))
+        return strands, "task"
     where, bound = "tenant_no = ?", (inquiry.tenant_no,)
-    strands: list[Strand] = []
+    strands = []
     if status in (None, words.STATUS_WORDS[words.QUEUED]):
-        strands += [_of_attempts("queued_ns", _QUEUED, where, bound)]
+        strands += [_of_queued(where, bound)]
         strands += [_of_runs(f"{where} AND status = {words.QUEUED}", bound, "last_started_ns")]
     if status in (None, words.STATUS_WORDS[words.RUNNING]):
         key, shown = _key_of("started_ns", _RUNNING)
@@ -98,15 +101,13 @@ def _strands(
     return strands + inquiry.by_status("attempt", key, status, shown), "status"
 
 
-_STEPS: Final = (("queued_ns", _QUEUED), ("started_ns", _RUNNING), ("ended_ns", _ENDED))
-
-
-def _key_of(column: str, step: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _key_of(column: str, step: int) -> tuple[tuple[str, str], tuple[str, ...]]:
     return (column, "attempt_key"), (column, "attempt_key", str(step))
 
 
-def _of_attempts(column: str, step: int, where: str, bound: tuple[int, ...]) -> Strand:
-    key, shown = _key_of(column, step)
+def _of_queued(where: str, bound: tuple[int, ...]) -> Strand:
+    """The attempts that were seen in a queue."""
+    key, shown = _key_of("queued_ns", _QUEUED)
     return Strand("attempt", key, where, bound, shown)
 
 

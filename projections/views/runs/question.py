@@ -159,7 +159,7 @@ def runs(inquiry: Inquiry, question: RunsQuestion) -> Page[Run]:
     strands: Sequence[Strand] = ()
     served = "status"
     if values is not None and values["task"] is not None:
-        strands, served = [Strand("run", RUN_KEY, "task_no = ?", (values["task"],))], "task"
+        strands, served = _of_task(inquiry, values["task"]), "task"
     elif values is not None and values["executor"] is not None:
         strands = [Strand("attempt", ATTEMPT_KEY, "executor_no = ?", (values["executor"],))]
         rows = _through_attempts(inquiry, rows)
@@ -171,6 +171,15 @@ def runs(inquiry: Inquiry, question: RunsQuestion) -> Page[Run]:
         newest_first=question.sort == "-started",
         filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
+
+
+def _of_task(inquiry: Inquiry, task_no: int) -> list[Strand]:
+    """The runs of a task: those that the index by task has, and the first."""
+    first = lookup.first_run(inquiry.connection, task_no)
+    return [
+        Strand("run", RUN_KEY, "task_no = ? AND is_first = 0", (task_no,)),
+        Strand("run", RUN_KEY, "run_no = ?", (first,)),
+    ]
 
 
 def _through_attempts(inquiry: Inquiry, rows: Rows[RunRow]) -> Rows[RunRow]:

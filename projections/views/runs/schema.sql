@@ -4,6 +4,7 @@ CREATE TABLE run (
     run_no INTEGER PRIMARY KEY,
     tenant_no INTEGER NOT NULL,
     task_no INTEGER NOT NULL,
+    is_first INTEGER NOT NULL,  -- 1: the first run of its task, which table task_key names
     status INTEGER NOT NULL,
     attempts INTEGER NOT NULL,  -- retries = max(attempts - 1, 0)
     left_out INTEGER NOT NULL,  -- of these, how many have no row: beyond the limit of a run

@@ -22,6 +22,7 @@ class RunRow(NamedTuple):
     run_no: int
     tenant_no: int
     task_no: int
+    is_first: bool
     status: int
     attempts: int
     left_out: int
@@ -71,6 +72,7 @@ def _row(change: Change, run: Run) -> Bound:
         run_no=change.run_no,
         tenant_no=change.tenant_no,
         task_no=change.task_no,
+        is_first=change.is_first,
         lead_ns=None if first_ns is None else run.last_started_ns - first_ns,
         trace_ids=b"".join(run.trace_ids),
         parents=_encode(run.parents).decode() if run.parents else None,

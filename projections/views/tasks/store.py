@@ -205,13 +205,18 @@ def _stored_latest(connection: sqlite3.Connection, row: TaskRow, rival: _Latest 
 
 
 def _search_latest(connection: sqlite3.Connection, task_no: int) -> _Latest:
-    found = connection.execute(
+    first = connection.execute(
+        "SELECT last_started_ns, hash, run_no FROM task_key JOIN run_key ON run_no = first_run_no"
+        " WHERE task_key.task_no = ? AND last_started_ns IS NOT NULL",
+        (task_no,),
+    ).fetchone()
+    other = connection.execute(
         "SELECT last_started_ns, hash, run_no FROM run_key"
-        " WHERE task_no = ? AND last_started_ns IS NOT NULL"
+        " WHERE task_no = ? AND is_first = 0 AND last_started_ns IS NOT NULL"
         " ORDER BY last_started_ns DESC, hash DESC LIMIT 1",
         (task_no,),
     ).fetchone()
-    return _Latest(*found)
+    return max(_Latest(*found) for found in (first, other) if found is not None)
 
 
 def _first_started(
@@ -227,7 +232,11 @@ def _first_started(
             and (change.new is None or _start(change.new) > row.first_started_ns)
         ):
             (first,) = connection.execute(
-                "SELECT min(last_started_ns - lead_ns) FROM run_key WHERE task_no = ?",
+                "SELECT min(last_started_ns - lead_ns) FROM ("
+                " SELECT last_started_ns, lead_ns FROM task_key"
+                " JOIN run_key ON run_no = first_run_no WHERE task_key.task_no = ?1"
+                " UNION ALL SELECT last_started_ns, lead_ns FROM run_key"
+                " WHERE task_no = ?1 AND is_first = 0)",
                 (row.task_no,),
             ).fetchone()
             return int(first)
