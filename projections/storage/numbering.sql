@@ -21,6 +21,10 @@ WHERE (a.tenant_no, a.executor) IS NOT (b.tenant_no, b.executor)
 SELECT count(*) FROM main.source AS a LEFT JOIN replayed.source AS b USING (source_no)
 WHERE (a.tenant_no, a.hash) IS NOT (b.tenant_no, b.hash)
 
+-- name: message
+SELECT count(*) FROM main.message AS a JOIN replayed.message AS b USING (message_no)
+WHERE a.text <> b.text
+
 -- name: fingerprint
 SELECT count(*) FROM main.fingerprint AS a LEFT JOIN replayed.fingerprint AS b
 USING (fingerprint_no)

@@ -20,14 +20,14 @@ from tests.view_rows import rows_of
 
 ATTEMPTS = """
 SELECT system, run_id AS run, task_id AS task, attempt_key & 1048575 AS n,
-    status_word.word AS status, started_ns AS start_ns, ended_ns AS end_ns, queue,
-    executor, error_type, coalesce(error_message, '') AS error, lower(hex(trace_id)) AS trace,
+    status_word.word AS status, started_ns AS start_ns, ended_ns AS end_ns, queue, executor,
+    error_type, coalesce(text, '') AS error, lower(hex(trace_id)) AS trace,
     lower(hex(span_id)) AS span
 FROM attempt JOIN task_key USING (task_no) JOIN source USING (source_no)
 JOIN run_key ON run_key.run_no = attempt_key >> 20
 JOIN status_word ON status_word.status = attempt.status
 LEFT JOIN executor ON executor.executor_no = attempt.executor_no
-LEFT JOIN fingerprint USING (fingerprint_no)
+LEFT JOIN fingerprint USING (fingerprint_no) LEFT JOIN message USING (message_no)
 """
 
 

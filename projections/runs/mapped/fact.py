@@ -11,9 +11,11 @@ from projections.runs.fingerprint import fingerprint
 from projections.runs.more import Mapped, More, MoreAttributes, more_of
 from projections.runs.registry.numbers import Registry
 from projections.runs.times import parse_ns
+from projections.storage.columns import maker
 
 _NO_ERROR: Final = frozenset({words.COMPLETED, words.SKIPPED})
 _NOTHING: Final = More()
+_fact_of = maker(SpanFact, Placed, own=("event_id", "max_attempts", "more"))
 
 
 def fact_of(placed: Placed, registry: Registry, tenant_no: int) -> SpanFact:
@@ -25,28 +27,24 @@ def fact_of(placed: Placed, registry: Registry, tenant_no: int) -> SpanFact:
     )  # fmt: skip
     status = placed.outcome.status
     told = _tells_error(placed, status)
-    return SpanFact(
-        placed.fact_id,
-        placed.partition,
-        placed.position,
-        placed.trace_id,
-        placed.span_id,
-        placed.parent_span_id,
-        placed.start_ns,
-        placed.end_ns,
-        placed.number,
-        status,
-        placed.queues,
-        registry.source_no(tenant_no, where),
-        placed.error_seen if told else 0,
-        _fingerprint_no(placed, status, registry, tenant_no) if told else None,
-        placed.error_message or None if told else None,
-        placed.name,
-        placed.group,
-        parse_ns(placed.queued_at),
-        placed.max_attempts or None,
-        _more(placed, registry, tenant_no),
+    return _fact_of(
+        placed,
+        event_id=placed.fact_id,
+        source_no=registry.source_no(tenant_no, where),
+        max_attempts=placed.max_attempts or None,
+        more=_more(placed, registry, tenant_no),
+        status=status,
+        error=placed.error_seen if told else 0,
+        fingerprint_no=_fingerprint_no(placed, status, registry, tenant_no) if told else None,
+        message_no=_message_no(placed, registry) if told else None,
+        group_id=placed.group,
+        queued_ns=parse_ns(placed.queued_at),
     )
+
+
+def _message_no(placed: Placed, registry: Registry) -> int | None:
+    text = placed.error_message
+    return registry.message_no_among(placed.partition, placed.position, text) if text else None
 
 
 def _tells_error(placed: Placed, status: int) -> bool:

@@ -24,7 +24,8 @@ Where = tuple[
 Parts = tuple[int | None, str | None]
 """The executor's number and the component of a source."""
 
-_POSITION_BITS: Final = 48
+_POSITION_BITS: Final = 40  # a million million events
+_PLACE_BITS: Final = 14  # among the messages of one event
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -43,7 +44,7 @@ class Registry:
             KEPT_BYTES
         )
         self._fingerprints: BoundedDict[tuple[int, str], int] = BoundedDict(KEPT_BYTES)
-        self._messages: list[tuple[int, str]] = []  # not written yet
+        self._messages: dict[int, str] = {}  # not written yet
 
     def forget(self) -> None:
         """Drop what is kept in memory."""
@@ -60,9 +61,10 @@ class Registry:
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write what was kept until the page's end."""
-        messages, self._messages = self._messages, []
+        messages, self._messages = self._messages, {}
         connection.executemany(
-            "INSERT INTO message (message_no, text) VALUES (?, ?) ON CONFLICT DO NOTHING", messages
+            "INSERT INTO message (message_no, text) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            messages.items(),
         )
 
     def tenant_no(self, name: str) -> int:
@@ -129,14 +131,36 @@ class Registry:
         return number
 
     def message_no(self, partition: int, position: int, text: str) -> int:
-        """The number of the error message of an event: it tells where the event stands.
+        """The number of an event's error message: it tells where the event stands.
 
         So each message is stored once, however many tables show it, and nothing is looked up; a
         fact that is made again gives the same number.
         """
         number = partition << _POSITION_BITS | position
-        self._messages.append((number, text))
+        self._messages[number] = text
         return number
+
+    def message_no_among(self, partition: int, position: int, text: str) -> int:
+        """The same of an event of which several messages may be told, or first one, then another.
+
+        All but the first have numbers below zero, which are looked up.
+        """
+        number = origin = partition << _POSITION_BITS | position
+        place = 0
+        while (held := self._message(number)) is not None and held != text:
+            place += 1
+            number = -(origin << _PLACE_BITS | place)
+        self._messages[number] = text
+        return number
+
+    def _message(self, number: int) -> str | None:
+        text = self._messages.get(number)
+        if text is None:
+            row = self.connection.execute(
+                "SELECT text FROM message WHERE message_no = ?", (number,)
+            ).fetchone()
+            text = None if row is None else row[0]
+        return text
 
     def _executor_no(self, tenant_no: int, executor: str) -> int:
         number = self._executors.get((tenant_no, executor))

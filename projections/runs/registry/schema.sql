@@ -90,8 +90,8 @@ CREATE TABLE source (
     rule TEXT NOT NULL  -- the mapping rule that recognised it, with its version: id@version
 ) STRICT;
 
--- What an error said of itself. message_no: where its event stands, position + partition * 2^48;
--- 0 is the message of all attempts that were abandoned.
+-- What an error said of itself. message_no: where its event stands, position + partition * 2^40;
+-- below zero where an event has several; 0 is the message of all attempts that were abandoned.
 CREATE TABLE message (
     message_no INTEGER PRIMARY KEY,
     text TEXT NOT NULL
