@@ -1,4 +1,10 @@
-"""Following the log from a place on: once to its end, or for ever, also over restarts."""
+"""Following the log from a place on: once to its end, or for ever, also over restarts.
+
+Two don't go this way. The projector feeds several files that stand at several places, in pages of
+so many events, and does other work between two of them (`projections.engine.feeder`). The streams
+of the API wait without a thread, share what they read lately, and skip what a slow client has
+missed (`service.api.events`).
+"""
 
 import time
 from collections.abc import Callable, Iterator

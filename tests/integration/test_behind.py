@@ -9,8 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from projections.assembly import make_folds
 from projections.endpoints import ENDPOINTS, route
+from projections.engine.versions import projections_of
 from projections.queries import Queries
+from projections.query.endpoint import Endpoint
 from tests.events import make_batch, make_exception, make_span, trace_id
 from tests.views import make_folder
 
@@ -89,6 +92,24 @@ def test_an_answer_is_as_old_as_the_view_that_it_is_made_of(
     after = ask(queries, path)
     assert after.get("position", "1") == "1"
     assert after | {"position": ""} == before | {"position": ""}
+
+
+@pytest.mark.parametrize("endpoint", [e for e in ENDPOINTS if e.reads], ids=lambda e: str(e.path))
+def test_an_answer_is_made_of_what_its_endpoint_names(queries: Queries, endpoint: Endpoint) -> None:
+    """No table is read of a projection that it neither reads nor joins; the stage is all's."""
+    owners = {t: p.name for p in projections_of(make_folds(None)) for t in p.tables}
+    read: set[str] = set()
+
+    def note(action: int, table: str | None, *_: str | None) -> int:
+        if action == sqlite3.SQLITE_READ and table in owners:
+            read.add(owners[table])
+        return sqlite3.SQLITE_OK
+
+    with queries.views.read() as connection:
+        connection.set_authorizer(note)
+    ask(queries, endpoint.path)
+    assert read - {"facts"} - {"error_patterns"} <= {*endpoint.reads, *endpoint.joins}
+    assert read & {*endpoint.reads}
 
 
 def test_the_fields_that_are_null_were_there(queries: Queries) -> None:

@@ -425,6 +425,15 @@ def test_a_handled_exception_is_no_error() -> None:
     assert only(run_of(span(0, ids=1), logged)).fingerprint_no is None
 
 
+def test_a_completed_attempt_has_no_error_of_its_span() -> None:
+    """A span that completed and recorded an exception on its way handled it; so did its run."""
+    run = run_of(span(0, ids=1, error=2, fingerprint_no=7, message_no=6))
+    assert (only(run).status, only(run).fingerprint_no, only(run).message_no) == (
+        words.COMPLETED, None, None,
+    )  # fmt: skip
+    assert run.fingerprint_no is None
+
+
 def test_an_exception_alone_makes_no_attempt() -> None:
     """Nor does an abandoned attempt that nobody saw start."""
     assert maybe_run_of(log(LogKind.EXCEPTION), lost(3)) is None
@@ -496,6 +505,8 @@ def test_two_tries_may_share_a_span_id() -> None:
         span(3, number=4, status=words.SKIPPED),
         failed(0, queued_ns=BASE_NS - 9, name="n", group_id="g", max_attempts=3),
         span(0, status=words.CANCELLED, error=1, fingerprint_no=2, message_no=6),
+        span(0, error=2, fingerprint_no=7, message_no=6),
+        span(0, error=2, fingerprint_no=7, message_no=6, more=More(will_retry=True)),
         span(0, end_ns=BASE_NS - 1),
         span(0, status=words.UNKNOWN),
         span(0, more=More(files_written=3, backfilled=True)),

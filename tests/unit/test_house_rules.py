@@ -31,6 +31,34 @@ ROOMS = {
 """Of each folder of `projections`, which others its modules may import, or which modules of them:
 `runs` uses `mapping`, which reads values and words as `runs` does."""
 
+SERVICE_ROOMS = {
+    "control": set[str](),
+    "access": {"control"},
+    "network": {"control", "configuration.settings"},
+    "forward": {"configuration.settings"},
+    "otlp": {"access", "network", "configuration.settings"},
+    "configuration": {"access", "forward", "network", "otlp.scrub", "roles.declaration"},
+    "append": {"otlp", "configuration"},
+    "reactors": {"append"},
+    "telemetry": {"control", "installation.version"},
+    "installation": {"access", "forward", "network", "configuration", "roles.declaration"},
+    "api": {
+        "control", "access", "network", "otlp", "configuration", "append", "telemetry",
+        "roles.declaration",
+    },
+    "roles": {
+        "control", "access", "network", "forward", "otlp", "configuration", "append", "reactors",
+        "telemetry", "installation", "api",
+    },
+    "process": {"control", "network", "configuration", "telemetry", "installation", "roles"},
+    "demo": {"network", "configuration", "roles", "cli.output"},
+    "cli": {
+        "control", "access", "network", "forward", "configuration", "telemetry", "installation",
+        "roles", "process", "demo", "otlp.scrub",
+    },
+}  # fmt: skip
+"""The same of `service`, from below to above: whole rooms are those that stand before."""
+
 
 def _imported(tree: ast.AST) -> set[str]:
     found = set()
@@ -86,16 +114,36 @@ def test_no_module_imports_itself_through_others() -> None:
 @pytest.mark.parametrize("room", ROOMS)
 def test_rooms_of_projections_import_one_way(room: str) -> None:
     """Each room imports only from those below it; what puts them together stands above all."""
-    own = f"projections.{room}"
+    assert not _beyond("projections", room, ROOMS[room])
+
+
+@pytest.mark.parametrize("room", SERVICE_ROOMS)
+def test_rooms_of_service_import_one_way(room: str) -> None:
+    """Each room imports only from those below it, or single modules that stand alone."""
+    order = list(SERVICE_ROOMS)
+    below = {name for name in SERVICE_ROOMS[room] if "." not in name}
+    assert below <= {*order[: order.index(room)]}
+    assert not _beyond("service", room, SERVICE_ROOMS[room])
+
+
+def test_every_room_of_service_has_its_place() -> None:
+    """A new folder says what it stands on."""
+    rooms = {path.parent.name for path in (ROOT / "service").glob("*/*.py")}
+    assert rooms == SERVICE_ROOMS.keys()
+
+
+def _beyond(package: str, room: str, below: set[str]) -> set[str]:
+    """What the modules of a room import from other rooms than those that are allowed."""
+    own = f"{package}.{room}"
     found = {
         imported
         for name, imports in GRAPH.items()
-        if name.startswith(f"{own}.") and not name.endswith(".__main__")
+        if f"{name}.".startswith(f"{own}.") and not name.endswith(".__main__")
         for imported in imports
-        if imported.startswith("projections.") and not f"{imported}.".startswith(f"{own}.")
+        if imported.startswith(f"{package}.") and not f"{imported}.".startswith(f"{own}.")
     }
-    allowed = tuple(f"projections.{other}." for other in ROOMS[room])
-    assert not {name for name in found if not f"{name}.".startswith(allowed)}
+    allowed = tuple(f"{package}.{other}." for other in below)
+    return {name for name in found if not f"{name}.".startswith(allowed)}
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ class Occurrence(Attempt, frozen=True, kw_only=True):
 
     seen_at: Annotated[str, Meta(description="End of the attempt, RFC 3339")] | None
     seen_ns: Ns
-    recovered: Annotated[bool, Meta(description="Its run completed later")]
+    recovered: Annotated[bool, Meta(description="Its run completed later")] | None
 
 
 class ErrorsQuestion(ListQuestion, frozen=True, kw_only=True):
@@ -288,6 +288,6 @@ ENDPOINTS: Final = (
     Endpoint(
         "errors/{fingerprint}/occurrences", "The failures of one error pattern, newest first.",
         OccurrencesQuestion, Page[Occurrence], ("error_patterns", "attempts"),
-        occurrences, _FINGERPRINT, JOINS,
+        occurrences, _FINGERPRINT, {**JOINS, "runs": (*JOINS["runs"], "recovered")},
     ),
 )  # fmt: skip
