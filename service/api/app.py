@@ -16,11 +16,11 @@ from projections.queries import Queries
 from service.access.hosts import Hosts
 from service.access.proxies import Proxies
 from service.access.tokens import TokenStore
-from service.api.answers import Answers
 from service.api.asking import PLACE
 from service.api.events import Events
 from service.api.feed import Feed
 from service.api.problems import HANDLERS, spanledger_problem
+from service.api.routes import Answers
 from service.api.system import Metrics, Probe, System, own_metrics
 from service.api.writing import BODY_LIMIT_BYTES, Writing
 from service.append.appender import Appender

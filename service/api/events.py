@@ -27,10 +27,10 @@ from projections.query.log import Log
 from projections.query.parameters import Position, Text, parse
 from projections.query.refusals import BadQuestion, BeyondHead
 from service.access.tokens import TokenStore
-from service.api.answers import PREFIX
 from service.api.asking import AnyRequest, parameters, tenant_of
 from service.api.feed import Feed
 from service.api.recent import Recent
+from service.api.routes import PREFIX
 
 PATH: Final = "events"
 HEARTBEAT_S: Final = 15.0

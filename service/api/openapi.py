@@ -9,10 +9,10 @@ import msgspec
 from projections.endpoints import ENDPOINTS
 from projections.query.endpoint import Endpoint
 from projections.query.status import LogHead
-from service.api.answers import PREFIX
 from service.api.events import PATH as EVENTS_PATH
 from service.api.events import EventsQuestion
 from service.api.problems import MEDIA_TYPE, Problem
+from service.api.routes import PREFIX
 from service.api.writes import WRITES, Write, Written
 from service.append.facts import KEY_CHARACTERS
 

@@ -17,9 +17,9 @@ from projections.queries import Queries
 from projections.query.refusals import BadQuestion
 from service.access.tokens import Admission, Forbidden, TokenStore, Unauthenticated
 from service.api import openapi
-from service.api.answers import PREFIX
 from service.api.asking import admitted, parameters, place_of, require_unbound
 from service.api.problems import NotReady
+from service.api.routes import PREFIX
 from service.telemetry.samples import scrape, text_of
 
 _PAGE_HEADERS: Final = {

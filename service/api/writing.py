@@ -13,8 +13,8 @@ from events import names
 from events.errors import TooLarge
 from projections.query.refusals import BadQuestion
 from service.access.tokens import TokenStore
-from service.api.answers import PREFIX
 from service.api.asking import AnyRequest, admitted, parameters, require_own_page
+from service.api.routes import PREFIX
 from service.api.writes import WRITES, Write, Written
 from service.append.appender import Appender
 from service.configuration.settings import Settings

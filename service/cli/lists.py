@@ -8,7 +8,7 @@ from projections.query.table import Column, Table
 from service.cli.command import command
 from service.cli.filters import Filters, filters_of, options_of
 from service.cli.options import Asking, Form
-from service.cli.output.answers import drawing_of_list, write
+from service.cli.output.documents import drawing_of_list, write
 from service.cli.source.source import open_source
 
 

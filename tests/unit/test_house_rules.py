@@ -32,11 +32,12 @@ ROOMS = {
 `runs` uses `mapping`, which reads values and words as `runs` does."""
 
 SERVICE_ROOMS = {
-    "control": set[str](),
+    "mappings": {"control.socket"},
+    "control": {"mappings"},
     "access": {"control"},
     "network": {"control", "configuration.settings"},
     "forward": {"configuration.settings"},
-    "otlp": {"access", "network", "configuration.settings"},
+    "otlp": {"mappings", "access", "network", "configuration.settings"},
     "configuration": {"access", "forward", "network", "otlp.scrub", "roles.declaration"},
     "append": {"otlp", "configuration"},
     "reactors": {"append"},
@@ -47,13 +48,17 @@ SERVICE_ROOMS = {
         "roles.declaration",
     },
     "roles": {
-        "control", "access", "network", "forward", "otlp", "configuration", "append", "reactors",
+        "mappings", "control", "access", "network", "forward", "otlp", "configuration", "append",
+        "reactors",
         "telemetry", "installation", "api",
     },
-    "process": {"control", "network", "configuration", "telemetry", "installation", "roles"},
+    "process": {
+        "mappings", "control", "network", "configuration", "telemetry", "installation", "roles",
+    },
     "demo": {"network", "configuration", "roles", "cli.output"},
     "cli": {
-        "control", "access", "network", "forward", "configuration", "telemetry", "installation",
+        "mappings", "control", "access", "network", "forward", "configuration", "telemetry",
+        "installation",
         "roles", "process", "demo", "otlp.scrub",
     },
 }  # fmt: skip

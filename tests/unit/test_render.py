@@ -10,7 +10,7 @@ from rich.console import Console
 from events.errors import BadInput, BadSetting, Closing, LogDamaged, NotFound, SpanledgerError
 from projections.query.table import Column, Kind
 from service.cli.output import exits, render
-from service.cli.output.answers import write_csv, write_json
+from service.cli.output.documents import write_csv, write_json
 from service.cli.output.render import Writing, bar, fit, grid, write_value
 from service.cli.output.timeline import draw_spans, tree
 from service.cli.output.times import human_age, human_bytes, human_duration, parse_moment

@@ -12,7 +12,7 @@ from events import names
 from events.errors import BadInput, Unavailable
 from service.cli.command import command
 from service.cli.options import Json, Where
-from service.cli.output.answers import write_json
+from service.cli.output.documents import write_json
 from service.cli.source.folder import existing_folder
 from service.cli.source.remote import sendable
 from service.cli.source.source import open_remote

@@ -17,7 +17,7 @@ from projections.storage.deadletters import DeadLetter
 from projections.storage.generation import LINK, connect_reader
 from service.cli.command import command
 from service.cli.options import FILTERS, Data, Form, Json
-from service.cli.output.answers import Document, drawing_of_list, write, write_json
+from service.cli.output.documents import Document, drawing_of_list, write, write_json
 from service.cli.output.event_lines import event_document, event_line
 from service.cli.output.exits import Failed
 from service.cli.output.render import console, pairs, writing_on

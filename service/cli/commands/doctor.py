@@ -14,7 +14,7 @@ from service.cli.command import command
 from service.cli.commands.serve import Options
 from service.cli.options import Json
 from service.cli.output import exits
-from service.cli.output.answers import write_json
+from service.cli.output.documents import write_json
 from service.cli.output.render import console
 from service.configuration.reading import data_folder_of, load
 from service.configuration.settings import Settings

@@ -16,7 +16,7 @@ from service.cli.commands.classify import classify
 from service.cli.filters import filters_of, options_of
 from service.cli.lists import show_list
 from service.cli.options import Asking, Form
-from service.cli.output.answers import Document, write
+from service.cli.output.documents import Document, write
 from service.cli.output.render import console, field_of, grid, write_value, writing_on
 from service.cli.source.source import open_source
 

@@ -22,7 +22,7 @@ from service.cli.command import command
 from service.cli.commands import verification
 from service.cli.commands.append import append
 from service.cli.options import FILTERS, Data, Json
-from service.cli.output.answers import write_json
+from service.cli.output.documents import write_json
 from service.cli.output.event_lines import EventFilter, event_document, event_line
 from service.cli.output.render import console, pairs, writing_on
 from service.cli.output.streams import json_text, write_data

@@ -7,7 +7,7 @@ import typer
 
 from service.cli.command import command
 from service.cli.options import Data, Json
-from service.cli.output.answers import write_json
+from service.cli.output.documents import write_json
 from service.cli.output.render import console, pairs, writing_on
 from service.cli.source.projector import ask_projector
 from service.mappings.asking import APPLY

@@ -14,7 +14,7 @@ from events.log.reader import open_reader
 from projections.query.table import Column, Kind
 from service.cli.command import command
 from service.cli.options import Asking, Data, Form, Json
-from service.cli.output.answers import Document, drawing_of_list, write, write_json
+from service.cli.output.documents import Document, drawing_of_list, write, write_json
 from service.cli.output.render import console, grid, pairs, plain, writing_on
 from service.cli.output.times import parse_moment
 from service.cli.source.completion import complete_projection, complete_view

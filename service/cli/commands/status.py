@@ -10,7 +10,7 @@ from events.errors import SpanledgerError
 from service.cli.command import command
 from service.cli.commands import forward, projections
 from service.cli.options import Asking, Form
-from service.cli.output.answers import Document, write
+from service.cli.output.documents import Document, write
 from service.cli.output.exits import Failed
 from service.cli.output.render import console, grid, pairs, writing_on
 from service.cli.source.folder import existing_folder

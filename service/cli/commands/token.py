@@ -10,7 +10,7 @@ from projections.query.table import Column, Kind
 from service.access.tokens import SCOPES, Token, TokenStore
 from service.cli.command import command
 from service.cli.options import Data, Form, Json
-from service.cli.output.answers import drawing_of_list, write, write_json
+from service.cli.output.documents import drawing_of_list, write, write_json
 from service.cli.output.render import console
 from service.cli.source.folder import data_folder
 

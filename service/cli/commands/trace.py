@@ -11,7 +11,7 @@ from projections.query import ids
 from projections.query.table import Column, Kind
 from service.cli.command import command
 from service.cli.options import PAGES, Asking, Cursor, Form
-from service.cli.output.answers import Document, write
+from service.cli.output.documents import Document, write
 from service.cli.output.render import console, grid, write_status, writing_on
 from service.cli.output.timeline import draw_spans, tree
 from service.cli.output.times import human_duration

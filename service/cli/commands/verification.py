@@ -12,8 +12,8 @@ from events.errors import BadInput, LogDamaged, ViewsDamaged
 from events.log import chain
 from events.log.reader import SqliteReader, open_reader
 from service.cli.output import exits
-from service.cli.output.answers import write_json
 from service.cli.output.bars import progress_bar
+from service.cli.output.documents import write_json
 
 Anchor = tuple[int, bytes]
 _ANCHOR = re.compile(r"(\d{1,19}):([0-9a-fA-F]{64})")

@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from service.otlp.request import Encoding, Outcome, Signal
-from service.otlp.transport.status import message_of, retry_after_s, status_of
+from service.otlp.transport.codes import message_of, retry_after_s, status_of
 
 _RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"
 _REJECTED_JSON: Final = {Signal.TRACES: "rejectedSpans", Signal.LOGS: "rejectedLogRecords"}

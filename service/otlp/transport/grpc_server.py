@@ -31,6 +31,7 @@ from service.configuration.settings import Settings
 from service.network.addresses import addresses, authority, ensure_free, free_port
 from service.otlp.request import Encoding, Signal
 from service.otlp.transport import answers
+from service.otlp.transport.codes import message_of, status_of
 from service.otlp.transport.intake import (
     COMMIT_TIMEOUT_S,
     Intake,
@@ -38,7 +39,6 @@ from service.otlp.transport.intake import (
     count_refusal,
     too_late,
 )
-from service.otlp.transport.status import message_of, status_of
 
 _POOL_THREADS: Final = 128
 _TENANT_THREADS: Final = 96

@@ -18,20 +18,20 @@ from service.configuration.settings import Settings
 from service.otlp.decompression import UnknownType
 from service.otlp.request import Answer, Encoding, Outcome, Signal
 from service.otlp.transport import answers
-from service.otlp.transport.intake import (
-    COMMIT_TIMEOUT_S,
-    Intake,
-    count_answer,
-    count_refusal,
-    too_late,
-)
-from service.otlp.transport.status import (
+from service.otlp.transport.codes import (
     NoLength,
     SlowClient,
     UnknownPath,
     WrongMethod,
     retry_after_s,
     status_of,
+)
+from service.otlp.transport.intake import (
+    COMMIT_TIMEOUT_S,
+    Intake,
+    count_answer,
+    count_refusal,
+    too_late,
 )
 
 _PATHS: Final = {f"/v1/{signal}": signal for signal in Signal}

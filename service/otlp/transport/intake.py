@@ -10,7 +10,7 @@ from events.errors import Unavailable
 from service.access.tokens import TokenStore
 from service.otlp.pipeline import Pipeline
 from service.otlp.request import Answer, Encoding, Request, Signal
-from service.otlp.transport.status import INTERNAL, status_of
+from service.otlp.transport.codes import INTERNAL, status_of
 
 COMMIT_TIMEOUT_S: Final = 30.0
 
