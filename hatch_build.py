@@ -5,6 +5,7 @@ does their work in Python, with the same results, at about half the speed.
 """
 
 import os
+import runpy
 import sys
 import tempfile
 from pathlib import Path
@@ -66,10 +67,13 @@ class NativeModules(BuildHookInterface[Any]):
         return [f"{module.replace('.', '/')}.abi3.so" for module in SOURCES]
 
     def _extension(self, module: str, source: str) -> Extension:
-        headers = [str(path) for path in Path(self.root, source).parent.glob("*.h")]
+        folder = Path(self.root, source).parent
+        digest = runpy.run_path(str(Path(self.root, "events", "native.py")))["digest_of"](folder)
         return Extension(
-            module, [source], py_limited_api=True, extra_compile_args=["-O3"], depends=headers
-        )
+            module, [source], py_limited_api=True, extra_compile_args=["-O3"],
+            depends=[str(path) for path in folder.glob("*.h")],
+            define_macros=[("SOURCES", f'"{digest}"')],
+        )  # fmt: skip
 
     @staticmethod
     def _platform() -> str:

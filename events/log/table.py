@@ -9,11 +9,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-try:
-    from events.log import _table as native  # type: ignore[attr-defined]
-except ImportError:
-    native = None
+from events.native import load
 
+native: Final = load("events.log._table")
 _WIDTH: Final = 8
 _FILL: Final = 0.7
 _TOUCHED_AT_ONCE: Final = 1 << 15  # so long the interpreter's lock may be held

@@ -3,7 +3,6 @@
 Each check stands alone and never raises: what it finds is told with what to do about it.
 """
 
-import importlib.util
 import os
 import shutil
 import socket
@@ -21,6 +20,7 @@ import msgspec
 from events.errors import SpanledgerError, Unavailable
 from events.log.reader import open_reader
 from events.log.sqlite import FILE
+from events.native import Native, state_of
 from events.times import SECOND_NS, rfc3339
 from service.access.tokens import TokenStore
 from service.configuration.settings import Settings
@@ -42,7 +42,9 @@ _REACH_S: Final = 2.0
 _FEW_DAYS: Final = 14
 _AHEAD_NS: Final = 5_000_000_000
 _SANE_FROM_S: Final = 1_735_689_600  # 2025, before which this was not written
-_NATIVE: Final = "service.otlp.decode._native"
+_NATIVES: Final = {
+    "service.otlp.decode._native": "decoder", "events.log._table": "duplicate index",
+}  # fmt: skip
 
 State = Literal["ok", "warning", "failed"]
 
@@ -86,11 +88,19 @@ def _versions(settings: Settings) -> Iterator[Check]:
     else:
         yield Check("sqlite", "ok", text(found))
     yield Check("grpc", "ok", metadata.version("grpcio"))
-    if importlib.util.find_spec(_NATIVE) is None:
-        hint = "install with a C compiler for about twice the speed"
-        yield Check("decoder", "warning", "in Python", hint)
-    else:
-        yield Check("decoder", "ok", "native")
+    yield from map(_native, _NATIVES)
+
+
+def _native(name: str) -> Check:
+    what = _NATIVES[name]
+    match state_of(name):
+        case Native.ABSENT:
+            hint = "install with a C compiler for about twice the speed"
+            return Check(what, "warning", "in Python", hint)
+        case Native.STALE:
+            found = "in Python: what is compiled was built from other sources"
+            return Check(what, "warning", found, "install again: make install")
+    return Check(what, "ok", "native")
 
 
 def _packages(settings: Settings) -> Iterator[Check]:

@@ -18,6 +18,8 @@ from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Final
 
+from events.native import digest_of
+
 SOURCE: Final = Path(__file__).parents[2] / "service" / "otlp" / "decode" / "native" / "module.c"
 NAME: Final = "service.otlp.decode._native"
 
@@ -27,7 +29,8 @@ def build(folder: Path) -> Path:
     built = folder / "_native.so"
     subprocess.run(
         ["gcc", "-g", "-O1", "-shared", "-fPIC", "-fsanitize=address,undefined",
-         "-fno-sanitize-recover=all", f"-I{sysconfig.get_paths()['include']}", str(SOURCE),
+         "-fno-sanitize-recover=all", f"-I{sysconfig.get_paths()['include']}",
+         f'-DSOURCES="{digest_of(SOURCE.parent)}"', str(SOURCE),
          "-o", str(built)],
         check=True,
     )  # fmt: skip

@@ -8,8 +8,9 @@ import pytest
 from events.errors import TooLarge
 from service.otlp.decode.limits import Limits
 from tests.hostile import HONEST, SHAPES, Shape
+from tests.native_modules import required
 
-pytest.importorskip("service.otlp.decode._native")
+required("service.otlp.decode._native")
 SIZE_BYTES = 200_000
 _SETTLED = 6_000
 """Calls that any body may cost: a few events are looked at, whatever they are."""

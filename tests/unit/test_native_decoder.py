@@ -18,9 +18,10 @@ from events.errors import Rejected
 from service.otlp.decode import decoder, protobuf
 from service.otlp.decode.decoded import Decoded
 from service.otlp.decode.limits import Limits
+from tests.native_modules import required
 from tests.otlp import make_span, part
 
-native = pytest.importorskip("service.otlp.decode._native")
+native = required("service.otlp.decode._native")
 
 LIMITS = Limits(max_string_bytes=200, max_attributes=6, max_span_events=3, max_links=2)
 

@@ -18,8 +18,9 @@ from service.otlp.scrub import scrubber as scrub
 from service.otlp.scrub.replacer import Change
 from service.otlp.scrub.scrubber import Scrubber
 from service.otlp.scrub.secret_keys import MARK, names_secret
+from tests.native_modules import required
 
-native = pytest.importorskip("service.otlp.decode._native")
+native = required("service.otlp.decode._native")
 
 MAIL = "ann@example.com"
 texts = st.one_of(

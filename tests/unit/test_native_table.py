@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from events.log import table
 from events.log.table import Table
+from tests.native_modules import required
 
-native = pytest.importorskip("events.log._table")
+native = required("events.log._table")
 
 BITS = 6
 

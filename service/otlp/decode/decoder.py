@@ -8,6 +8,7 @@ import os
 from functools import lru_cache
 from typing import Final
 
+from events.native import load
 from service.otlp.decode import protobuf
 from service.otlp.decode.another_signal import require_spans
 from service.otlp.decode.decoded import Decoded
@@ -16,11 +17,7 @@ from service.otlp.decode.limits import Limits
 from service.otlp.decode.native_groups import Merger, Raw
 from service.otlp.decode.weight import too_heavy
 
-try:
-    from service.otlp.decode import _native  # type: ignore[attr-defined]
-except ImportError:
-    _native = None
-
+_native: Final = load("service.otlp.decode._native")
 _SEED: Final = os.urandom(16)
 """Of the native hashes: whoever knew it could choose keys that collide."""
 _EVENT_BYTES: Final = 16

@@ -19,6 +19,7 @@ from msgspec.structs import force_setattr
 
 from events import codec, names
 from events.bounded import remembered
+from events.native import load
 from events.schema import Attributes, Fact, LogRecord, Span
 from service.configuration.settings import Settings
 from service.otlp.decode.limits import Cuts, strings_of
@@ -27,11 +28,7 @@ from service.otlp.scrub.pseudonyms import Pseudonyms
 from service.otlp.scrub.replacer import CANDIDATES, Change, Replacer, scrub_rules
 from service.otlp.scrub.secret_keys import MARK, has_secret_key, secret_kind
 
-try:
-    from service.otlp.decode import _native  # type: ignore[attr-defined]
-except ImportError:
-    _native = None
-
+_native: Final = load("service.otlp.decode._native")
 EXEMPT_KEYS: Final = frozenset({
     names.TASK_ID, names.TASK_RUN_ID, names.TASK_GROUP_ID, names.TASK_RETRY_OF,
     names.TASK_EXECUTOR_ID, names.TASK_PARENTS, names.TASK_CAUSES, names.TASK_IDEMPOTENCY_KEY,
