@@ -18,8 +18,8 @@ def make_private(folder: Path) -> None:
         each.mkdir(mode=0o700, exist_ok=True)
 
 
-def make_files_private() -> None:
-    """Have this process and its children make files for their owner only.
+def make_files_private() -> int:
+    """Have this process and its children make files for their owner only; the umask before.
 
     A umask that already shuts others out is somebody's choice and stays: 027, say, with a data
     folder that a group may enter to make backups.
@@ -27,3 +27,4 @@ def make_files_private() -> None:
     before = os.umask(0o077)
     if before & _OTHERS == _OTHERS:
         os.umask(before)
+    return before

@@ -10,6 +10,7 @@ require_own_packages()  # nothing else of ours can be trusted before
 
 import importlib  # noqa: E402
 import sys  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
 from typing import Annotated, Any, Final, NamedTuple  # noqa: E402
 
 import typer  # noqa: E402
@@ -21,6 +22,7 @@ from events.private import make_files_private  # noqa: E402
 from projections import views  # noqa: E402
 from projections.query.table import Table  # noqa: E402
 from service.cli.output import exits, streams  # noqa: E402
+from service.cli.start import Start  # noqa: E402
 
 _SERVICE: Final = "The service"
 _QUESTIONS: Final = "Questions"
@@ -45,6 +47,7 @@ COMMANDS: Final = {
     "token": _Entry("token", "app", "Make, list and revoke access tokens.", _SERVICE),
     "scrub": _Entry("scrub", "app", "Try what is scrubbed before it is stored.", _SERVICE),
     "mappings": _Entry("mappings", "app", "See, try and apply the mapping rules.", _SERVICE),
+    "run": _Entry("run", "app", "Run a command, with its tries as attempts.", _SERVICE),
     "demo": _Entry("demo", "app", "Show Spanledger at work on a small orchestrator.", _SERVICE),
     "trace": _Entry("trace", "trace", "Show one trace with its attempts.", _QUESTIONS),
     "errors": _Entry("errors", "app", "List error patterns, show one, classify.", _QUESTIONS),
@@ -136,9 +139,9 @@ def spanledger(
 def main() -> None:
     """Run the command line of this process."""
     streams.prepare()
-    make_files_private()
+    start = Start(sys.argv[1:], make_files_private())
     try:
-        app(streams.readable_arguments(sys.argv[1:]), prog_name="spanledger")
+        app(_arguments(start.arguments), prog_name="spanledger", obj=start)
     except SpanledgerError as exc:
         _end(str(exc), exits.exit_code(exc))
     except OSError as exc:
@@ -148,6 +151,11 @@ def main() -> None:
             raise
         hint = "this is a bug; `python -X dev -m service.cli.main …` shows where"
         _end(f"unexpected {type(exc).__name__}: {exc} ({hint})", exits.FAILURE)
+
+
+def _arguments(given: Sequence[str]) -> Sequence[str]:
+    """As text; those of `run` are for another program, and need be none."""
+    return given if given[:1] == ["run"] else streams.readable_arguments(given)
 
 
 def _end(message: str, code: int) -> None:

@@ -18,6 +18,7 @@ _UNITS_NS: Final = {
     "d": 86400 * SECOND_NS,
     "w": 7 * 86400 * SECOND_NS,
 }
+_YEAR_S: Final = 366 * 86400
 _AGE_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -38,6 +39,21 @@ def parse_moment(text: str, now_ns: int) -> int:
         return parse_rfc3339(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
     except ValueError as exc:
         raise BadInput(f"{exc}; an age such as 15m or 2d will do, too") from exc
+
+
+def parse_seconds(option: str, text: str) -> float:
+    """The seconds that an option's `text` names: a number of them, or such as `90s` or `1h30m`.
+
+    Raises:
+        BadInput: it names no time above 0, or one beyond a year.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = (_age_ns(text.strip()) or 0) / SECOND_NS
+    if not 0 < seconds <= _YEAR_S:
+        raise BadInput(f"{option} {text}: write a time above 0, such as 30, 90s, 15m or 1h30m")
+    return seconds
 
 
 def _age_ns(text: str) -> int | None:

@@ -1,0 +1,1 @@
+"""`spanledger run`: any command as a task, with its tries recorded as attempts."""
