@@ -101,7 +101,7 @@ class Extractor:
     ) -> None:
         at: _At | None = None
         ids, first, after, through = segment.ids, segment.first, page.after, page.through
-        looking = self._mapper.looking(bytes(block.context))
+        looking = self._mapper.looking(bytes(block.context), segment)
         for position, raw in enumerate(block.events, start):
             row = bytes(raw)
             tells = matters(row)

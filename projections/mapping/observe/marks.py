@@ -60,10 +60,21 @@ def any_of(marks: Sequence[bytes | None]) -> Wants:
         return _every
     distinct = sorted({mark for mark in marks if mark is not None})
     if len(distinct) <= _FEW:
-        few = tuple(distinct)
-        return lambda row: any(mark in row for mark in few)
+        return _one_of(distinct)
     pattern = re2.compile(b"|".join(map(re2.escape, distinct)), _OPTIONS)
     return lambda row: pattern.search(row) is not None
+
+
+def _one_of(marks: Sequence[bytes]) -> Wants:
+    few = tuple(marks)
+
+    def wants(row: bytes) -> bool:
+        for mark in few:  # noqa: SIM110 a generator takes twice as long, for every row
+            if mark in row:
+                return True
+        return False
+
+    return wants
 
 
 def _every(_: bytes) -> bool:

@@ -57,6 +57,10 @@ class Observer:
         self.rules = rules
         self._questions = questions_of(rules)
         self._sights: BoundedDict[bytes, Sight | None] = BoundedDict(SIGHTS_BYTES)
+        anywhere = [rule for rule in rules.rules if rule.id != NATIVE and _is_anywhere(rule)]
+        self.may_be_in = any_of([mark_of(rule.match) for rule in anywhere])
+        """Whether content of many rows may have one that a rule takes which looks in any context;
+        of native spans nothing is said."""
 
     def at(self, context: bytes) -> "Sight | None":
         """What is looked for in blocks of this context (its bytes); None: nothing."""
@@ -104,6 +108,11 @@ def _of_any(test: Test) -> Test:
     return lambda got: test(None) if got is None else any(test(value) for _, value in got)
 
 
+def _is_anywhere(rule: Rule) -> bool:
+    """Does a rule look in any context?"""
+    return not any(when.source.of_context for when in rule.match)
+
+
 def _in_context(rule: Rule, context: Context) -> bool:
     return all(
         when.test(from_context(when.source.own, context))
@@ -143,7 +152,8 @@ class Sight:
     """What is looked for in the blocks of one context.
 
     `before_native`: some rule comes before the one for native spans, and may take one.
-    `is_native`: no other rule looks for anything here. `asks_spans`: a rule may want to know of
+    `is_native`: no other rule looks for anything here. `is_anywhere`: nothing is looked for but
+    what is in any context. `asks_spans`: a rule may want to know of
     spans that it does not take.
     """
 
@@ -160,6 +170,7 @@ class Sight:
         self._logs = [one for one in taken if one.rule.signal == LOG]
         self.before_native = bool(self._spans) and self._spans[0].rule.id != NATIVE
         self.is_native = not questions and all(one.rule.id == NATIVE for one in taken)
+        self.is_anywhere = not questions and all(_is_anywhere(one.rule) for one in taken)
         self.asks_spans = any(not q.record for q in questions)
         self._span_asked = _Asked([q for q in questions if not q.record], context, span_getter)
         self._log_asked = _Asked([q for q in questions if q.record], context, log_getter)
