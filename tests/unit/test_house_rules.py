@@ -56,10 +56,11 @@ SERVICE_ROOMS = {
         "mappings", "control", "network", "configuration", "telemetry", "installation", "roles",
     },
     "demo": {"network", "configuration", "roles", "cli.output"},
+    "run": set(),
     "cli": {
         "mappings", "control", "access", "network", "forward", "configuration", "telemetry",
         "installation",
-        "roles", "process", "demo", "otlp.scrub",
+        "roles", "process", "demo", "run", "otlp.scrub",
     },
 }  # fmt: skip
 """The same of `service`, from below to above: whole rooms are those that stand before."""
