@@ -55,7 +55,7 @@ _SCAN: Final = Scan(
     r"(?:\B[-+])?\d+(?:[.,]\d+)? ?(?:[KMGTPkm]i?[Bb](?:ytes|its)?|[Bb]ytes?|B)\b",
     r"\b(?:[A-Za-z]+[_-])*(?:[A-Za-z]+\d|\d+[A-Za-z]|\d+[_-][A-Za-z0-9])[A-Za-z0-9]*"
     r"(?:[_-][A-Za-z0-9]+)*\b",
-    r"(?:\B[-+])?\d+(?:[.,:_]\d+)*(?:[eE][-+]?\d+)?%?",
+    r"(?:\B[-+])?\d+(?:[.,:_]\d+\b)*(?:[eE][-+]?\d+)?%?",
     r"\b[0-9a-fA-F]{16,}\b",
 )
 _DURATION: Final = Scan(
