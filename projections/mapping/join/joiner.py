@@ -91,7 +91,7 @@ class Joiner:
     def _fact(self, subject: Subject, fact_id: bytes) -> Placed | None:
         it, rule = subject.it, subject.rule
         number = self._number(subject)
-        filling = Filling(subject, self._details(subject))
+        filling = Filling(subject, self.details_of(subject))
         task_id = filling.text("task_id") or filling.text("task_name")
         inferred: list[str] = []
         if task_id is None:
@@ -113,7 +113,8 @@ class Joiner:
             return None
         return number_said(subject)
 
-    def _details(self, subject: Subject) -> list[Subject]:
+    def details_of(self, subject: Subject) -> list[Subject]:
+        """What other spans with its key and number tell of an attempt."""
         rule = subject.rule
         if rule.id not in self._rules.detailed:
             return []

@@ -7,7 +7,10 @@ from typing import NamedTuple
 from events.errors import BadInput
 
 SHOWN_LIMIT = 20
-"""Problems that one message lists; the others are counted."""
+"""Problems that one message lists; the others are counted. As many names are offered."""
+COMPARED_LIMIT = 1_000
+NAME_CHARS = 100
+"""So much is compared for a near name: a bound of the time that a bad file costs."""
 
 
 class Problem(NamedTuple):
@@ -41,5 +44,8 @@ class Invalid(ValueError):
 def near(word: str, known: Iterable[str]) -> str:
     """`; did you mean …?` where a known word is near, else the words there are."""
     words = sorted(known)
-    found = difflib.get_close_matches(word, words, 1, 0.6)
-    return f"; did you mean {found[0]!r}?" if found else f"; there are: {', '.join(words)}"
+    found = difflib.get_close_matches(word[:NAME_CHARS], words[:COMPARED_LIMIT], 1, 0.6)
+    if found:
+        return f"; did you mean {found[0]!r}?"
+    more = ", …" if len(words) > SHOWN_LIMIT else ""
+    return f"; there are: {', '.join(words[:SHOWN_LIMIT])}{more}"

@@ -24,6 +24,8 @@ from projections.storage.configuration import digest
 FORMAT: Final = 1
 """The version of the format that this release reads."""
 RULES_LIMIT: Final = 20_000
+PROBLEMS_LIMIT: Final = 200
+"""With so many problems reading ends: they are mended first."""
 FILE_KEYS: Final = frozenset({"version", "system", "rule"})
 _LOOKED_UP: Final = frozenset({"id", "match"})  # what a rule never has from the one it is like
 
@@ -47,7 +49,11 @@ class RuleSet:
         self.slots = Slots()
         problems: list[Problem] = []
         tables = _whole(content["rules"], problems)
-        rules = [read_rule(file, table, self.slots, problems) for file, table in tables]
+        rules = []
+        for file, table in tables:
+            rules.append(read_rule(file, table, self.slots, problems))
+            if len(problems) >= PROBLEMS_LIMIT:
+                break
         if problems:
             raise BadRules(problems)
         self.rules: tuple[Rule, ...] = tuple(rules)
@@ -129,6 +135,8 @@ def _whole(
         by_id.setdefault(name, table)
     found = []
     for table in given:
+        if len(problems) >= PROBLEMS_LIMIT:
+            break
         try:
             whole = _taken_over(table, by_id)
         except Invalid as exc:

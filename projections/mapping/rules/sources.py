@@ -104,7 +104,8 @@ def _own(text: str) -> str:
     if prefix in ("attr", "resource") and name:
         return text
     known = {*PLAIN, LATER, "attr.NAME", "resource.NAME", "event[NAME].KEY", "log[EVENT].KEY"}
-    raise Invalid(f"{text!r} is no source{near(text, known)}")
+    like = f"{prefix}.NAME" if name and text not in PLAIN else text
+    raise Invalid(f"{text!r} is no source{near(like, known)}")
 
 
 def event_of(own: str) -> tuple[str, str] | None:

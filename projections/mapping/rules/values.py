@@ -9,6 +9,7 @@ from projections.mapping.rules.problems import Invalid, near
 from projections.mapping.rules.rule import Expression, Joined, StatusRule, Value, When
 from projections.mapping.rules.sources import Slots, Source, parse_source
 from projections.runs.values import status_of
+from projections.runs.words import RESULT_STATUS
 
 EXPRESSION_CHARS: Final = 4_000
 ALTERNATIVES: Final = 32
@@ -137,6 +138,5 @@ def known_word(word: Any) -> str:
         Invalid: it is not in the table of `projections.runs.words`.
     """
     if not isinstance(word, str) or status_of(word) is None:
-        known = {"completed", "failed", "timed_out", "cancelled", "skipped", "abandoned", "running"}
-        raise Invalid(f"{word!r} is no word for a result{near(str(word), known | {'unknown'})}")
+        raise Invalid(f"{word!r} is no word for a result{near(str(word), RESULT_STATUS)}")
     return word

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from service.cli.command import command
+from service.cli.commands.mapping_rules import check, list_rules, show
 from service.cli.options import Data, Json
 from service.cli.output.documents import write_json
 from service.cli.output.render import console, pairs, writing_on
@@ -15,9 +16,9 @@ from service.mappings.asking import APPLY
 app = typer.Typer(no_args_is_help=True, help="See, try and apply the mapping rules.")
 
 
-@app.callback()
-def _group() -> None:
-    """A group, whatever commands it has."""
+app.command("list")(list_rules)
+app.command()(show)
+app.command()(check)
 
 
 @app.command()
