@@ -155,7 +155,7 @@ def _tried(attempt: Attempt, placed: list[Placed]) -> TriedAttempt:
         started_ns=attempt.started_ns, ended_ns=attempt.ended_ns, retry_of=attempt.retry_of,
         queue=it.queue, executor=it.executor, group_id=attempt.group_id,
         error_type=it.error_type if tells_error else None,
-        error_message=attempt.message if tells_error else None,
+        error_message=it.error_message if tells_error else None,
         trace_id=it.trace_id.hex(), span_id=it.span_id.hex(), rule=it.rule,
         rule_version=it.rule_version,
         inferred=(*it.inferred, *(["attempt"] if concluded else [])),
