@@ -20,6 +20,7 @@ from events.log.port import Page, Segment
 from events.schema import RawBlock
 from projections.mapping.observe.observation import Origin as ObservedAt
 from projections.mapping.observe.observer import NATIVE as NATIVE_RULE
+from projections.mapping.observe.running import SCOPE_MARK, as_running
 from projections.mapping.rules.files import builtin_rules
 from projections.mapping.rules.ruleset import RuleSet
 from projections.runs import words
@@ -115,6 +116,8 @@ class Extractor:
             at.position = position
             try:
                 taken = wanted and looking is not None and looking.takes(row, at.origin)
+                if tells and not taken and SCOPE_MARK in row and is_tagged(row, LOG_MARK):
+                    taken = self._mapper.announce(row, bytes(block.context), at.origin, found)
                 if tells and not taken:
                     self._tell(row, at, found)
             except (msgspec.DecodeError, ValueError, TypeError, ArithmeticError) as error:
@@ -125,7 +128,7 @@ class Extractor:
     def _tell(self, row: bytes, at: "_At", found: Extracted) -> None:
         """What a row says itself of a task."""
         if is_tagged(row, SPAN_MARK):
-            self._span(decode_span(row), at, found)
+            self._span(decode_span(as_running(row)), at, found)
         elif is_tagged(row, LOG_MARK):
             self._log(row, at, found)
         elif lost := abandonment_of(codec.decode_event(row)):

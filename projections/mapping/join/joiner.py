@@ -100,6 +100,8 @@ class Joiner:
             task_id = it.name or rule.system
             inferred.append("task_id")
         key, whole = key_text(subject)
+        if not it.end_ns and not it.is_log and (inferred or not whole):
+            return None  # whose attempt runs is not known yet
         if not whole:
             inferred.append("run_id")
         run_id = self._run_id(subject, key or it.trace_id.hex())

@@ -8,7 +8,9 @@ only what has one is decoded by `Sight.observe`.
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from events import names
+import msgspec
+
+from events import codec, names
 from events.bounded import BoundedDict
 from events.codec import is_tagged
 from events.schema import Context
@@ -29,6 +31,7 @@ from projections.mapping.observe.rows import (
     log_getter,
     span_getter,
 )
+from projections.mapping.observe.running import announced, as_running
 from projections.mapping.observe.segments import segments_of
 from projections.mapping.rules.patterns import Test
 from projections.mapping.rules.rule import LOG, SPAN, Role, Rule, sources_of
@@ -70,6 +73,18 @@ class Observer:
             sight = self._sight(decode_context(context))
             self._sights.keep(context, sight, 8 * len(context))
             return sight
+
+    def observe_announced(self, row: bytes, context: bytes, origin: Origin) -> Observation | None:
+        """The observation of the span that a log record says has begun; None if there is none."""
+        found = announced(decode_log(row))
+        if found is None:
+            return None
+        scope, span = found
+        whole = msgspec.structs.replace(
+            decode_context(context), scope_name=scope, scope_version="", scope_attributes={}
+        )
+        sight = self.at(codec.encode_context(whole))
+        return None if sight is None else sight.observe_span(span, origin)
 
     def _sight(self, context: Context) -> "Sight | None":
         rules = [rule for rule in self.rules.rules if _in_context(rule, context)]
@@ -190,10 +205,11 @@ class Sight:
             msgspec.DecodeError: the row is neither.
         """
         if is_tagged(row, SPAN_MARK):
-            return self._span(decode_span(row), origin)
+            return self.observe_span(decode_span(as_running(row)), origin)
         return self._log(decode_log(row), origin)
 
-    def _span(self, row: SpanRow, origin: Origin) -> Observation | None:
+    def observe_span(self, row: SpanRow, origin: Origin) -> Observation | None:
+        """The observation of a span; None if it says nothing."""
         taken = _first(self._spans, row)
         asked = self._span_asked.values(row, row.name) if self._span_asked.marks else None
         if taken is None and asked is None:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from events.log.port import Segment
 from projections.mapping.join.joiner import Joiner
-from projections.mapping.observe.observation import Observation
-from projections.mapping.observe.observer import Observer
+from projections.mapping.observe.observation import Observation, Origin
+from projections.mapping.observe.observer import NATIVE, Observer
 from projections.mapping.rules.ruleset import RuleSet
 from projections.runs.extracted import Extracted
 from projections.runs.mapped.fact import fact_of
@@ -62,6 +62,15 @@ class Mapper:
             self._scanned = segment
             self._is_quiet = not self._observer.may_be_in(segment.content)
         return self._is_quiet
+
+    def announce(self, row: bytes, context: bytes, origin: Origin, found: Extracted) -> bool:
+        """Take in what a log record says of a span that has begun; False if no rule takes it."""
+        assert self._observer is not None
+        it = self._observer.observe_announced(row, context, origin)
+        if it is None or it.rule in ("", NATIVE):
+            return False
+        self.place([it], found)
+        return True
 
     def place(self, observations: Sequence[Observation], found: Extracted) -> None:
         """Take in observations in their order; what that changes goes to `found`."""
