@@ -60,7 +60,7 @@ SERVICE_ROOMS = {
     "cli": {
         "mappings", "control", "access", "network", "forward", "configuration", "telemetry",
         "installation",
-        "roles", "process", "demo", "run", "otlp.scrub",
+        "roles", "process", "demo", "run", "otlp.decode", "otlp.scrub",
     },
 }  # fmt: skip
 """The same of `service`, from below to above: whole rooms are those that stand before."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from service.cli.command import command
-from service.cli.commands.mapping_rules import check, list_rules, show
+from service.cli.mapping.rules import check, list_rules, show
 from service.cli.options import Data, Json
 from service.cli.output.documents import write_json
 from service.cli.output.render import console, pairs, writing_on

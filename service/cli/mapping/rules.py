@@ -17,10 +17,10 @@ from projections.mapping.rules.ruleset import RuleSet
 from projections.query.table import Column, Kind
 from projections.trial import Trial, try_rules
 from service.cli.command import command
+from service.cli.mapping.capture import capture_rows
 from service.cli.options import OUTPUT, WHERE, Form
 from service.cli.output.documents import Document, drawing_of_list, write
 from service.cli.output.render import console, grid, pairs, writing_on
-from service.cli.source.capture import capture_rows
 
 RULES: Final = (
     Column("rule", "id", narrow=16),
