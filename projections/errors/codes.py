@@ -49,6 +49,9 @@ _SCAN: Final = Scan(
     r"\b[45]\d\d, message=",
     r"^[45]\d\d\b",
     r"\(os error \d+\)",
+    r"does not indicate success: [45]\d\d\b",
+    r'StatusCode="[A-Z]\w+"',
+    r"SQLSTATE\[HY000\](?: \[|: General error: )\d{4}\b",
     r"(?i:\b(?:exit(?:ed|s)?(?: with| unexpectedly with)?(?: an?)?(?: non-?zero)?(?: exit)?"
     r"(?: status| code|code)?|non-?zero (?:exit )?(?:status|code)|exit_?code|return code|rc|"
     r"returncode)[:= ]{1,2}(?:code |status )?-?\d{1,10}\b)",
@@ -141,6 +144,8 @@ def _of_store(found: str, low: str, last: str) -> str | None:
     """A code of the system's calls or of a database."""
     if low.startswith(("errno", "(os error")):
         return _errno(last)
+    if low.startswith("sqlstate[hy000]") and len(last) == 4:
+        return f"mysql:{last}"
     if "sqlstate" in low:
         return f"sqlstate:{found.rstrip(')')[-5:].upper()}"
     if found.startswith("ORA-"):
@@ -163,9 +168,11 @@ def _of_answer(found: str, low: str, last: str) -> str | None:
     """A status of HTTP or gRPC."""
     if found[0] in "45" and found[:3].isdigit():
         return f"http:{found[:3]}"
-    if len(last) == 3 and low.startswith(("http", "status", "resp", "returned", "error", "code")):
+    if len(last) == 3 and low.startswith(
+        ("http", "status", "resp", "returned", "error", "code", "does not")
+    ):
         return f"http:{last}" if last[0] in "45" else None
-    return _grpc_camel(found) if low.startswith("code") else None
+    return _grpc_camel(found) if low.startswith(("code", "statuscode=")) else None
 
 
 def _is_sqlstate(value: str) -> bool:
@@ -224,6 +231,6 @@ def _grpc(value: str) -> str:
 
 def _grpc_camel(found: str) -> str | None:
     """The status of `code = DeadlineExceeded desc`."""
-    name = found.partition("=")[2].removesuffix("desc").strip()
+    name = found.partition("=")[2].removesuffix("desc").strip(' "')
     snake = "".join(f"_{c}" if c.isupper() else c for c in name).lstrip("_").upper()
     return f"grpc:{snake}" if snake in GRPC else None

@@ -11,7 +11,7 @@ CLASSIFIER = make_classifier()
 PARTS = {part: measure(cases(part), CLASSIFIER) for part in ("rules", "held")}
 FLOORS = {
     "rules": {"category": 0.98, "transient": 0.98, "precision": 0.95, "recall": 0.98},
-    "held": {"category": 0.91, "transient": 0.94, "precision": 0.95, "recall": 0.98},
+    "held": {"category": 0.94, "transient": 0.95, "precision": 0.95, "recall": 0.98},
 }
 """What was measured when it was written, less a little: these only rise."""
 
