@@ -6,6 +6,7 @@ was stored before can still be read.
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -99,7 +100,9 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
 
 _NOTHING: Final = More()
 _NAMES: Final = Extra.__struct_fields__
-_SHOWN: Final = tuple(enumerate(_NAMES))
+_values_of = attrgetter(*_READ)
+_shown_of = attrgetter(*_NAMES)
+_ABSENT: Final[tuple[Any, ...]] = (None, ())
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[int, Any]).decode
 
@@ -117,15 +120,14 @@ def more_of(said: MoreAttributes) -> More | None:
         and said.retrieval_sources is None
     ):  # most attempts; spelt out, because a loop costs 1 µs an attempt
         return None
-    values = {name: getattr(said, name) for name in _READ}
-    more = More(**{name: _READ[name](v) for name, v in values.items() if v is not None})
+    given = zip(_READ.items(), _values_of(said), strict=True)
+    more = More(**{name: read(value) for (name, read), value in given if value is not None})
     return more if more != _NOTHING else None
 
 
 def extra_of(more: More) -> bytes:
     """What an answer shows of it, as it is stored; empty if nothing."""
-    shown = {place: value for place, name in _SHOWN if (value := getattr(more, name))
-             not in (None, ())}  # fmt: skip
+    shown = {place: value for place, value in enumerate(_shown_of(more)) if value not in _ABSENT}
     return _encode(shown) if shown else b""
 
 
