@@ -6,9 +6,11 @@ digest. If it moves back in time or goes, the runs of the task are searched agai
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
 from operator import attrgetter
 from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import asdict
 
 from projections.runs import words
 from projections.runs.changes import Change, Changes
@@ -49,8 +51,7 @@ _rebound = COLUMNS.binder(TaskRow)
 _bound = COLUMNS.binder(Run, own=("status", "source_no"))
 
 
-@dataclass(slots=True)
-class _Counts:
+class _Counts(msgspec.Struct):
     """The counters of a task, over all its runs."""
 
     runs: int = 0
@@ -62,7 +63,7 @@ class _Counts:
     @classmethod
     def of(cls, row: TaskRow) -> "_Counts":
         """Those of a stored row."""
-        return cls(**{field.name: getattr(row, field.name) for field in fields(cls)})
+        return cls(*_counts_of(row))
 
     def add(self, run: Run, sign: int) -> None:
         """Count a run once more, or once less."""
@@ -72,6 +73,9 @@ class _Counts:
         self.retries += sign * max(attempts - 1, 0)
         self.recovered_runs += sign * run.recovered
         self.backfilled_runs += sign * run.backfilled
+
+
+_counts_of = attrgetter(*_Counts.__struct_fields__)
 
 
 class _Latest(NamedTuple):
