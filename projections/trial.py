@@ -6,7 +6,7 @@ code finds it; nothing is stored.
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import NamedTuple
 
@@ -74,6 +74,14 @@ class Unmatched(msgspec.Struct, frozen=True, kw_only=True):
     spans: int
 
 
+class UnknownWord(msgspec.Struct, frozen=True, kw_only=True):
+    """A word for a result that nobody knows, which a rule found."""
+
+    word: str
+    rule: str
+    attempts: int
+
+
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it."""
 
@@ -83,6 +91,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     queued: int  # runs that only were put into a queue
     unmatched: tuple[Unmatched, ...]
     spans: tuple[Explained, ...]
+    unknown_words: tuple[UnknownWord, ...] = ()
 
 
 def try_rules(rules: RuleSet, rows: Iterable[Row]) -> Trial:
@@ -112,7 +121,15 @@ def try_rules(rules: RuleSet, rows: Iterable[Row]) -> Trial:
             for (scope, name), spans in unmatched.most_common(UNMATCHED_LIMIT)
         ),
         spans=tuple(explain(seen, rules)),
+        unknown_words=tuple(_unknown_words(arrival.placed)),
     )
+
+
+def _unknown_words(placed: Iterable[Placed]) -> Iterator[UnknownWord]:
+    counts = Counter((it.outcome.unknown_word, it.rule) for it in placed)
+    for (word, rule), attempts in counts.most_common(UNMATCHED_LIMIT):
+        if word:
+            yield UnknownWord(word=word, rule=rule, attempts=attempts)
 
 
 def _attempts(placed: Iterable[Placed]) -> tuple[list[TriedAttempt], int]:

@@ -75,7 +75,10 @@ def test_the_list_has_every_rule(mine: Path) -> None:
 def test_show_tells_one_rule_whole() -> None:
     """Its table as the file has it; an unknown one is not found, and a near one offered."""
     code, out, _ = _run("show", "celery.run", "--json")
-    assert (code, json.loads(out)["key"]) == (0, ["attr.messaging.message.id"])
+    assert (code, json.loads(out)["key"]) == (
+        0,
+        [["attr.messaging.message.id", "parent:attr.messaging.message.id"]],
+    )
     code, _, err = _run("show", "celery.rnu")
     assert code == 3
     assert "did you mean 'celery.run'?" in err

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from service.cli.command import command
+from service.cli.mapping.explain import explain, unmatched
 from service.cli.mapping.rules import check, list_rules, show
 from service.cli.options import Data, Json
 from service.cli.output.documents import write_json
@@ -19,6 +20,8 @@ app = typer.Typer(no_args_is_help=True, help="See, try and apply the mapping rul
 app.command("list")(list_rules)
 app.command()(show)
 app.command()(check)
+app.command()(explain)
+app.command()(unmatched)
 
 
 @app.command()

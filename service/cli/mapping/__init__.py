@@ -1,1 +1,1 @@
-"""What `spanledger mappings` does without a log: rule files, and trying them on captures."""
+"""What `spanledger mappings` does: rule files, and rules tried on captures and on the log."""

@@ -15,12 +15,14 @@ from projections.mapping.rules.problems import near
 from projections.mapping.rules.rule import Role, Rule
 from projections.mapping.rules.ruleset import RuleSet
 from projections.query.table import Column, Kind
-from projections.trial import Trial, try_rules
+from projections.trial import TENANT, Row, Trial, try_rules
 from service.cli.command import command
 from service.cli.mapping.capture import capture_rows
-from service.cli.options import OUTPUT, WHERE, Form
+from service.cli.mapping.logged import rows_of_trace
+from service.cli.options import OUTPUT, WHERE, Data, Form
 from service.cli.output.documents import Document, drawing_of_list, write
 from service.cli.output.render import console, grid, pairs, writing_on
+from service.cli.source.folder import existing_folder
 
 RULES: Final = (
     Column("rule", "id", narrow=16),
@@ -107,12 +109,12 @@ def check(
         ),
     ] = None,
     against: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--against",
-            metavar="CAPTURE",
-            help="OTLP in a file (protobuf, JSON, or lines of JSON): show the attempts that the"
-            " rules would give. May be repeated.",
+            metavar="CAPTURE|TRACE_ID",
+            help="OTLP in a file (protobuf, JSON, or lines of JSON), or a trace in the log: show"
+            " the attempts that the rules would give. May be repeated.",
         ),
     ] = None,
     explain: Annotated[
@@ -123,6 +125,7 @@ def check(
         ),
     ] = False,
     mappings: Mappings = None,
+    data: Data = None,
 ) -> None:  # fmt: skip
     """Check a rule file, and try it on what an orchestrator sent.
 
@@ -144,9 +147,19 @@ def check(
         document: dict[str, Any] = {"items": [_brief(one) for one in own], "digest": rules.digest}
         write(lambda: document, form, drawing_of_list(RULES, "no rules"))
         return
-    trial = try_rules(rules, capture_rows(against))
-    document = _trial_document(trial, explain)
-    write(lambda: document, form, _draw_trial)
+    trial = try_rules(rules, _tried_rows(against, data))
+    document = trial_document(trial, explain)
+    write(lambda: document, form, draw_trial)
+
+
+def _tried_rows(against: list[str], data: Path | None) -> list[Row]:
+    """The spans and records of captures, and of traces in the log."""
+    captures = [Path(one) for one in against if "." in one or "/" in one or Path(one).exists()]
+    traces = [one for one in against if Path(one) not in captures]
+    rows = capture_rows(captures)
+    for trace_id in traces:
+        rows += rows_of_trace(existing_folder(data), TENANT, trace_id)
+    return rows
 
 
 def _extra(file: Path | None, mappings: Path | None) -> list[Path]:
@@ -176,7 +189,7 @@ def _text(value: Any, limit_chars: int = 10_000) -> str:
     return text if len(text) <= limit_chars else f"{text[:limit_chars]} …"
 
 
-def _trial_document(trial: Trial, explain: bool) -> dict[str, Any]:
+def trial_document(trial: Trial, explain: bool) -> dict[str, Any]:
     document: dict[str, Any] = msgspec.to_builtins(trial)
     document["items"] = [
         one | {"inferred_fields": ", ".join(one["inferred"]) or None}
@@ -187,7 +200,7 @@ def _trial_document(trial: Trial, explain: bool) -> dict[str, Any]:
     return document
 
 
-def _draw_trial(document: Document) -> RenderableType:
+def draw_trial(document: Document) -> RenderableType:
     out = console()
     items, by_rule = document["items"], document["by_rule"]
     parts: list[RenderableType] = [
