@@ -4,15 +4,27 @@ A shell without job control has what it runs in the background ignore Ctrl-C, an
 process that a test starts and ends by it.
 """
 
+import compileall
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.peers import process
 
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("events", "projections", "service", "sdk")
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionstart() -> None:
+    """Compile the sources once: where no process may keep what it compiles, each child of a
+    service would do it anew."""
+    for folder in PACKAGES:
+        compileall.compile_dir(ROOT / folder, quiet=2)
 
 
 def pytest_runtest_setup() -> None:

@@ -140,6 +140,8 @@ def find(
             mostly = 2 * len(passed) > len(chunk)  # few are left out: look up few in vain
             scan = 2 * (limit + 1 - len(kept)) if mostly else min(scan * 2, _WIDEST_SCAN)
     except sqlite3.OperationalError as exc:
+        if not budget.is_over():
+            raise  # not by the guard: the file, or what is asked of it
         if after is None:
             raise Unavailable(f"the question took more than {budget.seconds:g} s: {exc}") from exc
     finally:

@@ -6,7 +6,7 @@ is wrong with it at once. The same records describe the parameters in the OpenAP
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -121,10 +121,22 @@ def parse(kind: type[Q], parameters: Mapping[str, Any]) -> Q:
             if name in ("since", "until") and given is not None:
                 parse_rfc3339(values[name])
         except (msgspec.ValidationError, ValueError) as exc:
-            errors.append((name, str(exc)))
+            errors.append((name, f"{exc}{_allowed(hints[name], str(exc))}"))
     if errors:
         raise BadQuestion(errors)
     return kind(**values)
+
+
+def _allowed(hint: Any, error: str) -> str:
+    """What may stand there, if it is one of some words; msgspec does not say it."""
+    words = _words(hint) if error.startswith("Invalid enum value") else ()
+    return f"; one of {', '.join(words)}" if words else ""
+
+
+def _words(hint: Any) -> tuple[str, ...]:
+    if get_origin(hint) is Literal:
+        return tuple(str(word) for word in get_args(hint))
+    return tuple(word for part in get_args(hint) for word in _words(part))
 
 
 _known_hints: dict[type, dict[str, Any]] = {}

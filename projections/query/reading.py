@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from events.errors import NotFound, Unavailable, ViewsDamaged
+from projections.query.refusals import OfAnotherRelease
 from projections.storage import apart
 
 LIVE: Final = "views.db"
@@ -49,7 +50,13 @@ class Views:
 
     @contextlib.contextmanager
     def read(self, view: str | None = None) -> Iterator[sqlite3.Connection]:
-        """A connection inside a read transaction."""
+        """A connection inside a read transaction.
+
+        Raises:
+            Unavailable, NotFound: as `path`, or the file cannot be read now.
+            OfAnotherRelease: it lacks a table or column that was asked for.
+            ViewsDamaged: the file is damaged.
+        """
         path = self.path(view)
         try:
             connection = self._take(path)
@@ -60,6 +67,8 @@ class Views:
                 connection.set_progress_handler(None, 0)
                 self._give_back(path, connection)
         except sqlite3.OperationalError as exc:
+            if str(exc).startswith("no such "):
+                raise OfAnotherRelease(view) from exc
             raise Unavailable(f"the views cannot be read now: {exc}") from exc
         except sqlite3.DatabaseError as exc:
             raise ViewsDamaged(f"{path.name} is damaged: {exc}") from exc

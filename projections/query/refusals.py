@@ -5,7 +5,8 @@ Rejected
     ├── BadQuestion          parameters that cannot be understood; `errors` names each
     └── BeyondHead           a position that the log has not reached yet
 Unavailable
-└── NotReached               the views had not seen the position in time
+├── NotReached               the views had not seen the position in time
+└── OfAnotherRelease         the views have other tables than this release asks for
 """
 
 from events.errors import BadInput, Unavailable
@@ -35,3 +36,18 @@ class NotReached(Unavailable):
             f"the views have seen position {position}, not yet {wanted}, after {waited_s:g} s"
         )
         self.position = position
+
+
+class OfAnotherRelease(Unavailable):
+    """The views have not the tables or columns that this release's questions need.
+
+    Live ones are being made anew; of the past only who made them can do that.
+    """
+
+    def __init__(self, view: str | None) -> None:
+        remedy = (
+            "they are being made anew: `spanledger projections status` says how far that is"
+            if view is None
+            else f"remove {view} and make it again with `spanledger projections rebuild`"
+        )
+        super().__init__(f"the views were made by another release; {remedy}", retry_after_s=5.0)

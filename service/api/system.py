@@ -1,7 +1,7 @@
 """The service about itself: health, the log's head, metrics, documentation, welcome."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any, Final
 
 import anyio
@@ -59,15 +59,25 @@ class System:
         self._needed = needed
         self._probe = probe
         self._tell_metrics = metrics
-        self._document = openapi.document()
+        self._docs = lru_cache(8)(self._render_docs)
+
+    # Made when first asked for, in a thread: nobody waits for them at the start.
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        return openapi.document()
+
+    @cached_property
+    def _pages(self) -> jinja2.Environment:
         pages = jinja2.Environment(
             loader=jinja2.PackageLoader("service.api"), autoescape=True, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
         pages.filters["code"] = _code
-        self._welcome = pages.get_template("welcome.html.j2")
-        self._docs = lru_cache(8)(self._render_docs)
-        self._docs_template = pages.get_template("docs.html.j2")
+        return pages
+
+    def _render(self, name: str, **values: Any) -> str:
+        return self._pages.get_template(name).render(**values)
 
     def routes(self) -> list[HTTPRouteHandler]:
         """All handlers."""
@@ -83,7 +93,9 @@ class System:
 
     def _render_docs(self, root: str) -> str:
         operations = openapi.operations(self._document)
-        return self._docs_template.render(root=root, document=self._document, operations=operations)
+        return self._render(
+            "docs.html.j2", root=root, document=self._document, operations=operations
+        )
 
     def _answering(self, answer: Callable[..., Any]) -> Callable[..., Any]:
         """A handler that Litestar accepts: a function with an annotated request."""
@@ -131,10 +143,11 @@ class System:
 
     async def _openapi(self, request: Request[Any, Any, Any]) -> Response[Any]:
         prefix = place_of(request).prefix
-        return _json({**self._document, "servers": [{"url": prefix or "/"}]})
+        document = await anyio.to_thread.run_sync(lambda: self._document)
+        return _json({**document, "servers": [{"url": prefix or "/"}]})
 
     async def _docs_page(self, request: Request[Any, Any, Any]) -> Response[Any]:
-        text = self._docs(place_of(request).root)
+        text = await anyio.to_thread.run_sync(self._docs, place_of(request).root)
         return Response(text, media_type=MediaType.HTML, headers=_PAGE_HEADERS)
 
     async def _welcome_page(self, request: Request[Any, Any, Any]) -> Response[Any]:
@@ -145,7 +158,8 @@ class System:
         except (Unauthenticated, Forbidden, Unavailable):
             pass  # the page stays without figures
         place = place_of(request)
-        text = self._welcome.render(facts=facts, root=place.root, base=place.origin + place.prefix)
+        page = partial(self._render, "welcome.html.j2", facts=facts, root=place.root)
+        text = await anyio.to_thread.run_sync(partial(page, base=place.origin + place.prefix))
         return Response(text, media_type=MediaType.HTML, headers=_PAGE_HEADERS)
 
     def _facts(self, who: Admission) -> dict[str, Any]:

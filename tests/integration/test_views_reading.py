@@ -1,13 +1,19 @@
 """Reading views while generations come and go."""
 
 import os
+import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from events.log.door import GroupDoor
 from events.schema import Span
 from projections.queries import Queries
+from projections.query.refusals import OfAnotherRelease
 from service.control.projector import build_projector
 from tests.events import make_batch, make_span
 from tests.views import make_folder
@@ -77,3 +83,20 @@ def test_activations_under_readers_never_show_half_a_view(tmp_path: Path) -> Non
     assert counts
     assert len(tasks_of(queries)) == 6
     queries.close()
+
+
+@pytest.mark.parametrize("path", ["tasks", "tasks/task-1"])
+def test_views_of_another_release_say_so(tmp_path: Path, path: str) -> None:
+    """Where they have not what this release asks for: no word of slowness, and what to do."""
+    data = make_folder(tmp_path, [make_batch([make_span()])])
+    with closing(Queries(data)) as queries:
+        with closing(sqlite3.connect(queries.views.path())) as views:
+            views.execute("DROP TABLE task")
+        with pytest.raises(
+            OfAnotherRelease, match=r"^the views were made by another release; they"
+        ):
+            queries.answer(path, {})
+        shutil.copy(queries.views.path(), data / "views-asof-june.db")
+        with pytest.raises(OfAnotherRelease, match="remove june"):
+            queries.answer(path, {"view": "june"})
+        assert queries.answer("errors", {}).items == []  # type: ignore[attr-defined]

@@ -73,3 +73,9 @@ def test_years_that_no_event_can_have() -> None:
     """They are the first or last moment that fits into 64 bits."""
     assert moment_ns("0001-01-01T00:00:00Z") == -(2**63 - 1)
     assert moment_ns("9999-12-31T23:59:59Z") == 2**63 - 1
+
+
+def test_a_word_that_is_none_is_told_the_words() -> None:
+    """Where only some words may stand, the refusal has all of them."""
+    with pytest.raises(BadQuestion, match=r"'rubbish'; one of running, completed, .*, unknown$"):
+        parse(AttemptsQuestion, {"status": "rubbish"})
