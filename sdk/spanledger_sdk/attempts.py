@@ -4,32 +4,50 @@ Nothing here raises into the program. What fails is counted and said (guard.py);
 cannot be recorded still runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
 
-from opentelemetry.context import attach, create_key, detach, get_current, get_value, set_value
+from opentelemetry.context import (
+    Context,
+    attach,
+    create_key,
+    detach,
+    get_current,
+    get_value,
+)
 from opentelemetry.trace import (
     INVALID_SPAN,
     Link,
     Span,
     StatusCode,
     get_current_span,
-    set_span_in_context,
 )
 
 from spanledger_sdk import names, settings, sources, tracing
 from spanledger_sdk.carried import NUMBER_LIMIT, AttemptContext
 from spanledger_sdk.details import Details
 from spanledger_sdk.guard import complain, say_once
-from spanledger_sdk.ids import trace_id_of
-from spanledger_sdk.outcome import Outcome, Problem, Result, outcome_of, outcome_of_exit, problem_of
+from spanledger_sdk.outcome import (
+    COMPLETED,
+    Outcome,
+    Problem,
+    Result,
+    outcome_of,
+    outcome_of_exit,
+    problem_of,
+)
+from spanledger_sdk.settings import Settings
 from spanledger_sdk.spec import Spec
-from spanledger_sdk.usage import Meter
+from spanledger_sdk.usage import Cpu, Meter, begin, cpu_since
 
 _KEY: Final = create_key("spanledger-attempt")
 _LINKED_CALLER: Final = {names.LINK: names.LINK_CALLER}
 _LINKED_RETRY: Final = {names.LINK: names.LINK_RETRY_OF}
+
+CPU_FROM_NS: Final = 1_000_000
+"""Attempts that are shorter than a millisecond have no figure of it: their duration says as much,
+and to ask and to say it would cost them half as much again."""
 
 Retry = Callable[["Attempt", BaseException], bool]
 """Whether another attempt follows one that ended with this exception, which then stops here."""
@@ -49,8 +67,9 @@ class Attempt(Details):
     """
 
     __slots__ = (
-        "_meter", "_outcome", "_queued_at_ns", "_retry", "_token", "_will_retry", "number",
-        "previous_span_id", "result", "run_id", "spec",
+        "_attributes", "_meter", "_outcome", "_queued_at_ns", "_retry", "_start_ns", "_token",
+        "_will_retry",
+        "number", "previous_span_id", "result", "run_id", "spec",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +81,7 @@ class Attempt(Details):
         previous_span_id: int = 0,
         queued_at_ns: int | None = None,
         retry: Retry | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> None:
         if type(number) is not int or not 1 <= number <= NUMBER_LIMIT:
             complain(f"an attempt's number must be from 1 to {NUMBER_LIMIT}", repr(number))
@@ -75,8 +95,10 @@ class Attempt(Details):
         """How it ended; None before that."""
         self._queued_at_ns = queued_at_ns
         self._retry = retry
+        self._start_ns = 0
+        self._attributes = attributes
         self._token: Any = None
-        self._meter: Meter | None = None
+        self._meter: Meter | Cpu | None = None
         self._outcome: Outcome | None = None
         self._will_retry: bool | None = None
 
@@ -88,7 +110,7 @@ class Attempt(Details):
     @property
     def trace_id(self) -> str:
         """Of its run: 32 hex digits."""
-        return f"{trace_id_of(self.spec.tenant, self.spec.task_id, self.run_id):032x}"
+        return f"{self.spec.trace_id(self.run_id, settings.current()):032x}"
 
     @property
     def span_id(self) -> int:
@@ -116,8 +138,9 @@ class Attempt(Details):
     def start(self) -> "Attempt":
         """Start the span without making it the current one; `end` must follow, in any thread."""
         try:
-            if not settings.current().disabled:
-                self._start()
+            force = settings.current()
+            if not force.disabled:
+                self._start(force)
         except Exception as exc:
             complain("an attempt could not be recorded", exc)
         return self
@@ -128,38 +151,43 @@ class Attempt(Details):
         self._meter = None
         return self
 
-    def _start(self) -> None:
-        spec, force = self.spec, settings.current()
+    def _start(self, force: Settings) -> None:
+        spec = self.spec
         attributes: dict[str, Any] = spec.attributes.copy()
+        if self._attributes:
+            attributes.update(self._attributes)
         attributes[names.TASK_RUN_ID] = self.run_id
         attributes[names.TASK_ATTEMPT] = number = self.number
         if number > 1:
             attributes[names.TASK_RETRY_OF] = str(number - 1)
         if self._queued_at_ns is not None:
             attributes[names.TASK_QUEUED_AT] = self._queued_at_ns
-        trace_id = trace_id_of(spec.tenant, spec.task_id, self.run_id)
-        always = force.sample == "always" if spec.always is None else spec.always
+        trace_id = spec.trace_id(self.run_id, force)
+        here = get_current()
+        self._start_ns = start_ns = sources.current().now_ns()
+        alone = not self.previous_span_id and tracing.SPAN_KEY not in here
         self.span = span = tracing.start_root(
-            trace_id, spec.task_id, spec.kind, attributes, self._links(trace_id), always,
-            sources.current().now_ns(),
+            here, trace_id, spec.task_id, spec.kind, attributes,
+            () if alone else self._links(here, trace_id),
+            force.sample == "always" if spec.always is None else spec.always,
+            start_ns,
         )  # fmt: skip
         if span.is_recording():
-            wanted = spec.usage or force.usage
-            if wanted != "none":
-                self._meter = Meter(wanted == "all")
+            self._meter = begin(spec.usage or force.usage)
         elif span is not INVALID_SPAN:
             say_once(
                 'the sampler dropped an attempt (%s): sample="always" records all of them',
                 spec.task_id,
             )
 
-    def _links(self, trace_id: int) -> list[Link]:
-        links = []
+    def _links(self, here: Context, trace_id: int) -> Sequence[Link]:
+        links: tuple[Link, ...] = ()
         if self.previous_span_id:
-            links.append(Link(tracing.span_in(trace_id, self.previous_span_id), _LINKED_RETRY))
-        caller = get_current_span()
-        if caller is not INVALID_SPAN:
-            links.append(Link(caller.get_span_context(), _LINKED_CALLER))
+            links = (Link(tracing.span_in(trace_id, self.previous_span_id), _LINKED_RETRY),)
+        if tracing.SPAN_KEY in here:
+            caller = get_current_span(here).get_span_context()
+            if caller.is_valid:
+                links = (*links, Link(caller, _LINKED_CALLER))
         return links
 
     def end(self, error: BaseException | None = None) -> None:
@@ -169,7 +197,7 @@ class Attempt(Details):
         outcome = self._outcome
         try:
             if outcome is None:
-                self._outcome = outcome = outcome_of(error)
+                self._outcome = outcome = COMPLETED if error is None else outcome_of(error)
             self.result = outcome.result
             if self.span is not INVALID_SPAN:
                 self._end(outcome)
@@ -177,17 +205,21 @@ class Attempt(Details):
             complain("the end of an attempt could not be recorded", exc)
 
     def _end(self, outcome: Outcome) -> None:
-        span = self.span
+        span, now_ns = self.span, sources.current().now_ns()
         try:
             if span.is_recording():
-                if self._meter is not None:
-                    span.set_attributes(self._meter.read())
+                meter = self._meter
+                if isinstance(meter, Meter):
+                    span.set_attributes(meter.read())
+                elif meter and now_ns - self._start_ns >= CPU_FROM_NS:
+                    for name, value in cpu_since(meter).items():  # cheaper than all at once
+                        span.set_attribute(name, value)
                 if outcome.result != "completed":
                     self._describe(span, outcome)
                 if self._will_retry is not None:
                     span.set_attribute(names.TASK_WILL_RETRY, self._will_retry)
         finally:
-            span.end(sources.current().now_ns())
+            span.end(now_ns)
 
     @staticmethod
     def _describe(span: Span, outcome: Outcome) -> None:
@@ -216,8 +248,8 @@ class Attempt(Details):
     def enter(self) -> None:
         """Make it the current one here; `leave` must follow, in the same context."""
         try:
-            here = set_span_in_context(self.span, get_current())
-            self._token = attach(set_value(_KEY, self, here))
+            inside = {**get_current(), tracing.SPAN_KEY: self.span, _KEY: self}
+            self._token = attach(Context(inside))
         except Exception as exc:
             complain("an attempt could not be made the current one", exc)
 

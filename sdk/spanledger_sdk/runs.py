@@ -2,17 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final
 
+from opentelemetry.context import get_current
 from opentelemetry.trace import Link, SpanKind, get_current_span
 
 from spanledger_sdk import names, settings, sources, tracing
 from spanledger_sdk.attempts import Attempt, Retry
 from spanledger_sdk.carried import AttemptContext
 from spanledger_sdk.guard import complain
-from spanledger_sdk.spec import Spec
+from spanledger_sdk.settings import Sample, Usage
+from spanledger_sdk.spec import Spec, spec_of
 
 Kinds = type[BaseException] | tuple[type[BaseException], ...]
 Delay = float | Callable[[int], float]
@@ -25,14 +27,19 @@ class Run:
     As a context manager it does nothing but name the block; it has no span of its own.
     """
 
-    __slots__ = ("_first", "_last", "run_id", "spec")
+    __slots__ = ("_attributes", "_first", "_last", "run_id", "spec")
 
     def __init__(
-        self, spec: Spec, run_id: str | None = None, context: AttemptContext | None = None
+        self,
+        spec: Spec,
+        run_id: str | None = None,
+        context: AttemptContext | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> None:
         self.spec = spec
         self.run_id = context.run_id if context else str(run_id or sources.current().new_run_id())
         self._first = context
+        self._attributes = attributes
         self._last: Attempt | None = None
 
     @property
@@ -59,6 +66,7 @@ class Run:
         self._last = made = Attempt(
             self.spec, self.run_id, following if number is None else number,
             previous_span_id=previous, queued_at_ns=queued, retry=retry,
+            attributes=self._attributes,
         )  # fmt: skip
         return made
 
@@ -150,6 +158,7 @@ def run(
     run_id: str | None = None,
     *,
     context: AttemptContext | None = None,
+    attributes: Mapping[str, Any] | None = None,
     **said: Any,
 ) -> Run:
     """A run of a task: a new one, the one of this id, or the one of a carried context.
@@ -158,10 +167,10 @@ def run(
         task_id: what is done.
         run_id: of the run; made if it is not given.
         context: from a message; its run id and number count.
-        said: as for `Spec`: name, group_id, queue, max_attempts, tenant, sample, usage, kind,
-            attributes.
+        attributes: further ones, set at each start.
+        said: as for `Spec`: name, group_id, queue, max_attempts, tenant, sample, usage, kind.
     """
-    return Run(Spec(task_id, **said), run_id, context)
+    return Run(Spec(task_id, **said), run_id, context, attributes)
 
 
 def attempt(
@@ -172,7 +181,15 @@ def attempt(
     context: AttemptContext | None = None,
     queued_at_ns: int | None = None,
     previous_span_id: int = 0,
-    **said: Any,
+    attributes: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    group_id: str | None = None,
+    queue: str | None = None,
+    max_attempts: int | None = None,
+    tenant: str | None = None,
+    sample: Sample | None = None,
+    usage: Usage | None = None,
+    kind: SpanKind | None = None,
 ) -> Attempt:
     """One attempt of a run, where only one is made here.
 
@@ -183,19 +200,23 @@ def attempt(
         context: from a message, in place of run id, number and span of the attempt before.
         queued_at_ns: when it was put into its queue, since 1970.
         previous_span_id: of the attempt before, to link to.
-        said: as for `run`.
+        attributes: further ones, set at the start.
+        name, group_id, queue, max_attempts, tenant, sample, usage, kind: as for `Spec`.
     """
+    spec = spec_of(task_id, name, group_id, queue, max_attempts, tenant, sample, usage, kind)
     if context is not None:
-        return resumed(Spec(task_id, **said), context).attempt(number)
+        return resumed(spec, context, attributes).attempt(number)
     return Attempt(
-        Spec(task_id, **said), str(run_id or sources.current().new_run_id()), number or 1,
-        previous_span_id=previous_span_id, queued_at_ns=queued_at_ns,
+        spec, str(run_id or sources.current().new_run_id()), number or 1,
+        previous_span_id=previous_span_id, queued_at_ns=queued_at_ns, attributes=attributes,
     )  # fmt: skip
 
 
-def resumed(spec: Spec, context: AttemptContext) -> Run:
+def resumed(
+    spec: Spec, context: AttemptContext, attributes: Mapping[str, Any] | None = None
+) -> Run:
     """The run of a carried context; what the context says wins over what the task says."""
-    return Run(spec.with_context(context), context=context)
+    return Run(spec.with_context(context), None, context, attributes)
 
 
 _QUEUED: Final = SpanKind.PRODUCER
@@ -206,6 +227,7 @@ def enqueue(
     run_id: str | None = None,
     *,
     context: AttemptContext | None = None,
+    attributes: Mapping[str, Any] | None = None,
     **said: Any,
 ) -> AttemptContext:
     """Say that a run waits for its first attempt; returns what to put into the message.
@@ -217,21 +239,30 @@ def enqueue(
     found = queued.context.changed(queued_at_ns=now_ns)
     try:
         if not settings.current().disabled:
-            _announce(queued.spec, found, now_ns)
+            _announce(queued.spec, found, now_ns, attributes or {})
     except Exception as exc:
         complain("a queued run could not be recorded", exc)
     return found
 
 
-def _announce(spec: Spec, context: AttemptContext, now_ns: int) -> None:
+def _announce(spec: Spec, context: AttemptContext, now_ns: int, more: Mapping[str, Any]) -> None:
     attributes = {
         **spec.attributes,
+        **more,
         names.TASK_RUN_ID: context.run_id,
         names.TASK_QUEUED_AT: now_ns,
     }
-    caller = get_current_span().get_span_context()
+    here = get_current()
+    caller = get_current_span(here).get_span_context()
     links = [Link(caller, {names.LINK: names.LINK_CALLER})] if caller.is_valid else []
     always = bool(settings.current().sample == "always" if spec.always is None else spec.always)
     tracing.start_root(
-        context.trace_id(spec.tenant), spec.task_id, _QUEUED, attributes, links, always, now_ns
+        here,
+        context.trace_id(spec.tenant),
+        spec.task_id,
+        _QUEUED,
+        attributes,
+        links,
+        always,
+        now_ns,
     ).end(now_ns)

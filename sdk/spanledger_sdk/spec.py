@@ -1,6 +1,7 @@
 """What is the same for all attempts of a task or run: said once, used by each."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry.trace import SpanKind
@@ -8,7 +9,8 @@ from opentelemetry.trace import SpanKind
 from spanledger_sdk import names, settings
 from spanledger_sdk.carried import AttemptContext
 from spanledger_sdk.guard import complain
-from spanledger_sdk.settings import Sample, Usage
+from spanledger_sdk.ids import TraceIds
+from spanledger_sdk.settings import Sample, Settings, Usage
 
 
 class Spec:
@@ -28,8 +30,8 @@ class Spec:
     """
 
     __slots__ = (
-        "always", "attributes", "given_tenant", "group_id", "kind", "max_attempts", "name",
-        "queue", "task_id", "usage",
+        "_trace_ids", "always", "attributes", "given_tenant", "group_id", "kind",
+        "max_attempts", "name", "queue", "task_id", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +65,15 @@ class Spec:
             (names.TASK_MAX_ATTEMPTS, max_attempts),
         )  # fmt: skip
         self.attributes.update((key, value) for key, value in pairs if value is not None)
+
+        self._trace_ids = TraceIds(self.tenant, task_id)
+
+    def trace_id(self, run_id: str, force: Settings) -> int:
+        """The trace id of a run of this task, by the settings in force."""
+        tenant = self.given_tenant or force.tenant
+        if tenant != self._trace_ids.tenant:  # the settings came after the task
+            self._trace_ids = TraceIds(tenant, self.task_id)
+        return self._trace_ids(run_id)
 
     @property
     def tenant(self) -> str:
@@ -100,3 +111,22 @@ class Spec:
             f"{previous_span_id:016x}" if previous_span_id else None,
             self.name, self.group_id, self.queue, queued_at_ns, self.max_attempts,
         )  # fmt: skip
+
+
+@lru_cache(256)
+def spec_of(
+    task_id: str,
+    name: str | None,
+    group_id: str | None,
+    queue: str | None,
+    max_attempts: int | None,
+    tenant: str | None,
+    sample: Sample | None,
+    usage: Usage | None,
+    kind: SpanKind | None,
+) -> Spec:
+    """One `Spec` for all attempts that say the same: to make one costs more than to look it up."""
+    return Spec(
+        task_id, name=name, group_id=group_id, queue=queue, max_attempts=max_attempts,
+        tenant=tenant, sample=sample, usage=usage, kind=kind,
+    )  # fmt: skip

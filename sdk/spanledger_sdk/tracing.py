@@ -1,21 +1,22 @@
 """Spans of a wanted trace, from whatever provider the program has.
 
 A run's attempts are roots of the run's own trace. The SDK's tracer asks its id generator for the
-trace id of a root, and its sampler whether to record it; both are attributes of the tracer of our
-scope alone, and are wrapped there. So the provider's sampler decides as for any other root, and
-nobody else's spans are touched. A tracer of another make gets a remote parent in the wanted trace.
+trace id of a root; that is an attribute of the tracer of our scope alone, and is wrapped there. So
+the provider's sampler decides as for any other root, and nobody else's spans are touched. A tracer
+of another make gets a remote parent in the wanted trace.
 """
 
+import copy
 import threading
 from collections.abc import Sequence
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Tracer
 from opentelemetry.sdk.trace import TracerProvider as SdkProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler, SamplingResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import (
     INVALID_SPAN,
     Link,
@@ -25,23 +26,22 @@ from opentelemetry.trace import (
     SpanKind,
     TraceFlags,
     TracerProvider,
-    get_current_span,
     set_span_in_context,
 )
-from opentelemetry.util.types import Attributes
 
 from spanledger_sdk.guard import say_once
 from spanledger_sdk.names import SCOPE, VERSION
 
+SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
+"""Under which a context holds its span: OpenTelemetry has no public name for it."""
 _WRAPPERS: Final = 3
 """How many providers may be wrapped around the one that makes spans."""
 
 
 class _Wanted(threading.local):
-    """What the span that this thread is starting shall be; only set while it is started."""
+    """The trace of the span that this thread is starting; only set while it is started."""
 
     trace_id: int = 0
-    always: bool = False
 
 
 _wanted = _Wanted()
@@ -62,33 +62,6 @@ class _RunIds(IdGenerator):
 
     def is_trace_id_random(self) -> bool:
         return True  # a digest: each bit as good as random, as sampling by trace id needs it
-
-
-class _RunSampler(Sampler):
-    """The provider's sampler, except for attempts that are always recorded."""
-
-    def __init__(self, inner: Sampler) -> None:
-        self.inner = inner
-
-    def should_sample(
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind | None = None,
-        attributes: Attributes = None,
-        links: Sequence[Link] | None = None,
-        trace_state: Any = None,
-    ) -> SamplingResult:
-        sampler = ALWAYS_ON if _wanted.always else self.inner
-        if trace_state is None:
-            return sampler.should_sample(parent_context, trace_id, name, kind, attributes, links)
-        return sampler.should_sample(
-            parent_context, trace_id, name, kind, attributes, links, trace_state
-        )
-
-    def get_description(self) -> str:
-        return self.inner.get_description()
 
 
 _chosen: TracerProvider | None = None
@@ -124,36 +97,44 @@ def _tracer_of(provider: TracerProvider) -> trace.Tracer | None:
     tracer: trace.Tracer = inner.get_tracer(SCOPE, VERSION)
     if isinstance(tracer, Tracer) and not isinstance(tracer.id_generator, _RunIds):
         tracer.id_generator = _RunIds(tracer.id_generator)
-        tracer.sampler = _RunSampler(tracer.sampler)
     return tracer
 
 
+def _sampling_all(tracer: Tracer) -> Tracer:
+    """The same tracer as it is now, but for its sampler."""
+    always = copy.copy(tracer)
+    always.sampler = ALWAYS_ON
+    return always
+
+
 def start_root(
+    here: Context,
     trace_id: int,
     name: str,
     kind: SpanKind,
     attributes: dict[str, Any],
-    links: list[Link],
+    links: Sequence[Link],
     always: bool,
     start_ns: int,
 ) -> Span:
-    """Start a root span of this trace; the active span is left alone.
+    """Start a root span of this trace; the active span of `here`, the context, is left alone.
 
-    Baggage and whatever else the current context holds is seen by span processors as usual.
+    Baggage and whatever else the context holds is seen by span processors as usual.
     """
     tracer = _tracer()
     if tracer is None:
         return INVALID_SPAN
-    context = get_current()
-    if get_current_span(context) is not INVALID_SPAN:
-        context = set_span_in_context(INVALID_SPAN, context)
     if not isinstance(tracer, Tracer):
-        context = set_span_in_context(NonRecordingSpan(_above(trace_id)), context)
-    _wanted.trace_id, _wanted.always = trace_id, always
+        here = set_span_in_context(NonRecordingSpan(_above(trace_id)), here)
+    elif SPAN_KEY in here:
+        here = set_span_in_context(INVALID_SPAN, here)
+    if always and isinstance(tracer, Tracer):
+        tracer = _sampling_all(tracer)
+    _wanted.trace_id = trace_id
     try:
-        return tracer.start_span(name, context, kind, attributes, links, start_ns)
+        return tracer.start_span(name, here, kind, attributes, links, start_ns)
     finally:
-        _wanted.trace_id, _wanted.always = 0, False
+        _wanted.trace_id = 0
 
 
 def _above(trace_id: int) -> SpanContext:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from spanledger_sdk import names
+from spanledger_sdk.settings import Usage
 
 try:
     import resource
@@ -28,26 +29,47 @@ _THREAD_IO: Final = Path("/proc/thread-self/io")
 _MAXRSS_BYTES: Final = 1 if sys.platform == "darwin" else 1024
 
 
+Cpu = tuple[int, int]
+"""At the beginning: the thread, and its processor time in ns."""
+
+
+def begin(wanted: Usage) -> "Meter | Cpu | None":
+    """What is asked at the end; None if nothing is to be measured, or can be."""
+    if wanted == "none":
+        return None
+    if wanted == "all":
+        return Meter()
+    return begin_cpu()
+
+
+def begin_cpu() -> Cpu | None:
+    """None in an event loop, whose thread is shared."""
+    return None if _get_running_loop() else (threading.get_ident(), time.thread_time_ns())
+
+
+def cpu_since(begun: Cpu) -> dict[str, Any]:
+    """Processor seconds since `begin_cpu`; empty in another thread."""
+    if begun[0] != threading.get_ident():
+        return {}
+    return {names.TASK_USAGE_CPU: (time.thread_time_ns() - begun[1]) / 1e9}
+
+
 class Meter:
-    """Begins when it is made; `read` gives attributes. One for each attempt."""
+    """All that can be told of an attempt; begins when it is made."""
 
-    __slots__ = ("_all", "_cpu_ns", "_io", "_thread")
+    __slots__ = ("_cpu", "_io")
 
-    def __init__(self, everything: bool) -> None:
-        self._all = everything
-        self._thread = 0 if _get_running_loop() else threading.get_ident()
-        self._io = _storage_bytes() if everything and self._thread else None
-        self._cpu_ns = time.thread_time_ns() if self._thread else 0
+    def __init__(self) -> None:
+        self._cpu = begin_cpu()
+        self._io = None if self._cpu is None else _storage_bytes()
 
     def read(self) -> dict[str, Any]:
         """What was used so far; empty if nothing can be told."""
-        found: dict[str, Any] = {}
-        if self._thread and self._thread == threading.get_ident():
-            found[names.TASK_USAGE_CPU] = (time.thread_time_ns() - self._cpu_ns) / 1e9
-            if self._io is not None and (now := _storage_bytes()) is not None:
-                found[names.TASK_USAGE_READ] = now[0] - self._io[0]
-                found[names.TASK_USAGE_WRITTEN] = now[1] - self._io[1]
-        if self._all and (peak := _peak_memory_bytes()):
+        found = cpu_since(self._cpu) if self._cpu else {}
+        if found and self._io is not None and (now := _storage_bytes()) is not None:
+            found[names.TASK_USAGE_READ] = now[0] - self._io[0]
+            found[names.TASK_USAGE_WRITTEN] = now[1] - self._io[1]
+        if peak := _peak_memory_bytes():
             found[names.TASK_USAGE_PEAK_MEMORY] = peak
         return found
 

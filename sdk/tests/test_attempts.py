@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -302,3 +303,28 @@ def test_everything_that_may_be_said(spanledger: Capture) -> None:
     assert [r["task.review.approved"] for r in reviews] == [True, False]
     assert seen.attributes["task.usage.cpu"] >= 0
     assert seen.attributes["task.usage.peak_memory"] > 1 << 20
+
+
+def test_processor_time_is_measured_of_attempts_that_last() -> None:
+    """Of the attempt's own thread; in an event loop, whose thread is shared, of none."""
+
+    async def work() -> None:
+        async with attempt("shared", "1"):
+            await asyncio.sleep(0.002)
+
+    with capture(counting=False, changes={"usage": "cpu"}) as seen:
+        with attempt("busy", "1"):
+            until_s = time.thread_time() + 0.01
+            while time.thread_time() < until_s:
+                pass
+        with attempt("short", "1"):
+            pass
+        asyncio.run(work())
+        made = attempt("elsewhere", "1").start()
+        time.sleep(0.002)
+        thread = threading.Thread(target=made.end)
+        thread.start()
+        thread.join()
+    said = {a.task_id: a.attributes.get(names.TASK_USAGE_CPU) for a in seen.attempts}
+    assert 0.01 <= said.pop("busy") < 1
+    assert said == {"short": None, "shared": None, "elsewhere": None}

@@ -3,6 +3,7 @@
 What cannot be encoded is left out alone, and counted.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
@@ -30,6 +31,9 @@ from spanledger_sdk.lifecycle.record import Record
 
 Signal = Literal["traces", "logs"]
 BODY_LIMIT_BYTES: Final = 3 << 20
+CHUNK: Final = 16
+"""Encoded in one go. The program's threads wait for the interpreter meanwhile: below 1 ms."""
+BREATH_S: Final = 0.0001
 _DEPTH: Final = 8
 _FIELDS: Final[dict[type, str]] = {
     bool: "bool_value",
@@ -50,7 +54,7 @@ class Body(NamedTuple):
 
 
 def bodies_of(spans: Sequence[ReadableSpan], records: Sequence[Record]) -> Iterator[Body]:
-    """Requests with all of these; none over `BODY_LIMIT_BYTES` but for a single one that is."""
+    """Requests with all of these; each about `BODY_LIMIT_BYTES` at most."""
     yield from _bodies("logs", records, _encode_records)
     yield from _bodies("traces", spans, _encode_spans)
 
@@ -58,21 +62,34 @@ def bodies_of(spans: Sequence[ReadableSpan], records: Sequence[Record]) -> Itera
 def _bodies(
     signal: Signal, items: Sequence[_T], encode: Callable[[Sequence[_T]], bytes]
 ) -> Iterator[Body]:
-    if not items:
-        return
-    try:
-        data = encode(items)
-    except Exception as exc:
-        if len(items) == 1:
-            complain(f"{signal} could not be encoded", exc)
-            return
-    else:
-        if len(data) <= BODY_LIMIT_BYTES or len(items) == 1:
-            yield Body(signal, len(items), data)
-            return
-    half = len(items) // 2
-    yield from _bodies(signal, items[:half], encode)
-    yield from _bodies(signal, items[half:], encode)
+    parts: list[bytes] = []
+    count = size = 0
+    for chunk in _encoded(signal, items, encode):
+        if parts and size + len(chunk.data) > BODY_LIMIT_BYTES:
+            yield Body(signal, count, b"".join(parts))
+            parts, count, size = [], 0, 0
+        parts.append(chunk.data)  # messages joined are one message: their lists are joined
+        count += chunk.items
+        size += len(chunk.data)
+    if parts:
+        yield Body(signal, count, b"".join(parts))
+
+
+def _encoded(
+    signal: Signal, items: Sequence[_T], encode: Callable[[Sequence[_T]], bytes]
+) -> Iterator[Body]:
+    for at in range(0, len(items), CHUNK):
+        chunk = items[at : at + CHUNK]
+        try:
+            yield Body(signal, len(chunk), encode(chunk))
+        except Exception as exc:
+            if len(chunk) > 1:
+                for item in chunk:
+                    yield from _encoded(signal, [item], encode)
+            else:
+                complain(f"{signal} could not be encoded", exc)
+        if len(items) > CHUNK:
+            time.sleep(BREATH_S)
 
 
 def _encode_spans(spans: Sequence[ReadableSpan]) -> bytes:

@@ -18,6 +18,7 @@ from typing import Final
 from opentelemetry.sdk.trace import ReadableSpan
 
 from spanledger_sdk.guard import complain, troubles
+from spanledger_sdk.handover.bell import Bell
 from spanledger_sdk.handover.transport import Transport
 from spanledger_sdk.lifecycle.record import Record
 
@@ -57,8 +58,8 @@ class Outbox:
 
     def _clear(self) -> None:
         self._queue: deque[ReadableSpan | Record] = deque()
-        self._awake = threading.Event()
-        self._full = threading.Event()
+        self._awake = Bell()
+        self._full = Bell()
         self._delivering = threading.Lock()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -74,18 +75,16 @@ class Outbox:
             return False
         queue.append(item)
         if length >= BATCH:
-            if not self._full.is_set():
-                self._full.set()
-        elif not self._awake.is_set():
-            self._awake.set()
+            self._full.ring()
+        elif not self._awake.rung:
+            self._awake.ring()
             if self._thread is None:
                 self._start()
         return True
 
     def wake(self) -> None:
         """Have the tickers called from now on."""
-        if not self._awake.is_set():
-            self._awake.set()
+        self._awake.ring()
         if self._thread is None:
             self._start()
 
@@ -104,7 +103,7 @@ class Outbox:
         while not self._closed:
             self._awake.wait(TICK_S if busy else None)
             self._full.wait(self._interval_s)
-            self._awake.clear()
+            self._awake.hush()
             try:
                 busy = sum(ticker() for ticker in self.tickers) > 0  # each of them is called
                 self.deliver()
@@ -123,7 +122,7 @@ class Outbox:
             complain(FULL, "", dropped)
         with self._delivering:
             while self._queue:
-                self._full.clear()
+                self._full.hush()
                 self._transport.deliver(*self._take())
                 self._late = False
 
@@ -199,8 +198,8 @@ class Outbox:
         if not self._closed:
             self.finish()
             self._closed = True
-            self._awake.set()
-            self._full.set()
+            self._awake.ring()
+            self._full.ring()
             self._transport.close()
 
     def after_fork(self) -> None:
