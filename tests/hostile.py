@@ -12,6 +12,8 @@ from service.otlp.decode.decoded import Decoded
 from service.otlp.decode.decoder import decode_logs, decode_traces
 from service.otlp.decode.json_body import decode_traces_json
 from service.otlp.decode.limits import Limits
+from service.otlp.decode.metric_count import count_metrics
+from service.otlp.request import Encoding
 from tests.otlp import logs as log_request
 from tests.otlp import make_log, make_span, part, to_json
 from tests.resending import attempts_request
@@ -31,6 +33,10 @@ class Shape(NamedTuple):
     make: Callable[[int], bytes]
     decode: Decode
     honest: str
+
+
+def _metrics(body: bytes, limits: Limits) -> Decoded:
+    return Decoded([], count_metrics(Encoding.PROTOBUF, body), 0, [], {})
 
 
 def _filled(unit: bytes, size: int) -> bytes:
@@ -155,6 +161,30 @@ def _protobuf() -> dict[str, Shape]:
         "a scope for each span": lambda size: part(1, _filled(part(2, _SMALL), size)),
         "a large resource for all": _large_resource,
         "one bad text among many spans": _one_bad,
+        "one long key again and again": _in_span(
+            part(9, part(1, b"k" * 200) + part(2, b"\x18\x01"))
+        ),
+        "very many keys": lambda size: _group(part(2, _SPAN + _attributes(size // 14))),
+        "events with an attribute": _as_spans(
+            part(2, _SPAN + part(11, part(3, part(1, b"k") + part(2, b"\x18\x01"))) * 256)
+        ),
+        "links with an attribute": _as_spans(
+            part(2, _SPAN + part(13, part(4, part(1, b"k") + part(2, b"\x18\x01"))) * 256)
+        ),
+        "small maps": _in_span(
+            part(9, part(2, part(5, part(1, part(6, part(1, part(1, b"a")))) * 40)))
+        ),
+        "a map of very many keys": lambda size: _group(
+            part(2, _SPAN + part(9, part(2, part(6, _attributes(size // 14, 1)))))
+        ),
+        "deep values": _as_spans(part(2, _SPAN + _nested(5, 40) * 50)),
+        "strings over the limit": _as_spans(
+            part(2, _SPAN + part(9, part(1, b"k") + part(2, part(1, "é".encode() * 40_000))))
+        ),
+        "wrong wire types": _in_span(b"\x48\x01\x58\x01\x68\x01"),
+        "entities of a resource": lambda size: part(
+            1, part(1, _filled(part(3, b""), size)) + part(2, part(2, _SPAN))
+        ),
         "a large array": lambda size: _group(
             part(2, _SPAN + part(9, part(2, part(5, _filled(part(1, b"\x18\x01"), size)))))
         ),
@@ -178,6 +208,26 @@ def _of_json() -> dict[str, Shape]:
             _JSON % (b',"events":[%b]' % b",".join([b'{"name":"e"}'] * 250))
         ),
         "JSON: half a character": _json_spans(_JSON % b',"name":"\\ud83d\\ude00\\ud800"'),
+        "JSON: escapes": _json_span(b',"name":"', b"\\u0041\\n", b'"'),
+        "JSON: events with an attribute": _json_spans(
+            _JSON % (b',"events":[%b]' % b",".join([b'{"attributes":[{"key":"a"}]}'] * 250))
+        ),
+        "JSON: links": _json_spans(_JSON % (b',"links":[%b]' % b",".join([b"{}"] * 250))),
+        "JSON: integers as text": _json_span(
+            b',"attributes":[{"key":"k","value":{"arrayValue":{"values":[',
+            b'{"intValue":"1"}',
+            b"]}}}]",
+        ),
+        "JSON: a map of maps": _json_span(
+            b',"attributes":[',
+            b'{"key":"a","value":{"kvlistValue":{"values":[{"key":"b"}]}}}',
+            b"]",
+        ),
+        "JSON: bytes": _json_span(
+            b',"attributes":[{"key":"k","value":{"arrayValue":{"values":[',
+            b'{"bytesValue":"AA=="}',
+            b"]}}}]",
+        ),
     }
     return {name: Shape(make, decode_traces_json, "honest JSON") for name, make in makers.items()}
 
@@ -195,6 +245,23 @@ SHAPES: Final = (
             _as_spans(part(2, _attributes(300, 6))), decode_logs, "honest logs"
         ),
         "logs: empty records": Shape(_as_spans(b"\x12\x00"), decode_logs, "honest logs"),
+        "logs: deep bodies": Shape(
+            _as_spans(part(2, _nested(5, 16)[2:])), decode_logs, "honest logs"
+        ),
+        "logs: a large body": Shape(
+            lambda size: _group(part(2, part(5, part(5, _filled(part(1, b"\x18\x01"), size))))),
+            decode_logs,
+            "honest logs",
+        ),
+        "logs: maps for bodies": Shape(
+            _as_spans(part(2, part(5, part(6, _attributes(200, 1))))), decode_logs, "honest logs"
+        ),
+        "logs: no content": Shape(_as_spans(part(2, b"\x10\x01")), decode_logs, "honest logs"),
+        "metrics: empty": Shape(_as_spans(b"\x12\x00"), _metrics, "honest spans"),
+        "metrics: points": Shape(
+            _as_spans(part(2, part(5, part(1, b"") * 300))), _metrics, "honest spans"
+        ),
+        "metrics: small": Shape(_as_spans(part(2, part(1, b"a"))), _metrics, "honest spans"),
         "logs: empty attributes": Shape(
             lambda size: _group(part(2, _filled(b"\x32\x00", size))), decode_logs, "honest logs"
         ),

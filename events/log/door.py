@@ -59,9 +59,14 @@ class GroupDoor:
     """
 
     def __init__(
-        self, data: Path, queue_bytes: int = 64 << 20, clock: Callable[[], int] = time.time_ns
+        self,
+        data: Path,
+        queue_bytes: int = 64 << 20,
+        clock: Callable[[], int] = time.time_ns,
+        steady: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._writer = LogWriter(data, clock)
+        self._writer = LogWriter(data, clock, steady)
+        self.heard_again = self._writer.repeats.heard_again
         self.log_id = self._writer.log_id
         self.identity_key = self._writer.identity_key
         self._waiting: Turns[_Waiting] = Turns(queue_bytes)

@@ -32,7 +32,8 @@ class Batch:
     `digest` is SHA-256 of the uncompressed content. `keyed` lists the ordinals of the events
     whose id stands for a sender's idempotency key instead of the content. `located` asks for the
     position of each event, for those who append few and want to read them again. `tenant` is
-    whose events these are, empty where they are of several: whose turn it is at the door.
+    whose events these are, empty where they are of several: whose turn it is at the door. `signs`
+    are the ordinals of log records that tell of an attempt: that they arrive again counts too.
     """
 
     ids: bytes
@@ -46,6 +47,7 @@ class Batch:
     keyed: tuple[int, ...] = ()
     located: bool = False
     tenant: str = ""
+    signs: tuple[int, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -61,6 +63,7 @@ class Batch:
         time_min_ns: int,
         time_max_ns: int,
         keyed: Iterable[int] = (),
+        signs: Iterable[int] = (),
     ) -> "Batch":
         """The batch of encoded blocks; `ids` are those of their rows, in order."""
         content = codec.encode_blocks(blocks)
@@ -75,6 +78,7 @@ class Batch:
             time_max_ns=time_max_ns,
             keyed=tuple(keyed),
             tenant=tenants.pop() if len(tenants) == 1 else "",
+            signs=tuple(signs),
         )
 
 

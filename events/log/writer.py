@@ -28,6 +28,7 @@ from events.log.head import HeadFile
 from events.log.index import FOLDER, DuplicateIndex, hashes
 from events.log.port import Appended, Batch, Head, Segment
 from events.log.reader import SqliteReader
+from events.log.repeats import Repeats
 from events.log.table import Ints
 
 CHECKPOINT_BYTES: Final = 16 << 20
@@ -69,7 +70,13 @@ class _Group:
 class LogWriter:
     """Writes `ledger.db`. Every method is called by one thread."""
 
-    def __init__(self, data: Path, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        data: Path,
+        clock: Callable[[], int] = time.time_ns,
+        steady: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.repeats = Repeats(steady)
         self._data = data
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
@@ -203,6 +210,9 @@ class LogWriter:
         if batch.count < 1 or len(batch.ids) != 16 * batch.count:
             return BadInput(f"a batch of {batch.count} events came with {len(batch.ids)} id bytes")
         duplicates, clashes, conflicts = self._duplicates(batch, group)
+        if duplicates and batch.signs:
+            ids = split_ids(batch.ids)
+            self.repeats.note(ids[sign] for sign in batch.signs if sign in duplicates)
         kept = without(batch, duplicates) if duplicates else batch
         if kept is not None:
             self._seal(kept, group, clashes)

@@ -18,6 +18,9 @@ from service.otlp.scrub.scrubber import Scrubber
 
 _KEY_MARK: Final = names.TASK_IDEMPOTENCY_KEY.encode()
 _FACT_MARK: Final = codec.tag_mark(names.FACT)
+_LOG_MARK: Final = codec.tag_mark(names.LOG_RECORD)
+_SIGN_MARK: Final = b"task.attempt."
+"""How the names of all lifecycle records begin."""
 
 
 class BatchBuilder:
@@ -53,6 +56,7 @@ class BatchBuilder:
             time_min_ns=min(group.time_min_ns for group in groups),
             time_max_ns=max(group.time_max_ns for group in groups),
             keyed=keyed,
+            signs=_signs(groups),
         )
 
     def _ids(self, found: list[tuple[str, int, Group]]) -> tuple[list[bytes], list[int]]:
@@ -120,3 +124,14 @@ class BatchBuilder:
         for kind, count in kinds.items():
             metrics.SCRUBBED.labels(kind).inc(count)
         return [scrubber.context(group.context) for group in groups]
+
+
+def _signs(groups: list[Group]) -> list[int]:
+    """The ordinals of the log records that may tell of an attempt."""
+    signs: list[int] = []
+    first = 0
+    for group in groups:
+        if group.rows and codec.is_tagged(group.rows[0], _LOG_MARK):
+            signs += [first + n for n, row in enumerate(group.rows) if _SIGN_MARK in row]
+        first += len(group.rows)
+    return signs

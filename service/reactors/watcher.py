@@ -9,6 +9,9 @@ position that had been reached three intervals ago has been silent since. So the
 the later of the last sign of life and readiness, which is lost while the views lag, for then
 heartbeats may be on their way. Attempts that never sent a heartbeat are left alone, and whatever
 is heard later corrects everything.
+
+The arrival of a duplicate is not in the log. Where the last sign of life came again (it has no
+time, or that of a clock that stands), its attempt is not silent; the log's writer knows.
 """
 
 import logging
@@ -16,10 +19,10 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from events import names
 from events.abandonment import Abandonment, fact_of
@@ -42,6 +45,8 @@ _SECOND_NS: Final = 1_000_000_000
 _sql = load_queries("service.reactors", "watcher.sql")
 _log = logging.getLogger(__name__)
 
+HeardAgain = Callable[[Collection[bytes], int], set[bytes] | None]
+
 
 class _Mark(NamedTuple):
     """How far the views had come at some time of the steady clock."""
@@ -54,6 +59,8 @@ class Watcher:
     """Watches the attempts of one data folder.
 
     Args:
+        heard_again: of these events, those of which a duplicate came within so many nanoseconds;
+            None if that is not known, and nobody is taken for silent.
         clock: now, in nanoseconds since 1970; only says when an abandonment was declared.
         steady: a clock that nobody sets, in nanoseconds; it measures silence.
     """
@@ -65,12 +72,14 @@ class Watcher:
         appender: Appender,
         *,
         heartbeat_interval_s: float,
+        heard_again: HeardAgain,
         clock: Callable[[], int] = time.time_ns,
         steady: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._views = data / LINK
         self._open_log = open_log
         self._appender = appender
+        self._heard_again = heard_again
         self._patience_ns = int(INTERVALS * heartbeat_interval_s * _SECOND_NS)
         self._pause_s = min(heartbeat_interval_s / 4, LONGEST_PAUSE_S)
         self._clock = clock
@@ -123,20 +132,28 @@ class Watcher:
         self, views: sqlite3.Connection, reader: LogReader, through: int
     ) -> list[tuple[str, Abandonment]]:
         """What is to be said of the attempts last heard at or before `through`, by tenant."""
-        rows = views.execute(_sql["silent"], {"heard": through, "limit": MOST_AT_ONCE}).fetchall()
-        ids = _event_ids(reader, [row[1] for row in rows])
+        found: list[tuple[str, Abandonment]] = []
+        after = 0
+        while len(found) < MOST_AT_ONCE:
+            limits = {"after": after, "heard": through, "limit": MOST_AT_ONCE}
+            rows = views.execute(_sql["silent"], limits).fetchall()
+            if not rows:
+                break
+            after = rows[-1][1]
+            ids = _event_ids(reader, [row[1] for row in rows])
+            alive = self._heard_again(set(ids.values()), self._patience_ns)
+            if alive is None:
+                return []
+            found += self._lost([row for row in rows if ids.get(row[1]) not in alive], ids)
+        return found[:MOST_AT_ONCE]
+
+    def _lost(self, rows: list[Any], ids: dict[int, bytes]) -> Iterator[tuple[str, Abandonment]]:
         now_ns = self._clock()
-        return [
-            (
-                tenant,
-                Abandonment(
-                    words.attempt_id(tenant, task_id, run_id, number), task_id, run_id, number,
-                    trace_id, span_id, now_ns, heartbeat_ns, ids.get(heard, b""), signs,
-                ),
-            )
-            for number, heard, signs, heartbeat_ns, tenant, task_id, run_id, trace_id, span_id
-            in rows
-        ]  # fmt: skip
+        for number, heard, signs, heartbeat_ns, tenant, task_id, run_id, trace_id, span_id in rows:
+            yield tenant, Abandonment(
+                words.attempt_id(tenant, task_id, run_id, number), task_id, run_id, number,
+                trace_id, span_id, now_ns, heartbeat_ns, ids.get(heard, b""), signs,
+            )  # fmt: skip
 
     def _declare(self, found: list[tuple[str, Abandonment]]) -> None:
         entries = [Entry(tenant, [fact_of(lost, names.ACTOR_WATCHER)]) for tenant, lost in found]

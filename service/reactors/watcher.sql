@@ -7,7 +7,7 @@ FROM attempt INDEXED BY attempt_heard
 CROSS JOIN run_key ON run_key.run_no = attempt.attempt_key >> 20
 CROSS JOIN task_key ON task_key.task_no = attempt.task_no
 CROSS JOIN tenant ON tenant.tenant_no = attempt.tenant_no
-WHERE attempt.heard <= :heard
+WHERE attempt.heard > :after AND attempt.heard <= :heard
 ORDER BY attempt.heard
 LIMIT :limit
 

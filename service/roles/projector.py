@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from projections.engine.projector import Projector
 from service.append.appender import Appender
 from service.configuration.settings import Settings
 from service.control.projector import Operations
-from service.control.socket import socket_path
+from service.control.socket import call, socket_path
 from service.mappings.applying import Applying
 from service.reactors.watcher import Watcher
 from service.roles import Place
@@ -44,7 +44,7 @@ class ProjectorRole:
         )  # fmt: skip
         self._watcher = Watcher(
             settings.data, self._open_log, Appender(settings, self._open_door),
-            heartbeat_interval_s=settings.heartbeat_interval_s,
+            heartbeat_interval_s=settings.heartbeat_interval_s, heard_again=self._heard_again,
         )  # fmt: skip
         self._threads = [
             threading.Thread(target=self._run, args=(part.run,), name=name, daemon=True)
@@ -56,6 +56,12 @@ class ProjectorRole:
 
     def _open_door(self) -> Door:
         return DoorClient(socket_path(self._data, "door"))
+
+    def _heard_again(self, ids: Collection[bytes], within_ns: int) -> set[bytes] | None:
+        found = call(
+            self._data, "writer", "heard-again", ids=[one.hex() for one in ids], within_ns=within_ns
+        )
+        return None if found is None else set(map(bytes.fromhex, found))
 
     def _run(self, part: Callable[[threading.Event], None]) -> None:
         try:

@@ -39,7 +39,13 @@ class Writer:
         return {}
 
     def handlers(self) -> Mapping[str, Callable[..., Any]]:
-        return {"head": self._head, "writable": self._writable}
+        return {"head": self._head, "writable": self._writable, "heard-again": self._heard_again}
+
+    def _heard_again(self, ids: list[str], within_ns: int) -> list[str] | None:
+        """See `Repeats.heard_again`; ids are in hex."""
+        assert self._group is not None
+        found = self._group.heard_again(map(bytes.fromhex, ids), within_ns)
+        return None if found is None else [one.hex() for one in found]
 
     def _writable(self) -> None:
         """Raise Unavailable while the log takes nothing: a full disk, or damage."""

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from events import names
+from events.identity import Identity
 from events.log.door import GroupDoor
 from events.log.port import Door
 from events.log.reader import open_reader
+from events.log.repeats import MOST, Repeats
 from events.log.sqlite import load_queries
 from events.schema import AttemptAbandoned, Event, Fact
 from projections.assembly import make_folds
@@ -19,9 +21,14 @@ from projections.runs import words
 from projections.storage.generation import connect_reader
 from service.append.appender import Appender
 from service.configuration.settings import Settings
+from service.otlp.batch import BatchBuilder
+from service.otlp.decode.decoder import decode_logs
+from service.otlp.decode.limits import Limits
 from service.reactors import watcher as watching
 from service.reactors.watcher import Watcher
 from tests.events import make_batch, make_log, make_span, trace_id
+from tests.otlp import logs
+from tests.otlp import make_log as record
 
 SECOND_NS = 1_000_000_000
 INTERVAL_S = 10.0
@@ -34,7 +41,7 @@ class _Service:
         self.now_ns = 1_790_000_000 * SECOND_NS
         self.set_by_ns = 0  # what somebody has set this machine's clock by
         self.data = data
-        self.door = GroupDoor(data, clock=self.clock)
+        self.door = GroupDoor(data, clock=self.clock, steady=self.steady)
         self.projector = Projector(data, lambda: open_reader(data), make_folds, clock=self.clock)
         self.watcher = self.make_watcher()
         self.settle()
@@ -51,6 +58,7 @@ class _Service:
             lambda: open_reader(self.data),
             Appender(Settings(data=self.data), self.open_door, clock=self.clock),
             heartbeat_interval_s=INTERVAL_S,
+            heard_again=self.door.heard_again,
             clock=self.clock,
             steady=self.steady,
         )
@@ -333,5 +341,79 @@ def test_a_look_costs_what_is_silent_not_what_runs(service: _Service) -> None:
         )
         views.set_progress_handler(count, 100)
         silent = load_queries("service.reactors", "watcher.sql")["silent"]
-        assert len(views.execute(silent, {"heard": 999, "limit": 1000}).fetchall()) == 1
+        assert len(views.execute(silent, {"after": 0, "heard": 999, "limit": 1000}).fetchall()) == 1
     assert steps <= 3
+
+
+def _beat(service: _Service, sender_ns: int = 0) -> None:
+    """The same heartbeat each time, as a receiver takes it: without a time, or of a clock that
+    stands."""
+    beat = record(
+        event_name=names.ATTEMPT_HEARTBEAT, time_unix_nano=sender_ns, trace_id=trace_id(1),
+        span_id=b"12345678", attributes={"task.id": "job", "task.run.id": "r", "task.attempt": 1},
+    )  # fmt: skip
+    decoded = decode_logs(logs(beat).SerializeToString(), Limits())
+    batch = BatchBuilder(Identity(service.door.identity_key), None).build(
+        [("default", service.now_ns, decoded)]
+    )
+    assert batch is not None
+    service.door.append(batch)
+    service.settle()
+
+
+@pytest.mark.parametrize("sender_ns", [0, 1_500_000_000 * SECOND_NS])
+def test_a_heartbeat_that_is_a_duplicate_is_a_sign_of_life(
+    service: _Service, sender_ns: int
+) -> None:
+    """It is stored once, however often it comes; the attempt lives as long as it comes."""
+    for _ in range(20):
+        _beat(service, sender_ns)
+        assert service.look_after(10) == 0
+    assert (service.door.head, service.statuses()) == (1, ["running"])
+    assert service.look_after(19) == 0
+    assert service.look_after(2) == 1
+    assert service.statuses() == ["abandoned"]
+
+
+def test_others_are_looked_at_beyond_those_that_beat_so(
+    service: _Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many of them there are."""
+    monkeypatch.setattr(watching, "MOST_AT_ONCE", 1)
+    _beat(service)
+    service.send(names.ATTEMPT_HEARTBEAT, 2, service.now_ns)
+    service.look_after(0)
+    service.now_ns += 20 * SECOND_NS
+    _beat(service)
+    assert service.look_after(11) == 1
+    assert service.statuses() == ["running", "abandoned"]
+
+
+def test_a_writer_that_started_lately_has_heard_nothing_yet(service: _Service) -> None:
+    """What came again before it started is not known, so nobody is taken for silent."""
+    _beat(service)
+    service.look_after(0)
+    service.now_ns += 29 * SECOND_NS
+    repeats = Repeats(service.steady)
+    service.watcher = Watcher(
+        service.data, lambda: open_reader(service.data),
+        Appender(Settings(data=service.data), service.open_door, clock=service.clock),
+        heartbeat_interval_s=INTERVAL_S, heard_again=repeats.heard_again,
+        clock=service.clock, steady=service.steady,
+    )  # fmt: skip
+    service.look_after(0)
+    repeats._since_ns += 20 * SECOND_NS
+    assert service.look_after(31) == 0
+    assert service.look_after(20) == 1
+
+
+def test_only_the_latest_repeats_are_known() -> None:
+    """Their memory is bounded."""
+    repeats = Repeats(lambda: 0)
+    repeats.note(n.to_bytes(16, "big") for n in range(MOST + 1))
+    asked = [n.to_bytes(16, "big") for n in (0, 1, MOST)]
+    assert repeats.heard_again(asked, 0) == set()
+    clock = iter([0, 5, 7, 7, 100])
+    repeats = Repeats(lambda: next(clock))
+    repeats.note(n.to_bytes(16, "big") for n in range(MOST + 1))
+    assert repeats.heard_again(asked, 7) == set(asked[1:])

@@ -226,8 +226,8 @@ def span_fault(span: Span) -> str:
 
 def _part_fault(span: Span) -> str:
     for event in span.events:
-        if fault := _time_fault("time_unix_nano of an event", event.time_ns):
-            return fault
+        if not 0 <= event.time_ns < TIME_LIMIT:
+            return _time_fault("time_unix_nano of an event", event.time_ns)
     for link in span.links:
         if len(link.trace_id) not in (0, 16) or len(link.span_id) not in (0, 8):
             return "an id of a link has a wrong length (trace_id takes 16 bytes, span_id 8)"

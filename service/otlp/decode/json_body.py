@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from events.errors import BadInput
-from events.schema import Context, EntityRef, LogRecord, Span, SpanEvent, SpanLink
+from events.schema import Attributes, Context, EntityRef, LogRecord, Span, SpanEvent, SpanLink
 from service.otlp.decode import json_split
 from service.otlp.decode import json_types as wire
 from service.otlp.decode.assembly import Assembly
@@ -35,6 +35,8 @@ from service.otlp.decode.weight import check_events, check_json
 
 _NO_SPANS: Final = "this body holds logs or metrics; send them to their own path"
 _NO_LOGS: Final = "this body holds spans or metrics; send them to their own path"
+
+_NOTHING: Final[Attributes] = {}
 
 Message = TypeVar("Message")
 _traces = msgspec.json.Decoder(wire.Traces)
@@ -194,9 +196,13 @@ def _dropped(count: wire.Integer, more: int, what: str = "attributes") -> int:
 
 
 def _event(event: wire.Event, cuts: Cuts, assembly: Assembly) -> SpanEvent:
-    found, repeated = attributes(event.attributes, cuts, assembly.limits)
-    dropped = _dropped(event.dropped_attributes_count, repeated)
-    at_ns = time_ns(event.time_unix_nano, "time_unix_nano of an event")
+    found, repeated, dropped, at_ns = _NOTHING, 0, 0, 0  # a span may have very many small ones
+    if event.attributes:
+        found, repeated = attributes(event.attributes, cuts, assembly.limits)
+    if repeated or event.dropped_attributes_count is not None:
+        dropped = _dropped(event.dropped_attributes_count, repeated)
+    if event.time_unix_nano is not None:
+        at_ns = time_ns(event.time_unix_nano, "time_unix_nano of an event")
     return SpanEvent(at_ns, event.name or "", found, dropped)
 
 

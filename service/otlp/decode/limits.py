@@ -32,6 +32,7 @@ COUNT_LIMIT: Final = (1 << 32) - 1
 """Dropped counts are uint32 on the wire."""
 
 Cuts = Counter[str]
+_SCALARS: Final = frozenset({int, float, bool, type(None)})
 _KEPT: Final = Kept()
 
 
@@ -174,7 +175,9 @@ class Limits:
                 cuts[STRING] += 1
             return value[: self.max_string_bytes]
         if isinstance(value, list):
-            return [self._value(item, cuts) for item in value]
+            return [
+                item if item.__class__ in _SCALARS else self._value(item, cuts) for item in value
+            ]
         if isinstance(value, dict):
             return {self.text(key, cuts): self._value(item, cuts) for key, item in value.items()}
         return value
@@ -191,7 +194,8 @@ def strings_of(value: Any, add: Callable[[str], None]) -> None:
         add(value)
     elif isinstance(value, list):
         for item in value:
-            strings_of(item, add)
+            if item.__class__ not in _SCALARS:  # a call for each of very many would add up
+                strings_of(item, add)
     elif isinstance(value, dict):
         for item in value.values():
             strings_of(item, add)
@@ -204,9 +208,11 @@ def span_strings(span: Span) -> list[str]:
     strings_of(span.attributes, add)
     for event in span.events:
         add(event.name)
-        strings_of(event.attributes, add)
+        if event.attributes:
+            strings_of(event.attributes, add)
     for link in span.links:
-        strings_of(link.attributes, add)
+        if link.attributes:
+            strings_of(link.attributes, add)
     add(span.status_message)
     return strings
 

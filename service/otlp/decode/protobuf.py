@@ -206,7 +206,7 @@ def _attributes(pairs: Any, cuts: Cuts, limits: Limits) -> tuple[Attributes, int
 
 
 def _value(any_value: Any, cuts: Cuts, limits: Limits, depth: int) -> Any:
-    return any_value.string_value or _other(any_value, cuts, limits, depth)
+    return any_value.string_value or any_value.int_value or _other(any_value, cuts, limits, depth)
 
 
 def _other(any_value: Any, cuts: Cuts, limits: Limits, depth: int) -> Any:
@@ -219,7 +219,10 @@ def _other(any_value: Any, cuts: Cuts, limits: Limits, depth: int) -> Any:
         return None
     items = getattr(any_value, which).values
     if which == "array_value":
-        return [_value(item, cuts, limits, depth + 1) for item in items]
+        return [
+            item.string_value or item.int_value or _other(item, cuts, limits, depth + 1)
+            for item in items
+        ]
     if len(items) > limits.max_attributes:
         cuts[ATTRIBUTE] += len(items) - limits.max_attributes
         items = items[: limits.max_attributes]

@@ -25,6 +25,8 @@ _WEIGHT_PER_BYTE: Final = 2
 """An event has at least twenty bytes, on average: its time and ids have as many."""
 _MAX_WEIGHT: Final = MAX_EVENTS * _EVENT
 _MAX_STEPS: Final = 8_000_000
+_TINY_BYTES: Final = 4
+"""What is in so small a message weighs nothing beside it: one part more at most."""
 _FEW_OBJECTS: Final = 5_000
 _OBJECT_BYTES: Final = 12
 _MAX_OBJECTS: Final = 1_000_000
@@ -128,11 +130,15 @@ def _weigh(body: bytes, message: _Message, most: int, most_steps: int = _MAX_STE
                 key, at = _varint(body, at - 1, end)
             kind = key & 7
             if kind == 2:
-                size, at = _varint(body, at, end)
+                if at < end and body[at] < 0x80:  # most of them; a call costs as much as all else
+                    size = body[at]
+                    at += 1
+                else:
+                    size, at = _varint(body, at, end)
                 part = parts.get(key >> 3)
                 if part is not None:
                     weight += part[0]
-                    if size and part[1]:
+                    if size > _TINY_BYTES and part[1]:
                         todo.append((at, min(at + size, end), part[1]))
                 at += size
             elif kind == 0:
