@@ -1,8 +1,8 @@
 """Which spans of other instrumentations are attempts: what can be known when they start.
 
 Most instrumentations set their attributes at the end, so scope, kind and name have to tell. The
-list follows the ledger's built-in rules, which make attempts of these spans in the end; where it
-is too generous, a sign of life too many does no harm.
+list follows the ledger's built-in rules (a test compares them), which make attempts of these spans
+in the end; where it is too generous, a sign of life too many does no harm.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Foreign(NamedTuple):
 FOREIGN: Final[tuple[Foreign, ...]] = (
     Foreign("celery", "opentelemetry.instrumentation.celery", SpanKind.CONSUMER, "run/*"),
     Foreign("taskiq", "taskiq.middlewares.opentelemetry_middleware", SpanKind.CONSUMER),
-    Foreign("dramatiq", "opentelemetry_instrumentor_dramatiq*", SpanKind.CONSUMER),
+    Foreign("dramatiq", "opentelemetry_instrumentor_dramatiq.src", SpanKind.CONSUMER),
     Foreign("remoulade", "opentelemetry.instrumentation.remoulade", SpanKind.CONSUMER),
     Foreign("rq", "opentelemetry_instrumentation_rq.instrumentor", SpanKind.CLIENT, "perform"),
     Foreign("rq", "opentelemetry_instrumentation_rq.instrumentor", SpanKind.CONSUMER),
@@ -33,10 +33,9 @@ FOREIGN: Final[tuple[Foreign, ...]] = (
     Foreign("temporal", "temporalio.contrib.opentelemetry*", SpanKind.SERVER, "RunActivity:*"),
     Foreign(
         "hatchet", "hatchet_sdk.opentelemetry.instrumentor", SpanKind.CONSUMER,
-        "hatchet.start_step_run",
+        "hatchet.start_step_run*",
     ),
     Foreign("airflow", "airflow.sdk.execution_time.task_runner", None, "worker.*"),
-    Foreign("procrastinate", "opentelemetry.instrumentation.procrastinate", SpanKind.CONSUMER),
 )  # fmt: skip
 SCOPES_KEPT: Final = 1_000
 
