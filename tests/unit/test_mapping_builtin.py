@@ -125,6 +125,38 @@ def test_rq() -> None:
     assert {fact.queue for fact in facts.values()} == {"high"}
 
 
+def test_rq_work_horse_that_was_killed() -> None:
+    """Only the worker's word below the publishing span tells of it; below `consume` it is none."""
+    said = {"rq.job.id": "j1", "rq.job.function": "app.pay"}
+    op = "messaging.operation.name"
+    send = _span("publish high", PRODUCER, 0, OK, attributes=said | {op: "publish"})
+    take = _span("consume high", CONSUMER, 1, OK, attributes=said | {op: "consume"},
+                 trace_id=send.trace_id, parent_span_id=send.span_id)  # fmt: skip
+    told = [
+        _span("handle_job_failure high", CLIENT, at, OK, attributes=said | {
+            op: "handle_job_failure"}, trace_id=send.trace_id, parent_span_id=above.span_id)
+        for at, above in ((2, send), (5, take))
+    ]  # fmt: skip
+    scope = _context("opentelemetry_instrumentation_rq.instrumentor")
+    facts = _facts(rows_of(scope, [send, take, *told]))
+    assert _short(facts) == [("app.pay", "j1", 1, "abandoned", None)]
+
+
+def test_celery_with_span_links() -> None:
+    """Each try has a trace of its own, and none a parent: the message's id keeps them together."""
+    said = {"celery.task_name": "pay", "messaging.message.id": "m1"}
+    spans = [
+        _span("run/pay", CONSUMER, 0, attributes=said | {"celery.state": "RETRY"}),
+        _span("run/pay", CONSUMER, 2, OK, attributes=said | {
+            "celery.state": "SUCCESS", "celery.retries": 1}),
+    ]  # fmt: skip
+    facts = _facts(rows_of(_context("opentelemetry.instrumentation.celery"), spans))
+    assert _short(facts) == [
+        ("pay", "m1", 1, "failed", None), ("pay", "m1", 2, "completed", None),
+    ]  # fmt: skip
+    assert len({fact.trace_id for fact in facts.values()}) == 2
+
+
 def test_hatchet() -> None:
     """A retry count is left out while it is 0."""
     said = {"hatchet.step_run_id": "s", "hatchet.action_name": "w:pay", "hatchet.worker_id": "wk"}

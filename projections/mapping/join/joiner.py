@@ -90,6 +90,8 @@ class Joiner:
 
     def _fact(self, subject: Subject, fact_id: bytes) -> Placed | None:
         it, rule = subject.it, subject.rule
+        if not all(when.test(subject.raw(when.source)) for when in rule.only):
+            return None
         number = self._number(subject)
         filling = Filling(subject, self.details_of(subject))
         task_id = filling.text("task_id") or filling.text("task_name")

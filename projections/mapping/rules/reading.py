@@ -27,8 +27,8 @@ from projections.mapping.rules.values import (
 
 SPLIT_KEYS: Final = frozenset({"start", "end", "status_from", "status_map", "last_status"})
 KEYS: Final = FIELDS | {
-    "id", "version", "like", "signal", "role", "system", "match", "key", "attempt", "status",
-    "split", "identity", "new_run_on_attempt_1", "related",
+    "id", "version", "like", "signal", "role", "system", "match", "only", "key", "attempt",
+    "status", "split", "identity", "new_run_on_attempt_1", "related",
 }  # fmt: skip
 _T = TypeVar("_T")
 
@@ -74,6 +74,7 @@ def read_rule(file: str, table: Mapping[str, Any], slots: Slots, problems: list[
         role=ROLES[it.get("role", _one_of(*ROLES), "attempt")],
         system=it.get("system", _text, "task"),
         match=it.get("match", lambda given: read_conditions(given, slots), ()),
+        only=it.get("only", lambda given: read_conditions(given, slots), ()),
         key=it.get("key", lambda given: _key(given, slots), ()),
         fields=fields,
         attempt=it.get("attempt", lambda given: _attempt(given, slots), None),

@@ -91,8 +91,9 @@ class Split(msgspec.Struct, frozen=True):
 class Rule(msgspec.Struct, frozen=True):
     """One rule. `attempt` None: numbers go by the order of start, as for `"ordinal"`.
 
-    `identity`: spans of one run that have these values in common are one attempt, sent again; that
-    which ended last counts. Empty: every span is one of its own.
+    `only`: what must hold of others, such as the parent, for the event to count; until then it does
+    not. `identity`: spans of one run that have these values in common are one attempt, sent again;
+    that which ended last counts. Empty: every span is one of its own.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Rule(msgspec.Struct, frozen=True):
     role: Role
     system: str
     match: tuple[When, ...]
+    only: tuple[When, ...]
     key: tuple[Value, ...]
     fields: dict[str, Value]
     attempt: Value | None
@@ -117,7 +119,7 @@ def sources_of(rule: Rule) -> list[Source]:
     values = [*rule.key, *rule.fields.values(), *rule.identity]
     values += [rule.attempt] if rule.attempt else []
     statuses = [*rule.status, *(rule.split.last_status if rule.split else ())]
-    found = [when.source for when in rule.match]
+    found = [when.source for when in (*rule.match, *rule.only)]
     for status in statuses:
         found += [when.source for when in status.when]
         values.append(status.source)
