@@ -134,6 +134,15 @@ class MemberRow(NamedTuple):
     position: int
 
 
+class ElsewhereRow(NamedTuple):
+    """A row of the statement `of_run_elsewhere`."""
+
+    started_ns: int
+    attempt_key: int
+    position: int
+    trace_id: bytes
+
+
 def attempts(inquiry: Inquiry, question: AttemptsQuestion) -> Page[Attempt]:
     """Attempts by start."""
     if question.run is not None and question.task is None:

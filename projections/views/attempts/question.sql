@@ -32,3 +32,11 @@ WHERE (:task IS NULL OR a.task_no = :task)
 SELECT started_ns, attempt_key, position FROM attempt
 WHERE attempt_key BETWEEN :run << 20 AND (:run << 20) + 1048575 AND trace_id = :trace
     AND +tenant_no = :tenant;  -- +: by the key, not by an index of the tenant
+
+-- name: of_run_elsewhere
+-- The same of its first attempts that lie in other traces, with these.
+SELECT started_ns, attempt_key, position, trace_id FROM attempt
+WHERE attempt_key BETWEEN :run << 20 AND (:run << 20) + 1048575 AND trace_id <> :trace
+    AND +tenant_no = :tenant
+ORDER BY attempt_key
+LIMIT :limit;

@@ -70,6 +70,7 @@ class Run(RanBy, frozen=True, kw_only=True):
     component: str | None
     error: Annotated[Failure, Meta(description="Of the newest attempt that failed")] | None
     backfilled: bool
+    trace_id: Annotated[Hex, Meta(description="That of the first attempt")] | None
     trace_ids: Annotated[
         list[Hex], Meta(description="The first 100, in order of their first attempt")
     ]
@@ -238,6 +239,7 @@ def run(row: RunRow) -> Run:
         component=row.component,
         error=failure(row.error_type, row.error_message, row.stack_hash, row.fingerprint),
         backfilled=bool(row.backfilled),
+        trace_id=row.trace_ids[:16].hex() or None,
         trace_ids=[row.trace_ids[at : at + 16].hex() for at in range(0, len(row.trace_ids), 16)],
         parents=msgspec.json.decode(row.parents) if row.parents else [],
         causes=msgspec.json.decode(row.causes) if row.causes else [],

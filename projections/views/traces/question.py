@@ -6,7 +6,7 @@ reads no event behind its end.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -27,6 +27,7 @@ from projections.views.attempts.question import (
     JOINS,
     SQL,
     Attempt,
+    ElsewhereRow,
     MemberRow,
     attempt,
     rows_of,
@@ -34,6 +35,8 @@ from projections.views.attempts.question import (
 from projections.views.traces.fold import positions
 
 MOST_EVENTS: Final = 10_000
+ELSEWHERE_LIMIT: Final = 200
+"""Attempts of a run in other traces that are shown with one of its traces, at most."""
 PAGE_BYTES: Final = 8 << 20
 """Of the events as they are stored, their resources included."""
 _FIRST_FETCH: Final = 8  # events may be large
@@ -41,9 +44,13 @@ _MOST_FETCHED: Final = 256
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything known of one trace."""
+    """Everything known of one trace, and of the runs that have an attempt in it."""
 
     trace_id: Hex
+    trace_ids: Annotated[
+        list[Hex],
+        Meta(description="This one, and others in which its runs have attempts, by start"),
+    ]
     attempts: Annotated[list[Attempt], Meta(description="In order of start")]
     retry_count: Annotated[int, Meta(description="Retries of its runs: attempts - runs")]
     final_status: Annotated[str, Meta(description="Status of the last attempt")] | None
@@ -88,10 +95,12 @@ class _Part(NamedTuple):
 def trace(inquiry: Inquiry, question: TraceQuestion, trace_id: str) -> Trace:
     """The attempts of one trace, whole, and a page of its spans and log records."""
     for raw in ids.trace_ids(trace_id):
-        tried, own = _attempts(inquiry, raw)
-        stored = sorted({*positions(inquiry.connection, inquiry.tenant, raw), *own})
+        tried, own, traces = _attempts(inquiry, raw)
+        stored = set(own)
+        for one in traces:
+            stored.update(positions(inquiry.connection, inquiry.tenant, one))
         if tried or stored:
-            return _answer(inquiry, question, _Known(raw, tried, own, stored))
+            return _answer(inquiry, question, _Known(raw, traces, tried, own, sorted(stored)))
     raise NotFound(f"no trace {trace_id[:64]}")
 
 
@@ -99,6 +108,7 @@ class _Known(NamedTuple):
     """What the views know of a trace: `own` are the positions of its attempts' events."""
 
     trace_id: bytes
+    trace_ids: tuple[bytes, ...]
     attempts: list[Attempt]
     own: set[int]
     positions: list[int]
@@ -116,6 +126,7 @@ def _answer(inquiry: Inquiry, question: TraceQuestion, known: _Known) -> Trace:
     tried = known.attempts
     return Trace(
         trace_id=name,
+        trace_ids=[one.hex() for one in known.trace_ids],
         attempts=tried,
         retry_count=len(tried) - len({(a.task_id, a.run_id) for a in tried}),
         final_status=tried[-1].status if tried else None,
@@ -129,16 +140,28 @@ def _answer(inquiry: Inquiry, question: TraceQuestion, known: _Known) -> Trace:
     )
 
 
-def _attempts(inquiry: Inquiry, trace_id: bytes) -> tuple[list[Attempt], set[int]]:
-    """The trace's attempts in order of start, and the positions of the events they come from."""
-    members: list[MemberRow] = []
+def _attempts(
+    inquiry: Inquiry, trace_id: bytes
+) -> tuple[list[Attempt], set[int], tuple[bytes, ...]]:
+    """The attempts of the trace's runs in order of start, the positions of the events they come
+    from, and the traces in which they lie."""
+    members: list[MemberRow | ElsewhereRow] = []
+    elsewhere: list[ElsewhereRow] = []
     for run_no in lookup.runs_of_trace(inquiry.connection, inquiry.tenant, trace_id):
-        values = {"run": run_no, "trace": trace_id, "tenant": inquiry.tenant_no}
-        members += select(inquiry.connection, SQL["of_run_in_trace"], values, MemberRow)
+        values: dict[str, Any] = {"run": run_no, "trace": trace_id, "tenant": inquiry.tenant_no}
+        found = select(inquiry.connection, SQL["of_run_in_trace"], values, MemberRow)
+        members += found
+        values["limit"] = ELSEWHERE_LIMIT - len(elsewhere) if found else 0
+        elsewhere += select(inquiry.connection, SQL["of_run_elsewhere"], values, ElsewhereRow)
+    traces = [(member.started_ns, member.trace_id) for member in elsewhere]
+    if members:
+        traces.append((min(member.started_ns for member in members), trace_id))
+    members += elsewhere
     keys = sorted((member.started_ns, member.attempt_key) for member in members)
     rows = rows_of(inquiry, inquiry.numbers(None) or {})(keys)
     tried = [inquiry.current(attempt(inquiry.tenant, rows[key])) for key in sorted(rows)]
-    return tried, {member.position for member in members}
+    ordered = tuple(dict.fromkeys(one for _, one in sorted(traces))) or (trace_id,)
+    return tried, {member.position for member in members}, ordered
 
 
 def _part(inquiry: Inquiry, limit: int, reader: LogReader, known: _Known, start: _Place) -> _Part:
@@ -152,7 +175,7 @@ def _part(inquiry: Inquiry, limit: int, reader: LogReader, known: _Known, start:
         at += len(places)
         for recorded in reader.fetch(0, [place.position for place in places]):
             if recorded.tenant == inquiry.tenant and (
-                getattr(recorded.event, "trace_id", None) == known.trace_id
+                getattr(recorded.event, "trace_id", None) in known.trace_ids
             ):
                 events.append(recorded)
                 sizes.add(recorded)
