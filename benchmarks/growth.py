@@ -75,7 +75,9 @@ def _grow(connection: sqlite3.Connection, tasks: int) -> tuple[list[float], list
         started_s = time.thread_time()
         connection.execute("BEGIN IMMEDIATE")
         for at in range(0, _PAGE, _PART):
-            numbers.resolve(connection, [(tenant_no, id_) for id_ in ids[at : at + _PART]])
+            part = [(tenant_no, id_) for id_ in ids[at : at + _PART]]
+            _, given = numbers.resolve(connection, part)
+            numbers.write(connection, dict.fromkeys(given, 1))
         numbers.flush(connection)
         connection.execute("COMMIT")
         costs_us.append((time.thread_time() - started_s) / _PAGE * 1e6)
