@@ -11,6 +11,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ def versions() -> dict[str, int]:
     return {p.name: p.version for p in projections_of(make_folds())}
 
 
+@cache
 def digests() -> dict[str, str]:
     """The digest of every projection's code and schema."""
     return {name: _digest(files_of(name)) for name in versions()}
@@ -49,7 +51,7 @@ def _closure(begun: list[Path]) -> set[Path]:
         file = left.pop()
         if file not in found:
             found.add(file)
-            left += _imported(file) if file.suffix == ".py" else []
+            left += _imported(file) if file.suffix == ".py" else ()
     return found
 
 
@@ -60,7 +62,12 @@ def _files(path: Path) -> list[Path]:
     return [f for f in kept if f.stem not in ("question", "__init__")]
 
 
-def _imported(file: Path) -> Iterator[Path]:
+@cache
+def _imported(file: Path) -> tuple[Path, ...]:
+    return tuple(_found_imported(file))
+
+
+def _found_imported(file: Path) -> Iterator[Path]:
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith(
             "projections."
@@ -82,6 +89,7 @@ def _digest(files: set[Path]) -> str:
     return digest.hexdigest()
 
 
+@cache
 def _lines(file: Path) -> list[str]:
     """The lines that count."""
     text = file.read_text("utf-8")

@@ -2,6 +2,7 @@
 
 import ast
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,11 @@ SERVICE_ROOMS = {
 """The same of `service`, from below to above: whole rooms are those that stand before."""
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def _imported(tree: ast.AST) -> set[str]:
     found = set()
     for node in ast.walk(tree):
@@ -81,7 +87,7 @@ def test_imports_point_down(path: Path) -> None:
     """`events` knows neither of the others, `projections` not `service`, the SDK none of them."""
     own = path.relative_to(ROOT).parts[0]
     above = set(PACKAGES if own == "sdk" else PACKAGES[PACKAGES.index(own) + 1 :])
-    assert not _imported(ast.parse(path.read_text())) & (above | {"tests", "benchmarks"})
+    assert not _imported(_tree(path)) & (above | {"tests", "benchmarks"})
 
 
 def _name(path: Path) -> str:
@@ -96,7 +102,7 @@ def _graph() -> dict[str, set[str]]:
     graph = {}
     for name, path in modules.items():
         found = set()
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(_tree(path)):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
@@ -168,7 +174,7 @@ def test_files_and_functions_are_short(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= FILE_LINES
     assert len(path.relative_to(ROOT).parts) <= DEPTH + 1
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) else node.body
             lines = node.end_lineno - body[0].lineno + 1 if body and node.end_lineno else 0
@@ -178,7 +184,7 @@ def test_files_and_functions_are_short(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_modules_say_what_they_hold(path: Path) -> None:
     """Every module that is not empty begins with a docstring."""
-    tree = ast.parse(path.read_text())
+    tree = _tree(path)
     assert not tree.body or ast.get_docstring(tree)
 
 
@@ -192,6 +198,6 @@ def test_each_dependency_is_used() -> None:
         "opentelemetry-sdk": "opentelemetry", "prometheus-client": "prometheus_client",
         "protobuf": "google", "python-stdnum": "stdnum", "uvicorn[standard]": "uvicorn",
     }  # fmt: skip
-    used = set().union(*(_imported(ast.parse(path.read_text())) for path in SOURCES))
+    used = set().union(*(_imported(_tree(path)) for path in SOURCES))
     names = [requirement.split(">")[0].split("<")[0] for requirement in project["dependencies"]]
     assert not {name for name in names if modules.get(name, name) not in used}
