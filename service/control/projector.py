@@ -38,7 +38,7 @@ def build_projector(data: Path, rollback_s: float, make_folds: MakeFolds = make_
 @contextmanager
 def in_its_place(data: Path) -> Iterator[Handlers]:
     """The handlers on a data folder whose projector does not run; its lock is the caller's."""
-    applying = Applying(data, None)
+    applying = Applying.again(data)
     make = folds_by(lambda: {STAGE_NAME: applying.configuration()})
     projector = build_projector(data, ROLLBACK_S, make)
     tune_collector()

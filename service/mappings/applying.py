@@ -47,6 +47,12 @@ class Applying:
         self._directory = directory
         self._held: InForce | None = in_force.read(data)
 
+    @classmethod
+    def again(cls, data: Path) -> "Applying":
+        """With the user's files that were applied last, where no service runs that names any."""
+        held = in_force.read(data)
+        return cls(data, Path(held.directory) if held is not None and held.directory else None)
+
     def begin(self) -> None:
         """Learn what is in force; at the first start, the rules that are there.
 
@@ -78,7 +84,7 @@ class Applying:
         rules = load_rules(chosen)
 
         def change() -> None:
-            self._held = in_force.put_in_force(self._data, rules)
+            self._held = in_force.put_in_force(self._data, rules, chosen)
             self._directory = chosen
 
         following = projector.renew(change)

@@ -35,6 +35,7 @@ class InForce(msgspec.Struct, frozen=True):
     digest: str
     applied_ns: int
     whole_from: dict[str, int]
+    directory: str = ""  # of the user's files that were applied; empty: there were none
     pending: tuple[str, ...] = ()  # keys whose position is not final: receivers were not told yet
 
     @property
@@ -60,14 +61,23 @@ def read(data: Path) -> InForce | None:
         ) from exc
 
 
-def put_in_force(data: Path, rules: RuleSet, clock: Callable[[], int] = time.time_ns) -> InForce:
-    """Let these rules be in force from now on."""
+def put_in_force(
+    data: Path,
+    rules: RuleSet,
+    directory: Path | None,
+    clock: Callable[[], int] = time.time_ns,
+) -> InForce:
+    """Let these rules, those of `directory` among them, be in force from now on."""
     before = read(data)
     known = {} if before is None else before.whole_from
     head = _head(data)
     whole_from = {key: known.get(key, head) for key in sorted(identity_keys(rules))}
     pending = tuple(key for key in whole_from if key not in known)
-    now = InForce(dict(rules.content), rules.digest, clock(), whole_from, pending)
+    now = InForce(
+        content=dict(rules.content), digest=rules.digest, applied_ns=clock(),
+        whole_from=whole_from, pending=pending,
+        directory="" if directory is None else str(directory.absolute()),
+    )  # fmt: skip
     replace_file(data / FILE, msgspec.json.encode(now))
     return now
 
@@ -82,7 +92,7 @@ def begin(data: Path, directory: Path | None) -> InForce:
     """
     held = read(data)
     if held is None:
-        return put_in_force(data, load_rules(directory))
+        return put_in_force(data, load_rules(directory), directory)
     try:
         there = load_rules(directory)
     except BadRules as exc:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from typer.testing import CliRunner
 
 from events.errors import Rejected
+from service.cli.main import app
 from service.control.socket import call
 from tests.invariants import wait_views
 from tests.otlp import make_span, pair, traces
@@ -84,6 +86,9 @@ def test_rules_are_applied_and_nothing_else_changes(tmp_path: Path) -> None:
         expected = ("job 3", "eve@example.com", "jobs.job@2")
         until(lambda: expected in runs_of(service), within_s=60)
         assert len(runs_of(service)) == 3
+    assert (
+        CliRunner().invoke(app, ["mappings", "apply", "--data", str(service.data)]).exit_code == 0
+    )
     file.write_text("version = 1\n")
     with serving(tmp_path, "--mappings", str(folder)) as service:
         assert expected in runs_of(service)
