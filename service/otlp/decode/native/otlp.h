@@ -132,7 +132,7 @@ static int add_pair(sink_t *sink, map_t *map, slice_t in) {
     pairs_t *pairs = sink->pairs;
     pair_t pair;
     if (!read_pair(sink, in, &pair)) return 0;
-    pair.hash = hash_of(sink->limits->seed, pair.key);
+    pair.hash = map->table.slots ? hash_of(sink->limits->seed, pair.key) : mark_of(pair.key);
     pair_t *own = pairs->at + map->base;
     size_t place = map->count ? place_of(&map->table, own, map->count, &pair) : 0;
     if (place < map->count) {
@@ -146,7 +146,7 @@ static int add_pair(sink_t *sink, map_t *map, slice_t in) {
     map->count++;
     if (map->count <= FEW_PAIRS) return 1;
     if (map->table.slots) fill_slot(&map->table, pair.hash, place);
-    return widen(&map->table, pairs->at + map->base, map->count)
+    return widen(&map->table, pairs->at + map->base, map->count, sink->limits->seed)
            || (sink->rows.short_of_memory = 1, 0);
 }
 

@@ -1,7 +1,7 @@
 /* Lists that grow, and the attributes of a message by key.
  *
  * Keys are hashed by SipHash-1-3 (Aumasson, Bernstein) with a secret seed, so that nobody can
- * choose keys that collide; a few keys are compared one by one, more are found by a table.
+ * choose keys that collide and many are found by a table; a few are compared one by one.
  */
 #ifndef SPANLEDGER_PAIRS_H
 #define SPANLEDGER_PAIRS_H
@@ -72,16 +72,25 @@ static uint32_t hash_of(const uint64_t seed[2], slice_t s) {
     return (uint32_t)(hash ^ hash >> 32);
 }
 
+/* What tells most keys of a small map apart: how a key ends, and its length. */
+static inline uint32_t mark_of(slice_t s) {
+    uint32_t end = 0;
+    if (length(s) >= sizeof end) memcpy(&end, s.end - sizeof end, sizeof end);
+    return end * 31 + (uint32_t)length(s);
+}
+
 static void fill_slot(table_t *table, uint32_t hash, size_t place) {
     size_t slot = hash & table->mask;
     while (table->slots[slot]) slot = (slot + 1) & table->mask;
     table->slots[slot] = (uint32_t)place + 1;
 }
 
-/* See to it that `count` pairs fill less than half of the table; 0 when memory is short. */
-static int widen(table_t *table, const pair_t *pairs, size_t count) {
+/* See to it that `count` pairs fill less than half of the table; 0 when memory is short. Pairs have
+ * marks until there is a table, then hashes. */
+static int widen(table_t *table, pair_t *pairs, size_t count, const uint64_t seed[2]) {
     if (table->slots && 2 * count <= table->mask) return 1;
     size_t size = table->slots ? 2 * (table->mask + 1) : 4 * FEW_PAIRS;
+    for (size_t i = 0; !table->slots && i < count; i++) pairs[i].hash = hash_of(seed, pairs[i].key);
     free(table->slots);
     if (!(table->slots = calloc(size, sizeof *table->slots))) return 0;
     table->mask = size - 1;
