@@ -26,9 +26,15 @@ class Filling:
     def __init__(self, subject: Subject, details: Sequence[Subject]) -> None:
         self.subject = subject
         self._all = (subject, *details)
+        told = [detail.rule.fields for detail in details]
+        self._fields = subject.rule.fields.keys() | set().union(*told) if told else (
+            subject.rule.fields.keys()
+        )  # fmt: skip
 
     def get(self, name: str) -> tuple[Any, str, Subject]:
         """A field's value, the text of its source, and whose rule said it."""
+        if name not in self._fields:  # most fields of most rules
+            return None, "", self.subject
         for subject in self._all:
             if name in subject.rule.fields:
                 value, source = subject.field(name)
@@ -38,11 +44,13 @@ class Filling:
 
     def text(self, name: str) -> str | None:
         """A field as text."""
+        if name not in self._fields:
+            return None
         return text_of(self.get(name)[0])
 
     def executor(self) -> str | None:
         """As some rule says; where none does: the tool, the model, or where the span came from."""
-        if any("executor" in subject.rule.fields for subject in self._all):
+        if "executor" in self._fields:
             return self.text("executor")
         it = self.subject.it
         return self.text("tool") or self.text("model") or it.instance or it.host
