@@ -11,7 +11,7 @@ DEMO_DATA ?= data/demo
 help:
 	@echo "make demo      install, serve, run a small orchestrator, show what happens"
 	@echo "make test      install and run the fast tests"
-	@echo "make test-all  the slow ones too: kill -9, power cuts, stock Jaeger and Collector"
+	@echo "make test-all  the slow ones too: kill -9, power cuts, Jaeger, Collector, orchestrators"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     benchmarks against the stock Jaeger"
 	@echo "make clean     remove what was installed and built, and the demo's data"
@@ -25,10 +25,11 @@ demo: install
 	@"$(BIN)/python" .ci/foreground.py "$(BIN)/spanledger" demo --data "$(DEMO_DATA)"
 
 test: install
-	"$(BIN)/python" -m pytest -m 'not slow and not peers'
+	"$(BIN)/python" -m pytest -m 'not slow and not peers and not orchestrators'
 
 test-all: install
 	"$(BIN)/python" -m tests.peers
+	"$(BIN)/python" -m tests.orchestrators
 	"$(BIN)/python" -m pytest
 
 lint: install

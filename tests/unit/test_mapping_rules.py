@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from projections.mapping.rules.files import builtin_rules, load_rules
+from projections.mapping.rules.filters import parse_filter
 from projections.mapping.rules.problems import SHOWN_LIMIT, BadRules
 from projections.mapping.rules.ruleset import PROBLEMS_LIMIT, RuleSet, content_of
 
@@ -144,3 +145,10 @@ def test_ten_thousand_rules() -> None:
     many = [RULE | {"id": f"r{n}"} for n in range(20_001)]
     with pytest.raises(BadRules, match="at most 20000"):
         content_of([("f.toml", {"version": 1, "rule": many})])
+
+
+@pytest.mark.parametrize(("got", "made"), [("a", "b"), ("x", "rest"), (7, "rest"), (None, None)])
+def test_a_star_in_a_table_stands_for_whatever_else_is_there(got: Any, made: Any) -> None:
+    """But not for what is absent."""
+    table = parse_filter('map {"a": "b", "*": "rest"}')
+    assert table(got, b"") == made
