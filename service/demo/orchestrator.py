@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from events import names
-from service.demo.jobs import LOST_AGAIN_AFTER_S, Cancelled, Job, Try, WorkerGone
+from service.demo.jobs import JOBS, LOST_AGAIN_AFTER_S, Cancelled, Job, Try, WorkerGone
 from service.demo.lifecycle import LifecycleProcessor
 
 SEND_EVERY_MS = 200
@@ -54,9 +54,11 @@ class Orchestrator:
         self._pool = ThreadPoolExecutor(12, thread_name_prefix="worker")
         self._stopping = threading.Event()
 
-    def submit(self, job: Job) -> None:
-        """Queue one run of a job."""
-        self._pool.submit(self._run, job, time.time_ns())
+    def play(self, number: int) -> None:
+        """Queue a run of each job that belongs to a round."""
+        for job in JOBS:
+            if number % job.every_rounds == 0:
+                self._pool.submit(self._run, job, time.time_ns())
 
     def _run(self, job: Job, queued_ns: int) -> None:
         run_id = uuid.uuid4().hex[:12]

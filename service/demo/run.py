@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from rich.console import Console, RenderableType
@@ -20,7 +20,7 @@ from rich.live import Live
 from events.errors import Unavailable
 from events.private import make_private
 from service.configuration.reading import FIELDS
-from service.demo.jobs import JOBS
+from service.demo.celery_shop import CeleryShop, require_celery
 from service.demo.orchestrator import Orchestrator
 from service.demo.show import Api, print_next_steps, screen, totals
 from service.network.addresses import LOCALHOST
@@ -38,12 +38,25 @@ OUTPUT = "service.log"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_demo(data: Path, *, keep: bool, console: Console) -> None:
+class Shop(Protocol):
+    """What runs tasks in the demo."""
+
+    def play(self, number: int) -> None:
+        """Submit the tasks of a round."""
+
+    def close(self) -> None:
+        """End, and send what is left."""
+
+
+def run_demo(data: Path, *, keep: bool, console: Console, with_celery: bool = False) -> None:
     """Serve `data`, run a few rounds of jobs, then go on until Ctrl-C if `keep`.
 
     Raises:
+        BadInput: there is no Celery here.
         Unavailable: the service did not come up; the message holds what it said.
     """
+    if with_celery:
+        require_celery()
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup asked for
             signal.signal(number, _stop_once)
@@ -51,7 +64,11 @@ def run_demo(data: Path, *, keep: bool, console: Console) -> None:
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     try:
         with _service(data, console) as endpoints:
-            _play(endpoints, data, keep, console)
+            shop: Shop = (
+                CeleryShop(endpoints["http"], data) if with_celery
+                else Orchestrator(endpoints["grpc"])
+            )  # fmt: skip
+            _play(shop, endpoints, data, keep, console)
     except KeyboardInterrupt:
         console.print("Stopped. What was acknowledged stays in the log.")
 
@@ -66,23 +83,22 @@ def _stop_once(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _play(endpoints: dict[str, Any], data: Path, keep: bool, console: Console) -> None:
+def _play(shop: Shop, endpoints: dict[str, Any], data: Path, keep: bool, console: Console) -> None:
     api = Api(f"http://{endpoints['api']}")
-    orchestrator = Orchestrator(endpoints["grpc"])
     try:
         for number in _rounds(console, lambda: screen(api, console), ROUND_S, SHOWN_ROUNDS):
-            _submit(orchestrator, number)
+            shop.play(number)
         if not console.is_terminal:
             console.print()  # a live view ends its last line on terminals only
         if keep:
             print_next_steps(console, endpoints, _command(), str(data), str(data / OUTPUT))
             for number in _rounds(console, lambda: totals(api), LATER_ROUND_S):
-                _submit(orchestrator, number)
+                shop.play(number)
     except KeyboardInterrupt:
         console.print("Stopping …")
         raise
     finally:
-        orchestrator.close()
+        shop.close()
 
 
 def _rounds(
@@ -102,12 +118,6 @@ def _rounds(
                     live.update(look(), refresh=True)
                 except httpx.HTTPError:
                     continue  # the API is just being restarted: the next look will tell
-
-
-def _submit(orchestrator: Orchestrator, number: int) -> None:
-    for job in JOBS:
-        if number % job.every_rounds == 0:
-            orchestrator.submit(job)
 
 
 @contextmanager

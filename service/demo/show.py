@@ -13,6 +13,7 @@ from service.cli.output.render import STATUSES
 _TASKS = 7
 _ERRORS = 4
 _MOST_ATTEMPTS = 8
+_EXECUTOR_CHARS = 14
 _OTHER_LINES = 1 + (2 + _TASKS) + 3 + (3 + _ERRORS) + 1
 """Lines of the screen that are no attempts."""
 
@@ -87,10 +88,15 @@ def _attempts(api: Api, rows: int) -> RenderableType:
             row["task_id"],
             str(row["attempt"]),
             _mark(row["status"]),
-            row["executor"] or "",
+            _cut(row["executor"] or ""),
             _error(row["error"]),
         )
     return table
+
+
+def _cut(executor: str) -> str:
+    """Long ids of processes would leave no room for errors."""
+    return executor if len(executor) <= _EXECUTOR_CHARS else f"{executor[: _EXECUTOR_CHARS - 1]}…"
 
 
 def _errors(api: Api) -> RenderableType:

@@ -123,3 +123,40 @@ def test_make_demo_runs_in_any_terminal(before: str, tmp_path: Path) -> None:
         it.read_until("Stopped.", within_s=40)
         wait_stopped(data, service)
         assert before or "after 0" in it.read_until("after")
+
+
+def test_real_celery_workers_are_seen(tmp_path: Path) -> None:
+    """Their tasks know nothing of us, and are attempts: done, tried again, and failed."""
+    data = tmp_path / "data"
+    command = [*COMMAND, "demo", "--data", str(data), "--once", "--with", "celery"]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=150, env=CLEAN
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    attempts = ask(data, "attempts", "--limit", "1000")["items"]
+    assert {attempt["system"] for attempt in attempts} == {"celery"}
+    found: dict[str, list[tuple[int, str]]] = {}
+    for attempt in attempts:
+        if attempt["task_id"] == "checkout.receipt":
+            found.setdefault(attempt["run_id"], []).append((attempt["attempt"], attempt["status"]))
+    assert any({(1, "failed"), (2, "failed")} <= set(tries) for tries in found.values())
+    assert "completed" in {a["status"] for a in attempts if a["task_id"] == "report.render"}
+    assert "checkout.receipt" in done.stdout
+    assert "jo@example.com" not in done.stdout
+
+
+def test_without_celery_it_says_what_to_install(tmp_path: Path) -> None:
+    """Before anything is started."""
+    program = (
+        "import sys; sys.modules['celery'] = None; "
+        f"sys.argv = ['spanledger', 'demo', '--with', 'celery', '--data', {str(tmp_path)!r}]; "
+        "from service.cli.main import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False,
+        env=CLEAN, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "celery is not installed" in done.stderr
+    assert ".[celery-demo]" in done.stderr
+    assert not list(tmp_path.iterdir())
