@@ -24,6 +24,8 @@ class Known:
     error: str = ""
     at_all: bool = True
     """Whether it is sure to be told: a process that is killed may have sent its span or not."""
+    when: bool = True
+    """Whether its times are told."""
 
 
 Telling = Callable[[Try], Known | None]
@@ -88,6 +90,8 @@ def _wrong(one: Try, known: Known, attempt: dict[str, Any]) -> Iterable[str]:
         yield f"error {error.get('type')}, not {known.error_type}"
     if known.error not in (error.get("message") or ""):
         yield f"says {error.get('message')!r}, not {known.error!r}"
+    if not known.when:
+        return
     if not one.start_ns - SLACK_NS < attempt["started_ns"] <= one.start_ns:
         yield f"starts {(attempt['started_ns'] - one.start_ns) / 1e9:.3f} s from the truth"
     if one.end_ns and not one.end_ns <= (attempt["ended_ns"] or 0) < one.end_ns + SLACK_NS:

@@ -53,12 +53,12 @@ def test_taskiq(tmp_path: Path) -> None:
 
 
 def test_rq(tmp_path: Path) -> None:
-    """RQ's worker forks for each job; a job whose process is killed leaves no span of its own."""
+    """RQ's worker forks for each job; of one whose process is killed only the worker tells."""
 
     def tells(one: Try) -> Known | None:
         if one.task == "rq_shop.too_slow":
             return Known("timed_out", "rq.timeouts.JobTimeoutException")
-        return usual(one)
+        return usual(one) or Known("abandoned", when=False)
 
     worker = (str(PROGRAMS / "rq_worker.py"),)
     attempts = play_shop("rq", tmp_path, worker, "istening on", 13, lambda _: tells)

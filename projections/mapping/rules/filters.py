@@ -78,7 +78,7 @@ def _map(argument: str) -> Filter:
     table = _json(argument)
     if not isinstance(table, dict):
         raise Invalid('`map` takes a table as JSON, such as {"a": "b"}')
-    return lambda got, _: None if got is None else table.get(text_of(got), got)
+    return lambda got, _: None if got is None else table.get(text_of(got), table.get("*", got))
 
 
 def _lower(argument: str) -> Filter:
