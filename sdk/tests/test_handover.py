@@ -196,6 +196,30 @@ def test_a_disk_that_takes_nothing_ends_nothing(collector: Collector, tmp_path: 
         until(lambda: any("cannot be written" in kind for kind in troubles.counts()))
 
 
+def test_a_thread_at_work_is_not_woken(collector: Collector, tmp_path: Path) -> None:
+    """To wake it may cost the program's thread the processor; it looks by itself."""
+    with sending(collector.url, tmp_path) as outbox:
+        make(1)
+        until(lambda: len(collector.spans) == 1)
+        until(lambda: not outbox._asleep)
+        outbox._awake.hush()
+        make(5)
+        assert not outbox._awake.rung
+        until(lambda: len(collector.spans) == 6)
+
+
+def test_a_thread_that_sleeps_is_woken(
+    collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When there was nothing to do for a while, it costs nothing until there is."""
+    monkeypatch.setattr("spanledger_sdk.handover.outbox.AWAKE_S", 0.0)
+    with sending(collector.url, tmp_path) as outbox:
+        for number in range(1, 6):
+            make(1)
+            until(lambda: len(collector.spans) == number)  # noqa: B023 - waited for here
+            until(lambda: outbox._asleep)
+
+
 def test_many_threads_lose_nothing(collector: Collector, tmp_path: Path) -> None:
     """Each attempt of each arrives once."""
     with sending(collector.url, tmp_path):

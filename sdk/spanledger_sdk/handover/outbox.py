@@ -23,11 +23,13 @@ from spanledger_sdk.handover.transport import Transport
 from spanledger_sdk.lifecycle.record import Record
 
 BATCH: Final = 512
-TICK_S: Final = 1.0
+AWAKE_S: Final = 5.0
+"""How long the thread goes on looking by itself. While it does, nobody has to wake it: on a busy
+machine who wakes a thread may lose the processor, and have it back some milliseconds later."""
 FULL: Final = "spans and records were dropped: too many wait to be sent"
 
 Ticker = Callable[[], bool]
-"""Called about once a second; returns whether it wants to be called again soon."""
+"""Called each interval; returns whether it wants to be called again, though nothing is put."""
 
 
 class Outbox:
@@ -65,6 +67,7 @@ class Outbox:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._late = False
+        self._asleep = True  # there is no thread yet
 
     def put(self, item: ReadableSpan | Record) -> bool:
         """Have it delivered soon; False if there is no room for it. Never blocks."""
@@ -76,10 +79,8 @@ class Outbox:
         queue.append(item)
         if length >= BATCH:
             self._full.ring()
-        elif not self._awake.rung:
-            self._awake.ring()
-            if self._thread is None:
-                self._start()
+        elif self._asleep:
+            self.wake()
         return True
 
     def wake(self) -> None:
@@ -100,10 +101,15 @@ class Outbox:
 
     def _work(self) -> None:
         busy = True  # what an earlier process left is to be looked for once
+        idle_until_s = 0.0
+        self._asleep = False
         while not self._closed:
-            self._awake.wait(TICK_S if busy else None)
+            if busy or self._queue:
+                idle_until_s = time.monotonic() + AWAKE_S
+            elif time.monotonic() > idle_until_s:
+                self._sleep()
             self._full.wait(self._interval_s)
-            self._awake.hush()
+            self._full.hush()
             try:
                 busy = sum(ticker() for ticker in self.tickers) > 0  # each of them is called
                 self.deliver()
@@ -115,6 +121,14 @@ class Outbox:
                 complain("spans and records could not be delivered", exc)
                 time.sleep(self._interval_s)
 
+    def _sleep(self) -> None:
+        """Until something is put, or `wake` is called."""
+        self._asleep = True
+        if not self._queue and not self._closed:  # else whoever put it may have seen us awake
+            self._awake.wait(None)
+        self._asleep = False
+        self._awake.hush()
+
     def deliver(self) -> None:
         """Deliver what is in the queue now."""
         if self._dropped:
@@ -122,7 +136,6 @@ class Outbox:
             complain(FULL, "", dropped)
         with self._delivering:
             while self._queue:
-                self._full.hush()
                 self._transport.deliver(*self._take())
                 self._late = False
 
