@@ -20,6 +20,7 @@ from service.otlp.decode.decoded import Decoded
 from service.otlp.decode.limits import Limits
 from tests.native_modules import required
 from tests.otlp import make_span, part
+from tests.thorough import examples
 
 native = required("service.otlp.decode._native")
 
@@ -158,7 +159,7 @@ plain = ExportTraceServiceRequest(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @example(plain)
 @given(requests)
 def test_it_equals_the_reference(request: ExportTraceServiceRequest) -> None:
@@ -373,7 +374,7 @@ def test_refused_spans_are_counted_after_the_first() -> None:
     assert "all zero" in decoded.reasons[0]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 2**32))
 def test_torn_and_altered_bytes_never_harm(noise: bytes, seed: int) -> None:
     """Mutations of a good request are decoded as the reference decodes them."""

@@ -22,6 +22,7 @@ from service.otlp.decode.limits import Limits, log_strings, span_strings
 from service.otlp.decode.protobuf import decode_logs, decode_traces
 from service.otlp.scrub.secret_keys import MARK, names_secret
 from tests import otlp
+from tests.thorough import examples
 
 LIMITS = Limits()
 
@@ -88,7 +89,7 @@ def _has_repeats(span: trace_pb2.Span) -> bool:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(otlp.spans)
 def test_a_span_comes_back_as_it_was_sent(span: trace_pb2.Span) -> None:
     """A stored span, written as OTLP again, is the span that was sent."""
@@ -105,7 +106,7 @@ def _pieces(strings: list[str]) -> set[str]:
     return {piece for text in strings for piece in text.split("\0")}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(otlp.spans, max_size=4))
 def test_the_text_holds_every_scrubbable_string(spans: list[trace_pb2.Span]) -> None:
     """The joined text of a group is each row's strings in order, each followed by NUL.
@@ -128,7 +129,7 @@ def test_the_text_holds_every_scrubbable_string(spans: list[trace_pb2.Span]) -> 
         assert group.time_min_ns == min(span.start_time_unix_nano for span in spans)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(otlp.log_records, max_size=4))
 def test_log_records_are_kept(records: list[Any]) -> None:
     """Each log record is stored with its body, ids and text."""
@@ -289,7 +290,7 @@ def test_an_empty_request_holds_nothing() -> None:
     assert decode_traces(b"", LIMITS).groups == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(otlp.spans, min_size=1, max_size=3), st.data())
 def test_torn_and_altered_bytes_never_harm(spans: list[trace_pb2.Span], data: Any) -> None:
     """Whatever the bytes, the answer is a decoded request or a rejection."""
