@@ -101,7 +101,7 @@ class Classifier:
             kinds.setdefault(match.rule.id, {})["types"] = f"type {match.name}"
             ranks[match.rule.id] = match.bonus
         for code in part.codes:
-            for rule in self._codes.get(code, ()):
+            for rule in self._codes.get(code) or self._codes.get(_class_of(code)) or ():
                 kinds.setdefault(rule.id, {})["codes"] = f"code {code}"
         for frame in part.frames[:_TOP_FRAMES]:
             for rule in self._frames.get(frame.lstrip("~"), ()):
@@ -115,6 +115,14 @@ class Classifier:
             if rule.match == "all" and not _all_given(rule, matched):
                 continue
             yield _of_rule(rule, matched, ranks.get(name, 0))
+
+
+def _class_of(code: str) -> str:
+    """The class of a code that no rule names: `sqlstate:23` and `http:4xx`."""
+    kind, _, value = code.partition(":")
+    if kind == "sqlstate":
+        return f"sqlstate:{value[:2]}"
+    return f"http:{value[:1]}xx" if kind == "http" else ""
 
 
 def _of_rule(rule: Rule, matched: dict[str, str], bonus: int) -> Evidence:
