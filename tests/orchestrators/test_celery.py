@@ -46,7 +46,7 @@ def play_shop(
         play = Play("celery", folder, service.http, variables)
         with play.working(*WORKER, ready="ready."):
             play.run(str(PROGRAMS / "celery_shop.py"))
-            until(lambda: len(play.truth) >= tries)
+            until(lambda: len(play.truth) >= tries, within_s=40)
             tried = settled(play)
         assert len(tried) == tries
         return tried, compare(service, tried, told)

@@ -131,7 +131,10 @@ def submit() -> None:
     chain(ok.s(1), ok.s()).apply_async()
     group(ok.s(2), ok.s(3)).apply_async()
     app.send_task("shop.ok", args=[4])
-    for kind in (plain_failure, parent, ignored, rejected, soft_limit, hard_limit, worker_lost):
+    for kind in (plain_failure, parent, ignored, rejected, soft_limit):
+        kind.delay()
+    time.sleep(6)  # a process that dies takes along what was just given to it
+    for kind in (hard_limit, worker_lost):
         kind.delay()
 
 
