@@ -39,7 +39,8 @@ from projections.mapping.rules.ruleset import RuleSet
 from projections.runs.values import text_of
 
 NATIVE: Final = "native"
-"""The rule for spans that name their task themselves."""
+NATIVE_RULES: Final = frozenset({NATIVE, "native.queued"})
+"""The rules for spans that name their task themselves."""
 SIGHTS_BYTES: Final = 32 << 20
 
 
@@ -60,7 +61,9 @@ class Observer:
         self.rules = rules
         self._questions = questions_of(rules)
         self._sights: BoundedDict[bytes, Sight | None] = BoundedDict(SIGHTS_BYTES)
-        anywhere = [rule for rule in rules.rules if rule.id != NATIVE and _is_anywhere(rule)]
+        anywhere = [
+            rule for rule in rules.rules if rule.id not in NATIVE_RULES and _is_anywhere(rule)
+        ]
         self.may_be_in = any_of([mark_of(rule.match) for rule in anywhere])
         """Whether content of many rows may have one that a rule takes which looks in any context;
         of native spans nothing is said."""
@@ -183,8 +186,8 @@ class Sight:
         )
         self._spans = [one for one in taken if one.rule.signal == SPAN]
         self._logs = [one for one in taken if one.rule.signal == LOG]
-        self.before_native = bool(self._spans) and self._spans[0].rule.id != NATIVE
-        self.is_native = not questions and all(one.rule.id == NATIVE for one in taken)
+        self.before_native = bool(self._spans) and self._spans[0].rule.id not in NATIVE_RULES
+        self.is_native = not questions and all(one.rule.id in NATIVE_RULES for one in taken)
         self.is_anywhere = not questions and all(_is_anywhere(one.rule) for one in taken)
         self.asks_spans = any(not q.record for q in questions)
         self._span_asked = _Asked([q for q in questions if not q.record], context, span_getter)

@@ -4,7 +4,7 @@ import msgspec
 
 from events.codec import is_tagged
 from projections.mapping.observe.observation import Observation, Origin
-from projections.mapping.observe.observer import NATIVE, Sight
+from projections.mapping.observe.observer import NATIVE_RULES, Sight
 from projections.mapping.observe.rows import SPAN_MARK
 from projections.mapping.rules.rule import Role
 
@@ -34,7 +34,7 @@ class Looking:
         it = self._sight.observe(row, origin)
         if it is None:
             return False
-        if it.rule == NATIVE:
+        if it.rule in NATIVE_RULES:
             if not self._sight.asks_spans:
                 return False
             it = msgspec.structs.replace(it, rule="", role=Role.CONTEXT, kept=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from events.log.port import Segment
 from projections.mapping.join.joiner import Joiner
 from projections.mapping.observe.observation import Observation, Origin
-from projections.mapping.observe.observer import NATIVE, Observer
+from projections.mapping.observe.observer import NATIVE_RULES, Observer
 from projections.mapping.rules.ruleset import RuleSet
 from projections.runs.extracted import Extracted
 from projections.runs.mapped.fact import fact_of
@@ -67,7 +67,7 @@ class Mapper:
         """Take in what a log record says of a span that has begun; False if no rule takes it."""
         assert self._observer is not None
         it = self._observer.observe_announced(row, context, origin)
-        if it is None or it.rule in ("", NATIVE):
+        if it is None or not it.rule or it.rule in NATIVE_RULES:
             return False
         self.place([it], found)
         return True
