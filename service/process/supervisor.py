@@ -281,7 +281,8 @@ class Supervisor:
         before = {number: signal.getsignal(number) for number in _SIGNALS}
         descriptor = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
         for number, handler in before.items():
-            if handler is not signal.SIG_IGN:  # as nohup asked for
+            applies = number == signal.SIGHUP and not self._in_terminal
+            if applies or handler is not signal.SIG_IGN:  # else as nohup asked for
                 signal.signal(number, self._count_signal)
         try:
             yield

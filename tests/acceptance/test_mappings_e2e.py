@@ -3,6 +3,7 @@
 import os
 import signal
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,15 @@ def apply(service: Service) -> Any:
     return call(service.data, "projector", "apply_mappings", timeout_s=60)
 
 
+@pytest.fixture(params=[signal.SIG_DFL, signal.SIG_IGN], ids=["plain", "ignored"])
+def inherited(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What is done about SIGHUP where the service starts; under nohup it is ignored."""
+    before = signal.signal(signal.SIGHUP, request.param)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("inherited")
 def test_rules_are_applied_and_nothing_else_changes(tmp_path: Path) -> None:
     """Files do nothing until they are applied, by the command or SIGHUP; a bad one changes nothing;
     what identifies runs is left whole from then on."""
