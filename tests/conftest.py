@@ -1,7 +1,7 @@
 """What every test starts from, and what is shown of the peers of one that failed.
 
-A shell without job control has what it runs in the background ignore Ctrl-C, and so would each
-process that a test starts and ends by it.
+A shell without job control has what it runs in the background ignore Ctrl-C, nohup has it ignore
+SIGHUP, and so would each process that a test starts and sends them to.
 """
 
 import compileall
@@ -18,6 +18,9 @@ PACKAGES = ("events", "projections", "service", "sdk")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def pytest_sessionstart() -> None:
