@@ -114,7 +114,7 @@ class Sending:
         str | None,
         typer.Option(
             "--token", metavar="TOKEN", envvar="SPANLEDGER_TOKEN", rich_help_panel=WHERE,
-            help="A token that may write.",
+            help="A token of scope ingest.",
         ),
     ] = None  # fmt: skip
     tenant: Annotated[
