@@ -35,13 +35,18 @@ def play(service: Service, folder: Path, task: str, *words: str) -> int:
 
 
 def attempts(service: Service, task: str, count: int) -> list[dict[str, Any]]:
-    """The attempts of a task by number, once there are as many."""
+    """The attempts of a task by number, once there are as many and each has ended: what was
+    sent while one ran may be seen before its end, although both were acknowledged."""
 
     def found() -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = service.ask(f"/api/v1/attempts?task={task}")["items"]
         return sorted(items, key=lambda item: item["attempt"])
 
-    until(lambda: len(found()) >= count)
+    def ended() -> bool:
+        items = found()
+        return len(items) >= count and all(item["ended_ns"] is not None for item in items)
+
+    until(ended)
     return found()
 
 
