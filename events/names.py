@@ -57,6 +57,9 @@ EXCEPTION_MESSAGE: Final = "exception.message"
 EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
 ERROR_TYPE: Final = "error.type"
 
+# On what is forwarded under the stable trace id of its run.
+ORIGINAL_TRACE_ID: Final = "spanledger.original_trace_id"
+
 # Logfire's marks: a pending span is a placeholder that its final span replaces.
 LOGFIRE_SPAN_TYPE: Final = "logfire.span_type"
 LOGFIRE_PENDING: Final = "pending_span"

@@ -18,7 +18,8 @@ class ForwardTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One target of `--forward`; `url` is `otlp+grpc://host:port` or `otlp+http://host:port`.
 
     `otlp+grpcs://` and `otlp+https://` use TLS, with `ca_file` and a client certificate if set.
-    `start` says where a new target begins: `head`, `beginning` or a position.
+    `start` says where a new target begins: `head`, `beginning` or a position. With `traces` as
+    `by-run` all tries of a run are sent under one trace id.
     """
 
     url: str
@@ -29,6 +30,7 @@ class ForwardTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cert_file: Path | None = None
     key_file: Path | None = None
     start: str = "head"
+    traces: Literal["as-stored", "by-run"] = "as-stored"
 
 
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30

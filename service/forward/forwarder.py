@@ -1,6 +1,7 @@
 """The forwarder: one thread a target, all of them fed from the log alone.
 
-It never looks at the views, so no rebuild of a projection sends anything again.
+No rebuild of a projection sends anything again; the views only say which trace a run's tries go
+to, where a target asks for that.
 """
 
 import logging
@@ -15,7 +16,9 @@ from events import metrics
 from events.errors import LogDamaged, NoLog, SpanledgerError
 from events.log.lag import behind
 from events.log.port import LogReader
+from projections.stable_traces import StableTraces
 from service.forward.backoff import Backoff
+from service.forward.by_run import PATIENCE_S, ByRun
 from service.forward.condition import Condition
 from service.forward.cursor import CursorStore
 from service.forward.sender import Sender, place_target
@@ -36,6 +39,7 @@ class Forwarder:
         open_log: opens a reader of the log; each thread opens its own.
         limit_bytes: most bytes of one request before compression.
         backoff: makes the waits of one target.
+        patience_s: the longest that events wait for the views, where a target asks for them.
     """
 
     def __init__(
@@ -46,13 +50,15 @@ class Forwarder:
         *,
         limit_bytes: int = LIMIT_BYTES,
         backoff: Callable[[], Backoff] = Backoff,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.store = CursorStore(data)
         self._open_log = open_log
         self._place_all(targets)
         self._senders = {
             target.name: Sender(
-                target, self.store, open_log, backoff=backoff(), limit_bytes=limit_bytes
+                target, self.store, open_log, backoff=backoff(), limit_bytes=limit_bytes,
+                by_run=ByRun(StableTraces(data), patience_s) if target.by_run else None,
             )
             for target in targets
         }  # fmt: skip

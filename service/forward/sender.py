@@ -18,6 +18,7 @@ from events import metrics
 from events.errors import CommitFailed, LogDamaged, SpanledgerError, Unavailable
 from events.log.port import LogReader
 from service.forward.backoff import Backoff
+from service.forward.by_run import ByRun
 from service.forward.client import Answer, Client, Verdict, connect
 from service.forward.condition import Condition, State
 from service.forward.cursor import CursorStore, Parked, ParkedRow, Place, check_place
@@ -61,12 +62,14 @@ class Sender:
         *,
         backoff: Backoff | None = None,
         limit_bytes: int = LIMIT_BYTES,
+        by_run: ByRun | None = None,
     ) -> None:
         self.target = target
         self.condition = Condition("starting")
         self._store = store
         self._open_log = open_log
         self._limit_bytes = limit_bytes
+        self._by_run = by_run
         self._backoff = backoff or Backoff()
         self._client: Client = connect(target)
         self._places: dict[int, Place] = {}
@@ -107,12 +110,14 @@ class Sender:
     def close(self) -> None:
         """Break off a request under way; its events are sent again after the next start."""
         self._client.close()
+        if self._by_run:
+            self._by_run.close()
 
     def _follow(self, reader: LogReader) -> None:
         """Send what the log holds and will hold."""
         place_target(self._store, self.target, reader)
         self._places = self._store.places(self.target.name)
-        windows = WindowReader(reader, self.target.signals, self._limit_bytes)
+        windows = WindowReader(reader, self.target.signals, self._limit_bytes, self._by_run)
         checked_s = -CHECK_S
         while True:
             if time.monotonic() - checked_s >= CHECK_S:
@@ -130,7 +135,7 @@ class Sender:
     def _send_new(self, windows: WindowReader, place: Place) -> bool:
         """Send what comes after `place`, up to a turn's length; whether there was anything."""
         after = place
-        for window in islice(windows.windows(after), TURN_WINDOWS):
+        for window in islice(windows.new_windows(after), TURN_WINDOWS):
             self._record(self._advance, window, self._send_window(window))
             place = self._places[place.partition] = window.through
             self._check()

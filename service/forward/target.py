@@ -60,6 +60,7 @@ class Target:
     headers: tuple[tuple[str, str], ...]
     signals: tuple[Signal, ...]
     start: str
+    by_run: bool
     tls: Tls | None
 
     @property
@@ -72,7 +73,7 @@ def parse_url(url: str) -> ForwardTarget:
     """The setting that stands in one `--forward` argument.
 
     What a URL cannot say otherwise stands in its query: `name`, `signals` (comma-separated),
-    `start`, `ca_file`, `cert_file`, `key_file`, and `header.NAME` for each header.
+    `start`, `traces`, `ca_file`, `cert_file`, `key_file`, and `header.NAME` for each header.
 
     Raises:
         BadSetting: the query has another word, or a value that does not fit.
@@ -122,7 +123,7 @@ def resolve(setting: ForwardTarget) -> Target:
     return Target(
         name=name, url=setting.url, transport=transport, host=host, port=port,
         path=parts.path.rstrip("/"), headers=_headers(setting), signals=setting.signals,
-        start=setting.start, tls=_tls(setting, secure),
+        start=setting.start, by_run=setting.traces == "by-run", tls=_tls(setting, secure),
     )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def test_only_telemetry_is_forwarded(data: Path) -> None:
     """The spans and the log record go; the cursor moves past the rest, and nothing is parked."""
     with closing(open_reader(data)) as reader:
         start = Place(0, 0, reader.hash_at(0, 0) or b"", reader.log_id, 0)
-        (window,) = WindowReader(reader, ("traces", "logs")).windows(start)
+        (window,) = WindowReader(reader, ("traces", "logs")).new_windows(start)
         head: Head = reader.head()
     assert (window.through.position, window.unsendable) == (head.position, [])
     sent = {signal: len(items) for (_, signal), items in window.requests.items()}
