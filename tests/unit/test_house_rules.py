@@ -23,6 +23,7 @@ MODULES = 18  # in a folder, besides its __init__
 ROOMS = {
     "storage": set[str](),
     "errors": set[str](),
+    "policies": {"errors"},
     "mapping": {"storage", "runs.times", "runs.values", "runs.words"},
     "runs": {"storage", "mapping"},
     "engine": {"storage", "runs"},
@@ -33,6 +34,7 @@ ROOMS = {
 `runs` uses `mapping`, which reads values and words as `runs` does."""
 
 SERVICE_ROOMS = {
+    "policies": set(),
     "mappings": {"control.socket"},
     "control": {"mappings"},
     "access": {"control"},
@@ -59,6 +61,7 @@ SERVICE_ROOMS = {
     "demo": {"network", "configuration", "roles", "cli.output"},
     "run": set(),
     "cli": {
+        "policies",
         "mappings", "control", "access", "network", "forward", "configuration", "telemetry",
         "installation",
         "roles", "process", "demo", "run", "otlp.decode", "otlp.scrub",

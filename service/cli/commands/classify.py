@@ -56,7 +56,7 @@ def classify(
         spanledger errors classify --rules mine.toml --json < failures.jsonl
     """
     classifier = make_classifier(rules or ())
-    for record in _records(sys.stdin.buffer):
+    for record in read_records(sys.stdin.buffer):
         found = assess(record, classifier, fingerprint_version)
         if as_json:
             write_data(json_text(msgspec.to_builtins(found)) + "\n")
@@ -64,7 +64,7 @@ def classify(
             console().print(_drawn(found))
 
 
-def _records(lines: Any) -> Iterator[Record]:
+def read_records(lines: Any) -> Iterator[Record]:
     """The errors of standard input.
 
     Raises:

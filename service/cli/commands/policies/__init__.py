@@ -1,0 +1,1 @@
+"""`spanledger policies`: see, check, try, apply and replay policies."""

@@ -1,0 +1,11 @@
+"""The commands of `spanledger policies`."""
+
+import typer
+
+from service.cli.commands.policies.deciding import decide
+from service.cli.commands.policies.showing import check, show
+
+app = typer.Typer(no_args_is_help=True, help="See, check, try and apply policies.")
+app.command()(check)
+app.command()(show)
+app.command()(decide)
