@@ -60,9 +60,16 @@ def passing(held: Cells, masks: Cells) -> Flags:
 def parts_of(keys: Keys, cells: int) -> Iterator[tuple[int, Cells]]:
     """What ascending keys add to a filter: number and cells of each part that they touch."""
     places = places_of(keys, cells)
-    starts = np.flatnonzero(np.diff(places, prepend=-1))
+    begins = np.ones(len(places), np.bool_)
+    np.not_equal(places[1:], places[:-1], out=begins[1:])
+    starts = np.flatnonzero(begins)
     added = np.bitwise_or.reduceat(masks_of(keys), starts, axis=0)
     touched = places[starts]
+    if cells <= PART_CELLS:  # most runs have one part
+        part = np.zeros((cells, 2), np.uint64)
+        part[touched] = added
+        yield 0, part
+        return
     numbers, first = np.unique(touched // PART_CELLS, return_index=True)
     ends = [*first[1:].tolist(), len(touched)]
     for number, begin, end in zip(numbers.tolist(), first.tolist(), ends, strict=True):

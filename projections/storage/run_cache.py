@@ -27,7 +27,7 @@ FILTERS_BYTES: Final = 64 << 20
 
 
 class RunCache:
-    """Filters and fences of live runs, by their numbers; they never change."""
+    """Filters and fences of live runs, by their numbers; what changes is to be dropped."""
 
     def __init__(self, tables: RunTables) -> None:
         self._tables = tables
@@ -44,13 +44,17 @@ class RunCache:
         self._fences.clear()
         self.kept_bytes = 0
 
+    def drop(self, run_no: int) -> None:
+        """Drop what is kept of a run."""
+        self._partitions.pop(run_no, None)
+        self.kept_bytes -= self._filters.pop(run_no, np.empty(0)).nbytes
+        self._fences.pop(run_no, None)
+
     def keep_only(self, partition: int, run_nos: Collection[int]) -> None:
         """Drop what is kept of a partition's runs that are not searched any more."""
         gone = [n for n, at in self._partitions.items() if at == partition and n not in run_nos]
         for run_no in gone:
-            del self._partitions[run_no]
-            self.kept_bytes -= self._filters.pop(run_no, np.empty(0)).nbytes
-            self._fences.pop(run_no, None)
+            self.drop(run_no)
         self._partitions.update(dict.fromkeys(run_nos, partition))
 
     def passing(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from projections.storage.key_filter import Ints
 from projections.storage.sorted_tables import BUILDING, DOOMED, LIVE, Run, RunTables
 
 OFFSET_LIMIT = 1 << 32
@@ -24,10 +25,27 @@ class Merger:
         self._tables = tables
         self._fan = fan
 
-    def step(self, connection: sqlite3.Connection, partition: int, added: int) -> None:
-        """Go on for about as long as adding so many entries took, and begin what can begin."""
+    def small_run(self, runs: Iterable[Run], values: Ints) -> Run | None:
+        """The run that is rather written anew with a few more entries than kept beside them.
+
+        None unless both fit into one block: so small pages cost a block each, and do not leave
+        a run each for look-ups to ask and merges to count.
+        """
+        free = [run for run in runs if run.state == LIVE and run.target is None]
+        run = min(free, key=lambda run: run.entries, default=None)
+        if run is None or not 0 < len(values) <= self._tables.block_entries - run.entries:
+            return None
+        far = max(int(values.max()), run.top) - min(int(values.min()), run.base) >= OFFSET_LIMIT
+        return None if far else run
+
+    def step(
+        self, connection: sqlite3.Connection, partition: int, runs: Sequence[Run], added: int
+    ) -> None:
+        """Go on for about as long as adding so many entries took, and begin what can begin.
+
+        `runs` are all of the partition.
+        """
         budget = 2 * added + self._tables.block_entries
-        runs = self._tables.runs(connection, partition)
         for of_a_size in self._by_size(run for run in runs if run.state == DOOMED):
             self._remove(connection, of_a_size, budget)
         sources: dict[int, list[Run]] = {}

@@ -2,7 +2,8 @@
 
 A B-tree of random digests would touch one page an entry. Here each addition writes one sorted run
 at the end of a table, and runs are merged as they grow, a bounded step with every addition
-(`sorted_merge`). It lives in the caller's transaction, so a crash leaves what was committed.
+(`sorted_merge`); what comes in small pages is written with the small run before it. It lives in
+the caller's transaction, so a crash leaves what was committed.
 
 Keys have 63 bits and should be spread evenly, as digests are. Equal entries may be added again
 and are found once. Values that grow with time (positions, numbers) cost 4 bytes each, keys 8.
@@ -58,13 +59,29 @@ class SortedRuns:
         self, connection: sqlite3.Connection, keys: Keys, values: Ints, partition: int = 0
     ) -> None:
         """Add entries, in any order, and go on with merging for about as long as that took."""
+        runs, added = self._tables.runs(connection, partition), len(keys)
+        small = self._merger.small_run(runs, values)
+        if small is not None:
+            held_keys, held_values, _ = self._tables.read(connection, small, 1)
+            keys, values = np.concatenate((held_keys, keys)), np.concatenate((held_values, values))
         order = np.argsort(keys, kind="stable")
         keys, values = keys[order], values[order]
+        if small is not None:
+            self._cache.drop(small.run_no)
+            self._tables.empty(connection, small, _bounds(values), len(values))
+            self._tables.append(connection, small, keys, values)
+        else:
+            runs += self._new_runs(connection, partition, keys, values)
+        self._merger.step(connection, partition, runs, added)
+
+    def _new_runs(
+        self, connection: sqlite3.Connection, partition: int, keys: Keys, values: Ints
+    ) -> Iterator[Run]:
         for part in _near(values):
-            bounds = int(values[part].min()), int(values[part].max())
-            run = self._tables.new_run(connection, partition, LIVE, bounds, len(values[part]))
-            self._tables.append(connection, run, keys[part], values[part])
-        self._merger.step(connection, partition, len(keys))
+            some = values[part]
+            run = self._tables.new_run(connection, partition, LIVE, _bounds(some), len(some))
+            self._tables.append(connection, run, keys[part], some)
+            yield run
 
     def partitions(self, connection: sqlite3.Connection) -> list[int]:
         """The partitions that have entries, ascending."""
@@ -90,20 +107,18 @@ class SortedRuns:
         self, connection: sqlite3.Connection, keys: Keys, partition: int = 0
     ) -> tuple[Ints, Ints]:
         """Every entry with one of these keys: the key's ordinal, and the value; in this order."""
+        if not len(keys):
+            return np.empty(0, np.int64), np.empty(0, np.int64)
         live = [run for run in self._tables.runs(connection, partition) if run.state == LIVE]
         self._cache.keep_only(partition, {run.run_no for run in live})
         order = np.argsort(keys)
-        found: list[tuple[Ints, Ints]] = []
+        found: set[tuple[int, int]] = set()
         for at in range(0, len(keys), KEYS_AT_ONCE):
             chosen = order[at : at + KEYS_AT_ONCE]
-            pairs = list(self._find(connection, live, keys[chosen]))
-            if pairs:
-                ordinals, values = np.array(pairs, np.int64).T
-                found.append((chosen[ordinals], values))
-        if not found:
-            return np.empty(0, np.int64), np.empty(0, np.int64)
-        ordinals, values = (np.concatenate(part) for part in zip(*found, strict=True))
-        ordinals, values = np.unique(np.stack((ordinals, values)), axis=1)
+            places = chosen.tolist()
+            pairs = self._find(connection, live, keys[chosen])
+            found.update((places[ordinal], value) for ordinal, value in pairs)
+        ordinals, values = np.array(sorted(found), np.int64).reshape(-1, 2).T
         return ordinals, values
 
     def _find(
@@ -128,6 +143,10 @@ class SortedRuns:
                     stop = held.searchsorted(keys[ordinal], "right")
                     for offset in offsets[start:stop].tolist():
                         yield ordinal, base + offset
+
+
+def _bounds(values: Ints) -> tuple[int, int]:
+    return int(values.min()), int(values.max())
 
 
 def _near(values: Ints) -> Iterator[Ints | slice]:

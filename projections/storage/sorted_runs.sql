@@ -56,7 +56,10 @@ INSERT INTO sorted_run (run_no, partition, state, entries, base, top, cells, tar
 VALUES (:run_no, :partition, :state, 0, :base, :top, :cells, NULL, 0)
 
 -- name: add_block
-INSERT INTO sorted_block (block_no, run_no, first_key, keys, offsets) VALUES (?, ?, ?, ?, ?)
+INSERT OR REPLACE INTO sorted_block (block_no, run_no, first_key, keys, offsets) VALUES (?, ?, ?, ?, ?)
+
+-- name: rewrite_run
+UPDATE sorted_run SET entries = 0, base = :base, top = :top, cells = :cells WHERE run_no = :run_no
 
 -- name: blocks
 SELECT keys, offsets FROM sorted_block WHERE block_no >= :first ORDER BY block_no LIMIT :limit

@@ -96,6 +96,18 @@ class RunTables:
         connection.execute(self.sql["add_run"], values)
         return run
 
+    def empty(
+        self, connection: sqlite3.Connection, run: Run, bounds: tuple[int, int], entries: int
+    ) -> None:
+        """Make a live run of one block take in so many entries instead of those that it has.
+
+        What a cache holds of it is no longer true.
+        """
+        run.entries, (run.base, run.top) = 0, bounds
+        run.cells = cells_for(entries) if self.filtered else 0
+        values = {"run_no": run.run_no, "base": run.base, "top": run.top, "cells": run.cells}
+        connection.execute(self.sql["rewrite_run"], values)
+
     def append(self, connection: sqlite3.Connection, run: Run, keys: Keys, values: Ints) -> None:
         """Append entries that are sorted by key, behind those that the run has."""
         size = self.block_entries

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from msgspec.structs import asdict
 
+from events.bounded import BoundedDict, text_bytes
 from projections.runs.changes import Change, Changes, Difference, difference
 from projections.runs.derive import derive
 from projections.runs.extracted import Extracted, RunKey
@@ -34,6 +35,8 @@ from projections.storage.columns import ABSENT, Bound, Columns, maker
 from projections.storage.spanindex import Int64s, SpanIndex, span_hashes
 
 TABLES: Final = "run_hash"
+KEPT_BYTES: Final = 16 << 20
+"""Of the rows of long runs."""
 
 
 class RunKeyRow(NamedTuple):
@@ -71,6 +74,7 @@ class RunStage:
         self._task_numbers = TaskNumbers(registry)
         self._long_runs = LongRuns(registry, attempts_limit)
         self._digests = Digests(TABLES)
+        self._long_rows: BoundedDict[RunKey, Known] = BoundedDict(KEPT_BYTES)
         self._span_index = SpanIndex()
         self._spans: list[tuple[Int64s, Int64s]] = []  # not written yet
         self._last_run_no: int | None = None
@@ -80,6 +84,7 @@ class RunStage:
         """Drop what is kept in memory."""
         self._task_numbers.forget()
         self._digests.forget()
+        self._long_rows.clear()
         self._span_index.forget()
         self._long_runs.forget()
         self._spans.clear()
@@ -98,11 +103,13 @@ class RunStage:
         """Store a page's facts; the runs that changed."""
         if not found.runs and not found.loose:
             return Changes([])
-        places, new_tasks = self._places(connection, found.runs)
-        known = self._known_runs(connection, places, new_tasks)
+        known = self._long_ones_met(found.runs)
+        unmet = [key for key in found.runs if key not in known]
+        places, new_tasks = self._places(connection, unmet)
+        known |= self._known_runs(connection, places, new_tasks)
         by_no = {run.run_no: run for run in known.values()}
         added = {known[key].run_no: facts for key, facts in found.runs.items() if key in known}
-        fresh = self._number_runs(connection, [key for key in found.runs if key not in known])
+        fresh = self._number_runs(connection, [key for key in unmet if key not in known])
         first_runs = self._write_tasks(connection, fresh, places, new_tasks)
         spans = self._index_spans(connection, found, known, fresh)
         self._join_loose(connection, found, spans, fresh, by_no, added)
@@ -128,11 +135,15 @@ class RunStage:
 
     # Runs
 
+    def _long_ones_met(self, keys: Iterable[RunKey]) -> dict[RunKey, Known]:
+        """The long runs met lately: once long, nothing of their row changes that we ask for."""
+        rows = self._long_rows
+        return {key: rows[key] for key in keys if key in rows} if rows else {}
+
     def _places(
-        self, connection: sqlite3.Connection, runs: Iterable[RunKey]
+        self, connection: sqlite3.Connection, keys: Sequence[RunKey]
     ) -> tuple[dict[RunKey, _Place], set[int]]:
         """Where the row of each run is looked for; and the tasks that have no run yet."""
-        keys = list(runs)
         task_nos, new_tasks = self._task_numbers.resolve(connection, [key[:2] for key in keys])
         name = self._registry.tenant_name
         hashes = key_hashes(f"{name(tenant)}\x00{task}\x00{run}" for tenant, task, run in keys)
@@ -144,15 +155,18 @@ class RunStage:
         """The runs that have a row, with their facts."""
         wanted: dict[tuple[int, str], RunKey] = {}
         digests: list[int] = []
-        for key, (task_no, digest) in places.items():
+        for sought, (task_no, digest) in places.items():
             if task_no not in new_tasks:
-                wanted[task_no, key[2]] = key
+                wanted[task_no, sought[2]] = sought
                 digests.append(digest)
         known: dict[RunKey, Known] = {}
         candidates = sorted(self._digests.candidates(connection, digests))
         for run in runs_by_number(connection, candidates):
-            if (place := (run.task_no, run.run_id)) in wanted:
-                known[wanted[place]] = run
+            if (place := (run.task_no, run.run_id)) not in wanted:
+                continue
+            known[key := wanted[place]] = run
+            if run.facts is None:
+                self._long_rows.keep(key, run, text_bytes(*key[1:]))
         return known
 
     def _number_runs(
