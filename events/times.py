@@ -5,6 +5,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 SECOND_NS: Final = 1_000_000_000
+_UNITS_NS: Final = {
+    "ms": SECOND_NS // 1000,
+    "s": SECOND_NS,
+    "m": 60 * SECOND_NS,
+    "h": 3600 * SECOND_NS,
+    "d": 86400 * SECOND_NS,
+    "w": 7 * 86400 * SECOND_NS,
+}
+_DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION: Final = re.compile(r"[.,]([0-9]*)")
 _RFC3339: Final = re.compile(
@@ -63,3 +72,35 @@ def rfc3339(time_ns: int | None) -> str | None:
 def seconds(duration_ns: float | None) -> float | None:
     """A duration in seconds; None stays None."""
     return None if duration_ns is None else duration_ns / SECOND_NS
+
+
+def parse_duration(text: str) -> int | None:
+    """The nanoseconds of `90s`, `15m`, `1h30m`, `2d` or `1w`; None if `text` is no duration."""
+    parts = _DURATION_PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return int(sum(float(number) * _UNITS_NS[unit] for number, unit in parts))
+
+
+def human_duration(duration_ns: float) -> str:
+    """Two significant parts: `850 µs`, `12.3 ms`, `4.20 s`, `3m 05s`, `2h 07m`, `5d 03h`."""
+    if duration_ns < 0:
+        return "-" + human_duration(-duration_ns)
+    if duration_ns < 59.95 * SECOND_NS:
+        return _short_duration(duration_ns)
+    whole_s = round(duration_ns / SECOND_NS)
+    if whole_s < 3600:
+        return f"{whole_s // 60}m {whole_s % 60:02}s"
+    if whole_s < 86400:
+        return f"{whole_s // 3600}h {whole_s % 3600 // 60:02}m"
+    return f"{whole_s // 86400}d {whole_s % 86400 // 3600:02}h"
+
+
+def _short_duration(duration_ns: float) -> str:
+    if duration_ns < 1000:
+        return f"{duration_ns:.0f} ns" if duration_ns else "0 s"
+    for unit, size_ns in (("µs", 1e3), ("ms", 1e6)):
+        if duration_ns < 999.5 * size_ns:
+            return f"{duration_ns / size_ns:.3g} {unit}"
+    seconds = duration_ns / SECOND_NS
+    return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"

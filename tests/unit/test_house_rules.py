@@ -44,6 +44,7 @@ SERVICE_ROOMS = {
     "configuration": {"access", "forward", "network", "otlp.scrub", "roles.declaration"},
     "append": {"otlp", "configuration"},
     "reactors": {"append"},
+    "alerts": {"control", "network", "configuration", "append"},
     "telemetry": {"control", "installation.version"},
     "installation": {"access", "forward", "network", "configuration", "roles.declaration"},
     "api": {

@@ -7,6 +7,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from events.times import human_duration
 from projections.query import ids
 from projections.query.table import Column, Kind
 from service.cli.command import command
@@ -14,7 +15,6 @@ from service.cli.options import PAGES, Asking, Cursor, Form
 from service.cli.output.documents import Document, write
 from service.cli.output.render import console, grid, write_status, writing_on
 from service.cli.output.timeline import draw_spans, tree
-from service.cli.output.times import human_duration
 from service.cli.source.source import Source, open_source
 
 MOST_LINES: Final = 200

@@ -13,10 +13,9 @@ from events.abandonment import abandonment_of
 from events.kinds import is_of_kind, kind_of
 from events.log.port import Recorded
 from events.schema import AttemptAbandoned, Event, Fact, LogRecord, Span, Unknown
-from events.times import rfc3339
+from events.times import human_duration, rfc3339
 from projections.query.events import task_of
 from service.cli.output.render import plain
-from service.cli.output.times import human_duration
 
 _ERROR: Final = 2  # OTLP's STATUS_CODE_ERROR
 

@@ -17,9 +17,9 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from events.times import SECOND_NS, parse_rfc3339, rfc3339
+from events.times import SECOND_NS, human_duration, parse_rfc3339, rfc3339
 from projections.query.table import Column, Kind
-from service.cli.output.times import human_age, human_bytes, human_duration
+from service.cli.output.times import human_age, human_bytes
 
 Record = Mapping[str, Any]
 

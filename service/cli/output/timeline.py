@@ -9,8 +9,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from events.times import human_duration
 from service.cli.output.render import STATUSES, Writing, bar, plain, writing_on
-from service.cli.output.times import human_duration
 
 PIPED_BAR_CELLS: Final = 40
 _DURATION_CELLS: Final = 9

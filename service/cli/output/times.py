@@ -8,18 +8,9 @@ import re
 from typing import Final
 
 from events.errors import BadInput
-from events.times import SECOND_NS, parse_rfc3339
+from events.times import SECOND_NS, parse_duration, parse_rfc3339
 
-_UNITS_NS: Final = {
-    "ms": SECOND_NS // 1000,
-    "s": SECOND_NS,
-    "m": 60 * SECOND_NS,
-    "h": 3600 * SECOND_NS,
-    "d": 86400 * SECOND_NS,
-    "w": 7 * 86400 * SECOND_NS,
-}
 _YEAR_S: Final = 366 * 86400
-_AGE_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -32,7 +23,7 @@ def parse_moment(text: str, now_ns: int) -> int:
     text = text.strip()
     if text == "now":
         return now_ns
-    age = _age_ns(text)
+    age = parse_duration(text)
     if age is not None:
         return now_ns - age
     try:
@@ -50,41 +41,10 @@ def parse_seconds(option: str, text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
-        seconds = (_age_ns(text.strip()) or 0) / SECOND_NS
+        seconds = (parse_duration(text.strip()) or 0) / SECOND_NS
     if not 0 < seconds <= _YEAR_S:
         raise BadInput(f"{option} {text}: write a time above 0, such as 30, 90s, 15m or 1h30m")
     return seconds
-
-
-def _age_ns(text: str) -> int | None:
-    parts = _AGE_PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        return None
-    return int(sum(float(number) * _UNITS_NS[unit] for number, unit in parts))
-
-
-def human_duration(duration_ns: float) -> str:
-    """Two significant parts: `850 µs`, `12.3 ms`, `4.20 s`, `3m 05s`, `2h 07m`, `5d 03h`."""
-    if duration_ns < 0:
-        return "-" + human_duration(-duration_ns)
-    if duration_ns < 59.95 * SECOND_NS:
-        return _short_duration(duration_ns)
-    whole_s = round(duration_ns / SECOND_NS)
-    if whole_s < 3600:
-        return f"{whole_s // 60}m {whole_s % 60:02}s"
-    if whole_s < 86400:
-        return f"{whole_s // 3600}h {whole_s % 3600 // 60:02}m"
-    return f"{whole_s // 86400}d {whole_s % 86400 // 3600:02}h"
-
-
-def _short_duration(duration_ns: float) -> str:
-    if duration_ns < 1000:
-        return f"{duration_ns:.0f} ns" if duration_ns else "0 s"
-    for unit, size_ns in (("µs", 1e3), ("ms", 1e6)):
-        if duration_ns < 999.5 * size_ns:
-            return f"{duration_ns / size_ns:.3g} {unit}"
-    seconds = duration_ns / SECOND_NS
-    return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
 
 
 def human_age(time_ns: int, now_ns: int) -> str:

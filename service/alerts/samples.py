@@ -1,0 +1,176 @@
+"""What rules look at: bounded samples of the views, in one read transaction.
+
+A sample of attempts is the newest of those that ended in a window, `LIMIT` of each status; if a
+status has more, the whole sample begins where that status does, so that shares stay true.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+from events.log.lag import behind
+from events.log.port import LogReader
+from events.log.sqlite import load_queries
+from projections.query.listing import Budget
+from projections.query.lookup import find_tenant
+from projections.query.rows import select
+from projections.runs import words
+from service.alerts.rule import Rule
+
+SQL: Final = load_queries("service.alerts", "samples.sql")
+ENDED: Final = SQL["attempts"].format(
+    chosen="attempt AS a",
+    which="a.tenant_no = :tenant AND a.status = :status AND a.ended_ns >= :since",
+    moment="a.ended_ns",
+)
+SEEN: Final = SQL["attempts"].format(
+    chosen="error_occurrence AS o CROSS JOIN attempt AS a ON a.attempt_key = o.attempt_key",
+    which="o.fingerprint_no = :fingerprint AND o.seen_ns >= :since",
+    moment="o.seen_ns",
+)
+LIMIT: Final = 20_000
+PATTERNS_LIMIT: Final = 500
+OCCURRENCES_LIMIT: Final = 200
+BUDGET_S: Final = 2.0
+"""The longest time of one rule's questions."""
+
+
+class Ended(NamedTuple):
+    """An attempt that ended, and what became of its run. A row of `attempts`."""
+
+    task_id: str
+    component: str | None
+    executor: str | None
+    fingerprint: str | None
+    error_type: str | None
+    message: str | None
+    status: int
+    started_ns: int
+    ended_ns: int
+    number: int
+    max_attempts: int | None
+    run_id: str
+    run_status: int | None
+    task_status: int | None
+    is_last: int
+
+    def is_terminal(self, now_ns: int, settle_ns: int) -> bool:
+        """Whether its run failed for good: none is left, or none has begun for a while."""
+        if not self.is_last or self.run_status not in words.FAILURES:
+            return False
+        if self.max_attempts is not None and self.number >= self.max_attempts:
+            return True
+        return now_ns - self.ended_ns >= settle_ns
+
+
+class Wait(NamedTuple):
+    """How long an attempt waited for its start. A row of `waited` and `waiting`."""
+
+    task_id: str
+    component: str | None
+    executor: str | None
+    wait_ns: int
+
+
+class Pattern(NamedTuple):
+    """An error pattern that occurred lately. A row of `patterns`."""
+
+    fingerprint_no: int
+    fingerprint: str
+    error_type: str | None
+    first_seen_ns: int
+    occurrences: int
+    first_ns: int
+    before_ns: int | None
+
+
+class Heard(NamedTuple):
+    """The task that was heard last. A row of `heard`."""
+
+    task_id: str
+    heard_ns: int
+
+
+class _Status(NamedTuple):
+    status: int
+
+
+class _Position(NamedTuple):
+    projection: str
+    position: int
+
+
+class Samples:
+    """The views at one moment; lives as long as its read transaction.
+
+    Args:
+        views: a connection in a read transaction.
+        log: the log that the views follow.
+    """
+
+    def __init__(self, views: sqlite3.Connection, log: LogReader, now_ns: int) -> None:
+        self._views = views
+        self._log = log
+        self.now_ns = now_ns
+
+    def limit_time(self) -> None:
+        """Let the questions from now on end with an error once they took too long together."""
+        Budget(BUDGET_S / 2).guard(self._views)  # it leaves as much again to a statement under way
+
+    def ended(self, rule: Rule, statuses: Iterable[int], window_ns: int) -> list[Ended]:
+        """The attempts that ended in the window with one of these statuses, newest first."""
+        found: list[Ended] = []
+        floor_ns = 0
+        for status in statuses:
+            rows = list(self._select(ENDED, Ended, rule, window_ns, status=status))
+            if len(rows) == LIMIT:
+                floor_ns = max(floor_ns, rows[-1].ended_ns)
+            found += rows
+        kept = [row for row in found if row.ended_ns >= floor_ns]
+        return sorted(kept, key=lambda row: row.ended_ns, reverse=True)
+
+    def waits(self, rule: Rule, window_ns: int) -> list[Wait]:
+        """The waits of attempts that were queued in the window, and of those that still wait."""
+        waited = list(self._select(SQL["waited"], Wait, rule, window_ns))
+        return waited + list(self._select(SQL["waiting"], Wait, rule, window_ns))
+
+    def patterns(self, rule: Rule, window_ns: int) -> list[Pattern]:
+        """The error patterns that occurred in the window, latest first."""
+        return list(self._select(SQL["patterns"], Pattern, rule, window_ns, limit=PATTERNS_LIMIT))
+
+    def occurrences(self, rule: Rule, window_ns: int, pattern: Pattern) -> list[Ended]:
+        """The newest occurrences of a pattern in the window."""
+        number, limit = pattern.fingerprint_no, OCCURRENCES_LIMIT
+        rows = self._select(SEEN, Ended, rule, window_ns, fingerprint=number, limit=limit)
+        return list(rows)
+
+    def heard(self, rule: Rule) -> Heard | None:
+        """The task that was heard last; None if none ever was."""
+        values = self._values(rule, 0)
+        statuses = select(self._views, SQL["task_statuses"], values, _Status)
+        found = [
+            row
+            for (status,) in list(statuses)
+            for row in self._select(SQL["heard"], Heard, rule, 0, status=status, limit=1)
+        ]
+        return max(found, key=lambda row: row.heard_ns, default=None)
+
+    def lags_s(self) -> dict[str, float]:
+        """The age in seconds of the oldest event that each projection has not applied."""
+        rows = list(select(self._views, SQL["lags"], {}, _Position))
+        of = {at: behind(self._log, {0: at}).seconds(self.now_ns) for at in {r[1] for r in rows}}
+        return {row.projection: of[row.position] for row in rows}
+
+    def _select(self, sql: str, row: Any, rule: Rule, window_ns: int, **more: Any) -> Iterator[Any]:
+        return select(self._views, sql, self._values(rule, window_ns) | more, row)
+
+    def _values(self, rule: Rule, window_ns: int) -> dict[str, Any]:
+        return {
+            "tenant": find_tenant(self._views, rule.tenant),
+            "since": self.now_ns - window_ns,
+            "now": self.now_ns,
+            "task": None if rule.task is None else rule.task.replace("[", "[[]"),
+            "component": rule.component,
+            "executor": rule.executor,
+            "limit": LIMIT,
+        }

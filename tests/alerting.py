@@ -1,0 +1,53 @@
+"""Attempts that ended a while ago, in views, for tests of alerts."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from events import names
+from events.log.reader import open_reader
+from events.schema import Context, Span
+from projections.query.reading import Views
+from service.alerts.findings import Finding, findings
+from service.alerts.rule import Rule
+from service.alerts.samples import Samples
+from tests.events import BASE_NS, SECOND_NS, make_batch, make_context, make_exception, make_span
+from tests.views import make_folder
+
+NOW_NS = BASE_NS + 3_600 * SECOND_NS
+FAILED = 2
+
+
+def tried(
+    task: str, ago_s: float, *, lasting_s: float = 1.0, ok: bool = False, run: str | None = None,
+    error: str = "ValueError", most: int | None = None, now_ns: int = NOW_NS, **changes: Any,
+) -> Span:  # fmt: skip
+    """An attempt that ended so long before `now_ns`, failed unless `ok`."""
+    end_ns = now_ns - int(ago_s * SECOND_NS)
+    given = dict(changes.pop("attributes", {}))
+    if most is not None:
+        given[names.TASK_MAX_ATTEMPTS] = most
+    return make_span(
+        task=task, run=run or f"{task}-{ago_s}", attributes=given, end_ns=end_ns,
+        start_ns=end_ns - int(lasting_s * SECOND_NS), status_code=0 if ok else FAILED,
+        events=[] if ok else [make_exception(error, f"{error} of {task}")], **changes,
+    )  # fmt: skip
+
+
+@contextmanager
+def sampled(
+    folder: Path, spans: Sequence[Span], *, now_ns: int = NOW_NS, context: Context | None = None
+) -> Iterator[Samples]:
+    """The views of these attempts."""
+    batch = make_batch(spans, context=context or make_context())
+    data = make_folder(folder / "data", [batch])
+    views = Views(data)
+    with closing(views), closing(open_reader(data)) as log, views.read() as connection:
+        yield Samples(connection, log, now_ns)
+
+
+def found(folder: Path, spans: Sequence[Span], rule: Rule, **more: Any) -> list[Finding]:
+    """What a rule finds in them."""
+    with sampled(folder, spans, **more) as samples:
+        return findings(rule, samples)

@@ -1,0 +1,199 @@
+"""What rules find in real views."""
+
+from contextlib import closing
+from pathlib import Path
+
+from events import names
+from events.times import rfc3339
+from projections.query.reading import Views
+from service.alerts import rule as rules
+from service.alerts.findings import findings
+from service.alerts.rule import span
+from service.alerts.samples import ENDED, SEEN, SQL
+from tests.alerting import NOW_NS, found, sampled, tried
+from tests.events import BASE_NS, SECOND_NS, make_batch, make_context
+from tests.views import make_folder
+
+
+def test_a_run_that_failed_for_good_isfindings(tmp_path: Path) -> None:
+    """By its task, with what helps to find the cause; an error that was retried is none."""
+    spans = [
+        tried("charge", 60, run="r1"), tried("charge", 50, run="r1"),
+        tried("retried", 60, run="r1"), tried("retried", 50, run="r1", ok=True),
+        tried("again", 60, run="r1", attributes={names.TASK_WILL_RETRY: True}),
+        tried("long ago", 7200),
+    ]  # fmt: skip
+    (finding,) = found(tmp_path, spans, rules.TerminalFailures(name="rule"))
+    assert finding.labels == {"task": "charge"}
+    assert finding.value == 1
+    assert finding.summary.startswith("1 run failed for good of task charge: ValueError")
+    assert finding.details["runs"] == [{"task_id": "charge", "run_id": "r1"}]
+    assert len(finding.details["fingerprints"]) == 1
+
+
+def test_a_failure_settles_unless_no_attempt_was_left(tmp_path: Path) -> None:
+    """Where nobody says how many attempts there may be, a retry may still come."""
+    spans = [
+        tried("unknown", 5), tried("one left", 5, most=2),
+        tried("none left", 5, most=1),
+    ]  # fmt: skip
+    rule = rules.TerminalFailures(name="rule")
+    assert [one.labels["task"] for one in found(tmp_path, spans, rule)] == ["none left"]
+
+
+def test_a_task_that_completed_since_is_well(tmp_path: Path) -> None:
+    """Its latest run counts."""
+    spans = [tried("a", 300), tried("a", 200, ok=True), tried("b", 200), tried("b", 100)]
+    (finding,) = found(tmp_path, spans, rules.TerminalFailures(name="rule"))
+    assert (finding.labels, finding.value) == ({"task": "b"}, 2)
+
+
+def test_failures_are_grouped_as_the_rule_says(tmp_path: Path) -> None:
+    """By component, executor or error pattern, or all together; filters choose among them."""
+    spans = [tried("a.1", 60), tried("a.2", 60), tried("b.1", 60, error="KeyError")]
+    context = make_context(service="shop")
+    with sampled(tmp_path, spans, context=context) as samples:
+        from_ = {"name": "rule", "settle": span(1)}
+        groups = {
+            by: rules.TerminalFailures(**from_, group_by=by)
+            for by in ("all", "component", "executor", "error", "task")
+        }
+        values = {
+            by: sorted(one.value for one in findings(rule, samples)) for by, rule in groups.items()
+        }
+        assert values == {
+            "all": [3], "component": [3], "executor": [3], "error": [1, 2], "task": [1, 1, 1],
+        }  # fmt: skip
+        only = rules.TerminalFailures(**from_, group_by="all", task="a.*", component="shop")
+        assert [one.value for one in findings(only, samples)] == [2]
+        none = rules.TerminalFailures(**from_, group_by="all", component="cart")
+        assert findings(none, samples) == []
+        bracket = rules.TerminalFailures(**from_, group_by="all", task="[ab].1")
+        assert findings(bracket, samples) == []
+
+
+def test_a_new_error_and_one_that_is_back_arefindings(tmp_path: Path) -> None:
+    """Each once for its pattern; one that was retried with success is neither."""
+    day = 86400
+    spans = [
+        tried("a", 10 * day, error="OldError"), tried("a", 60, error="OldError"),
+        tried("b", 7200, error="UsualError"), tried("b", 60, error="UsualError"),
+        tried("c", 60, error="NewError"),
+        tried("d", 60, error="PassingError", run="r"), tried("d", 50, ok=True, run="r"),
+    ]  # fmt: skip
+    with sampled(tmp_path, spans) as samples:
+        (new,) = findings(rules.NewError(name="rule"), samples)
+        assert new.summary.startswith("NewError was never seen before, on c")
+        (back,) = findings(rules.Regression(name="rule"), samples)
+        assert back.summary.startswith("OldError is back after 9d 23h, on a")
+        every = findings(rules.NewError(name="rule", only_terminal=False), samples)
+        assert len(every) == 2
+        assert set(new.labels) == {"fingerprint"}
+
+
+def test_a_rate_over_its_threshold_isfindings(tmp_path: Path) -> None:
+    """Of runs that failed for good, or of attempts."""
+    spans = [tried("a", 60 + n, run=f"r{n % 2}") for n in range(6)]
+    with sampled(tmp_path, spans) as samples:
+        assert findings(rules.FailureRate(name="rule", above=2), samples) == []
+        (runs,) = findings(rules.FailureRate(name="rule", above=1), samples)
+        assert runs.summary == "2 runs failed in 5m 00s, more than 1"
+        (attempts,) = findings(rules.FailureRate(name="rule", above=5, of="attempts"), samples)
+        assert attempts.value == 6
+
+
+def test_a_success_rate_below_its_threshold_isfindings(tmp_path: Path) -> None:
+    """With enough runs only; a retried run that completed counts as one success."""
+    spans = [tried("a", 60 + n, ok=n > 1) for n in range(8)]
+    spans += [tried("b", 60, run="r"), tried("b", 50, ok=True, run="r")]
+    with sampled(tmp_path, spans) as samples:
+        (low,) = findings(rules.SuccessRate(name="rule", below=0.8, at_least=9), samples)
+        assert low.value == 7 / 9
+        assert low.summary == "77.8% of 9 runs completed, below 0.8"
+        assert findings(rules.SuccessRate(name="rule", below=0.7, at_least=9), samples) == []
+        assert findings(rules.SuccessRate(name="rule", below=0.8, at_least=10), samples) == []
+        tries = rules.SuccessRate(name="rule", below=0.75, at_least=9, of="attempts")
+        assert findings(tries, samples)[0].value == 0.7
+
+
+def test_slow_attempts_arefindings(tmp_path: Path) -> None:
+    """By the quantile of those that completed."""
+    spans = [tried("a", 60, lasting_s=n, ok=True, run=f"r{n}") for n in range(1, 21)]
+    spans.append(tried("a", 60, lasting_s=900, run="failed"))
+    with sampled(tmp_path, spans) as samples:
+        (slow,) = findings(rules.Duration(name="rule", above=span(18)), samples)
+        assert slow.value == 19 * SECOND_NS
+        assert slow.summary == "p95 of 20 durations is 19.0 s, above 18.0 s"
+        assert findings(rules.Duration(name="rule", above=span(19)), samples) == []
+
+
+def test_a_long_wait_in_a_queue_isfindings(tmp_path: Path) -> None:
+    """Of those that began."""
+    queued = {names.TASK_QUEUED_AT: rfc3339(NOW_NS - 300 * SECOND_NS)}
+    spans = [tried("a", 60, attributes=queued, ok=True)]
+    with sampled(tmp_path, spans) as samples:
+        (wait,) = findings(rules.QueueWait(name="rule", above=span(60), group_by="task"), samples)
+        assert wait.value == 239 * SECOND_NS
+        assert wait.labels == {"task": "a"}
+        assert findings(rules.QueueWait(name="rule", above=span(240)), samples) == []
+
+
+def test_silence_isfindings(tmp_path: Path) -> None:
+    """Of one task, of some, or of all; of what was never heard nothing is said."""
+    spans = [tried("nightly.a", 3000, ok=True), tried("nightly.b", 2000, ok=True), tried("c", 5)]
+    with sampled(tmp_path, spans) as samples:
+        (silent,) = findings(
+            rules.Silence(name="rule", above=span(1800), task="nightly.*"), samples
+        )
+        assert silent.value == 2000 * SECOND_NS
+        assert silent.labels == {"task": "nightly.*"}
+        assert findings(rules.Silence(name="rule", above=span(1800)), samples) == []
+        assert findings(rules.Silence(name="rule", above=span(1), task="never"), samples) == []
+        other = rules.Silence(name="rule", above=span(1), tenant="nobody")
+        assert findings(other, samples) == []
+
+
+def test_a_projection_that_keeps_up_does_not_lag(tmp_path: Path) -> None:
+    """All of the log is applied here."""
+    assert found(tmp_path, [tried("a", 5)], rules.ProjectionLag(name="rule")) == []
+
+
+def test_what_was_imported_raises_no_alert(tmp_path: Path) -> None:
+    """Nor does what failed before the window."""
+    spans = [
+        tried("a", 60, attributes={names.TASK_BACKFILLED: True}),
+        tried("b", 60, now_ns=BASE_NS),
+    ]  # fmt: skip
+    with sampled(tmp_path, spans) as samples:
+        assert findings(rules.TerminalFailures(name="rule"), samples) == []
+        assert findings(rules.FailureRate(name="rule", above=0), samples) == []
+        assert findings(rules.NewError(name="rule"), samples) == []
+
+
+def test_no_question_reads_a_whole_table(tmp_path: Path) -> None:
+    """Each goes by an index, or its time would grow with the history."""
+    statements = {name: sql for name, sql in SQL.items() if "{" not in sql} | {
+        "ended": ENDED, "seen": SEEN,
+    }  # fmt: skip
+    values = dict.fromkeys(
+        (
+            "tenant",
+            "status",
+            "since",
+            "now",
+            "task",
+            "component",
+            "executor",
+            "limit",
+            "fingerprint",
+        )
+    )
+    data = make_folder(tmp_path / "data", [make_batch([tried("a", 5)])])
+    views = Views(data)
+    with closing(views), views.read() as connection:
+        for name, sql in statements.items():
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
+            steps = [row[3] for row in plan]
+            scans = [one for one in steps if one.startswith("SCAN") and "checkpoint" not in one]
+            assert not scans, f"{name}: {steps}"
+            assert not [one for one in steps if "TEMP B-TREE FOR ORDER BY" in one], f"{name}"
