@@ -12,8 +12,8 @@ from msgspec import Meta
 
 from events.times import rfc3339
 from projections.query.parameters import Question
+from projections.query.times import parse_moment
 from service.cli.options import FILTERS, PAGES
-from service.cli.output.times import parse_moment
 from service.cli.source.completion import complete_status
 
 Filters = dict[str, Any]

@@ -10,11 +10,11 @@ from rich.console import Console
 from events.errors import BadInput, BadSetting, Closing, LogDamaged, NotFound, SpanledgerError
 from events.times import human_duration
 from projections.query.table import Column, Kind
+from projections.query.times import human_age, human_bytes, parse_moment
 from service.cli.output import exits, render
 from service.cli.output.documents import write_csv, write_json
 from service.cli.output.render import Writing, bar, fit, grid, write_value
 from service.cli.output.timeline import draw_spans, tree
-from service.cli.output.times import human_age, human_bytes, parse_moment
 
 NOW_NS = 1_800_000_000_000_000_000
 HOUR_NS = 3600 * 10**9

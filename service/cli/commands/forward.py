@@ -8,10 +8,10 @@ import typer
 
 from events.errors import BadInput
 from projections.query.table import Column, Kind
+from projections.query.times import parse_moment
 from service.cli.command import command
 from service.cli.options import Data, Form, Json
 from service.cli.output.documents import Document, drawing_of_list, write, write_json
-from service.cli.output.times import parse_moment
 from service.cli.source.completion import complete_target
 from service.cli.source.folder import existing_folder
 from service.cli.source.role import perform

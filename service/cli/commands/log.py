@@ -18,6 +18,7 @@ from events.log.port import Recorded
 from events.log.reader import SqliteReader, open_reader
 from events.times import rfc3339
 from projections.query import ids
+from projections.query.times import human_bytes, parse_moment
 from service.cli.command import command
 from service.cli.commands import verification
 from service.cli.commands.append import append
@@ -26,7 +27,6 @@ from service.cli.output.documents import write_json
 from service.cli.output.event_lines import EventFilter, event_document, event_line
 from service.cli.output.render import console, pairs, writing_on
 from service.cli.output.streams import json_text, write_data
-from service.cli.output.times import human_bytes, parse_moment
 from service.cli.source.folder import data_folder
 
 app = typer.Typer(no_args_is_help=True, help="Read, follow, check and add to the event log.")

@@ -12,11 +12,11 @@ from rich.text import Text
 from events.errors import BadInput, Unavailable
 from events.log.reader import open_reader
 from projections.query.table import Column, Kind
+from projections.query.times import parse_moment
 from service.cli.command import command
 from service.cli.options import Asking, Data, Form, Json
 from service.cli.output.documents import Document, drawing_of_list, write, write_json
 from service.cli.output.render import console, grid, pairs, plain, writing_on
-from service.cli.output.times import parse_moment
 from service.cli.source.completion import complete_projection, complete_view
 from service.cli.source.folder import existing_folder
 from service.cli.source.projector import ask_projector

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from events.errors import BadInput
+from projections.query.times import parse_seconds
 from service.cli.command import command
 from service.cli.output.streams import complain, readable_arguments
-from service.cli.output.times import parse_seconds
 from service.run.process import Command
 from service.run.recording import Destination, recording
 from service.run.signals import Signals

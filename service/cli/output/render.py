@@ -19,7 +19,7 @@ from rich.text import Text
 
 from events.times import SECOND_NS, human_duration, parse_rfc3339, rfc3339
 from projections.query.table import Column, Kind
-from service.cli.output.times import human_age, human_bytes
+from projections.query.times import human_age, human_bytes
 
 Record = Mapping[str, Any]
 
