@@ -39,6 +39,16 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     behind: Behind = []
 
 
+class Count(msgspec.Struct, frozen=True):
+    """The number of items of a list."""
+
+    count: int
+    exact: Annotated[
+        bool, Meta(description="False: there are more, counting them all would take too long")
+    ]
+    position: PositionText
+
+
 ExecutorText = Annotated[
     str, Meta(description="The most exact that is known: id, tool, model, instance or host")
 ]

@@ -10,8 +10,8 @@ from events.log.sqlite import load_queries
 from events.times import rfc3339, seconds
 from projections.query import ids, lookup
 from projections.query.endpoint import Endpoint
-from projections.query.inquiry import Inquiry, is_filtered
-from projections.query.listing import Strand
+from projections.query.inquiry import Inquiry, is_filtered, window
+from projections.query.listing import Order, Strand, count
 from projections.query.parameters import (
     AttemptStatus,
     Backfilled,
@@ -21,12 +21,13 @@ from projections.query.parameters import (
     ListQuestion,
     Model,
     Prefix,
+    Question,
     Since,
     TaskId,
     Text,
     Until,
 )
-from projections.query.records import ExecutorText, Failure, Hex, Ns, Page, Rfc3339, failure
+from projections.query.records import Count, ExecutorText, Failure, Hex, Ns, Page, Rfc3339, failure
 from projections.query.refusals import BadQuestion
 from projections.query.rows import Rows, by_keys
 from projections.runs import words
@@ -92,6 +93,21 @@ class AttemptsQuestion(ListQuestion, frozen=True, kw_only=True):
     sort: ByStart = "-started"
 
 
+class AttemptCountQuestion(Question, frozen=True, kw_only=True):
+    """Parameters of a count of attempts: those of their list."""
+
+    task: TaskId | None = None
+    run: Annotated[Text, Meta(description="Only of runs with this id.")] | None = None
+    status: AttemptStatus | None = None
+    since: Since | None = None
+    until: Until | None = None
+    executor: Executor | None = None
+    model: Model | None = None
+    component: Component | None = None
+    backfilled: Backfilled | None = None
+    q: Prefix | None = None
+
+
 class AttemptRow(NamedTuple):
     """A row of the statement `attempts`."""
 
@@ -145,8 +161,6 @@ class ElsewhereRow(NamedTuple):
 
 def attempts(inquiry: Inquiry, question: AttemptsQuestion) -> Page[Attempt]:
     """Attempts by start."""
-    if question.run is not None and question.task is None:
-        raise BadQuestion([("run", "a run is known by its task and its id: give `task` too")])
     values = inquiry.numbers(question)
     strands, served = _strands(inquiry, question, values)
     return inquiry.page(
@@ -154,6 +168,19 @@ def attempts(inquiry: Inquiry, question: AttemptsQuestion) -> Page[Attempt]:
         newest_first=question.sort == "-started",
         filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
+
+
+def attempt_count(inquiry: Inquiry, question: AttemptCountQuestion) -> Count:
+    """How many attempts there are: all of those that an index counts, or as many as fit into
+    the time."""
+    values = inquiry.numbers(question)
+    strands, served = _strands(inquiry, question, values)
+    rows = None
+    if values is not None and is_filtered(values, served):
+        rows = rows_of(inquiry, values)
+    since_ns, until_ns = window(question)
+    order = Order(since_ns=since_ns, until_ns=until_ns)
+    return Count(*count(inquiry.connection, strands, order, rows), str(inquiry.position))
 
 
 def rows_of(inquiry: Inquiry, values: Mapping[str, Any]) -> Rows[AttemptRow]:
@@ -171,9 +198,13 @@ def _run_no(inquiry: Inquiry, task: str, run: str) -> int | None:
 
 
 def _strands(
-    inquiry: Inquiry, question: AttemptsQuestion, values: dict[str, Any] | None
+    inquiry: Inquiry,
+    question: AttemptsQuestion | AttemptCountQuestion,
+    values: dict[str, Any] | None,
 ) -> tuple[list[Strand], str | None]:
     """The index ranges to read, and the filter that they serve."""
+    if question.run is not None and question.task is None:
+        raise BadQuestion([("run", "a run is known by its task and its id: give `task` too")])
     if values is None:
         return [], None
     if question.run is not None:
@@ -259,5 +290,9 @@ ENDPOINTS: Final = (
     Endpoint(
         "attempts", "Attempts: every single try, newest start first.",
         AttemptsQuestion, Page[Attempt], ("attempts",), attempts, joins=JOINS,
+    ),
+    Endpoint(
+        "metrics/attempts", "How many attempts there are that a list of them would have.",
+        AttemptCountQuestion, Count, ("attempts",), attempt_count,
     ),
 )  # fmt: skip

@@ -10,7 +10,6 @@ from rich.text import Text
 from events.times import human_duration
 from projections.query import ids
 from projections.query.table import Column, Kind
-from projections.query.times import human_duration
 from service.cli.command import command
 from service.cli.options import PAGES, Asking, Cursor, Form
 from service.cli.output.documents import Document, write

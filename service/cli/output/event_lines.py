@@ -15,7 +15,6 @@ from events.log.port import Recorded
 from events.schema import AttemptAbandoned, Event, Fact, LogRecord, Span, Unknown
 from events.times import human_duration, rfc3339
 from projections.query.events import task_of
-from projections.query.times import human_duration
 from service.cli.output.render import plain
 
 _ERROR: Final = 2  # OTLP's STATUS_CODE_ERROR
