@@ -14,6 +14,7 @@ FACT: Final = "fact.v1"
 # Kinds of the facts of our own: `namespace.name`. Nobody else writes in our namespace.
 OWN_NAMESPACE: Final = "spanledger"
 FACT_ABANDONED: Final = "spanledger.attempt_abandoned"
+FACT_POLICIES: Final = "spanledger.policies_applied"
 
 # Tenants and positions on the wire.
 TENANT_HEADER: Final = "x-scope-orgid"
@@ -24,6 +25,8 @@ DEFAULT_TENANT: Final = "default"
 # Who says a fact, where no token does: nobody else may be called so.
 ACTOR_LOCAL: Final = "local"
 ACTOR_WATCHER: Final = "watcher"
+ACTOR_START: Final = "start"
+ACTOR_SIGHUP: Final = "sighup"
 
 # Attributes that identify a task, a run and an attempt.
 TASK_ID: Final = "task.id"

@@ -3,7 +3,7 @@
 A setting that a rule does not name is None, and comes from a less specific rule.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Final, Literal
 
@@ -36,6 +36,12 @@ class Condition(Record, frozen=True, kw_only=True):
     component: Glob | None = None  # `service.name` of the sender
     environment: Glob | None = None  # `deployment.environment.name`
     category: Category | tuple[Category, ...] | None = None
+
+    def asked(self) -> Iterator[tuple[str, list[str]]]:
+        """What it asks for, each as a list."""
+        for key in WEIGHTS:
+            if (value := getattr(self, key)) is not None:
+                yield key, list(_texts(value))
 
 
 class Backoff(Record, frozen=True, kw_only=True):
@@ -133,8 +139,8 @@ def is_met(when: Condition, case: Case) -> bool:
 
 def specificity(when: Condition) -> tuple[int, int]:
     """How specific a condition is: by what it asks for, then by how many without `*`."""
-    asked = {key: value for key in WEIGHTS if (value := getattr(when, key)) is not None}
-    exact = sum(not any("*" in one for one in _texts(value)) for value in asked.values())
+    asked = dict(when.asked())
+    exact = sum(not any("*" in one for one in values) for values in asked.values())
     return sum(WEIGHTS[key] for key in asked), exact
 
 

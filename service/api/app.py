@@ -19,6 +19,7 @@ from service.access.hosts import Hosts
 from service.access.proxies import Proxies
 from service.access.tokens import TokenStore
 from service.api.asking import PLACE
+from service.api.deciding import Deciding
 from service.api.events import Events
 from service.api.feed import Feed
 from service.api.problems import HANDLERS, spanledger_problem
@@ -28,6 +29,7 @@ from service.api.writing import BODY_LIMIT_BYTES, Writing
 from service.append.appender import Appender
 from service.configuration.settings import Settings
 from service.control.socket import socket_path
+from service.policies.applying import Applying
 from service.roles.declaration import needed_roles
 
 
@@ -37,6 +39,7 @@ class Application(Litestar):
 
     queries: Queries
     feed: Feed
+    policies: Applying
     hosts: Hosts
     proxies: Proxies
 
@@ -86,6 +89,11 @@ def create_app(
     queries = Queries(settings.data, budget_s=settings.query_budget_s)
     feed = Feed(queries.log)
     appender = Appender(settings, lambda: DoorClient(socket_path(settings.data, "door")))
+    policies = Applying(
+        settings.data,
+        settings.of_role("policies", None),
+        lambda fact: appender.record(names.DEFAULT_TENANT, fact),
+    )
     cors = CORSConfig(
         allow_origins=list(settings.cors_origins),
         allow_methods=["GET", "POST"],
@@ -101,6 +109,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def living(app: Litestar) -> AsyncIterator[None]:
         yield
+        policies.close()
         await feed.close()
         queries.close()
         appender.close()
@@ -110,6 +119,7 @@ def create_app(
             *Answers(queries, tokens).routes(),
             *System(queries, tokens, needed_roles(settings), probe, metrics).routes(),
             *Writing(settings, appender, tokens).routes(),
+            *Deciding(settings, tokens, policies).routes(),
             Events(queries.log, feed, tokens).route(),
         ],
         exception_handlers=HANDLERS,
@@ -119,7 +129,7 @@ def create_app(
         logging_config=None,
         request_max_body_size=BODY_LIMIT_BYTES,
     )
-    app.queries, app.feed = queries, feed
+    app.queries, app.feed, app.policies = queries, feed, policies
     app.hosts = Hosts(settings.allowed_hosts, tokens.is_open)
     app.proxies = Proxies(settings.trusted_proxies, settings.root_path)
     return app

@@ -7,14 +7,17 @@ from typing import Any, Final
 import msgspec
 
 from projections.endpoints import ENDPOINTS
+from projections.policies.asking import DecideQuestion
 from projections.query.endpoint import Endpoint
 from projections.query.status import LogHead
+from service.api.deciding import DECIDE, POLICIES, PoliciesInForce
 from service.api.events import PATH as EVENTS_PATH
 from service.api.events import EventsQuestion
 from service.api.problems import MEDIA_TYPE, Problem
 from service.api.routes import PREFIX
 from service.api.writes import WRITES, Write, Written
 from service.append.facts import KEY_CHARACTERS
+from service.policies.deciding import Decided
 
 REF: Final = "#/components/schemas/{name}"
 _DESCRIPTION: Final = """\
@@ -45,13 +48,14 @@ _WRITE_PROBLEMS: Final = ("400", "401", "403", "409", "413", "415", "503")
 def document() -> dict[str, Any]:
     """The whole document."""
     answers = [endpoint.answers for endpoint in ENDPOINTS] + [LogHead, Problem]
+    answers += [PoliciesInForce, Decided, DecideQuestion]
     answers += [Written, *(write.takes for write in WRITES)]
     refs, components = msgspec.json.schema_components(answers, ref_template=REF)
     paths = {
         f"{PREFIX}/{endpoint.path}": {"get": _operation(endpoint, ref)}
         for endpoint, ref in zip(ENDPOINTS, refs, strict=False)
     }
-    head, _, written, *bodies = refs[len(ENDPOINTS) :]
+    head, _, policies, decided, failure, written, *bodies = refs[len(ENDPOINTS) :]
     for write, body in zip(WRITES, bodies, strict=True):
         paths.setdefault(f"{PREFIX}/{write.path}", {})["post"] = _writing(write, body, written)
     return {
@@ -62,7 +66,7 @@ def document() -> dict[str, Any]:
             "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": paths | _system_paths(head),
+        "paths": paths | _policy_paths(policies, decided, failure) | _system_paths(head),
         "components": {
             "schemas": components,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -162,6 +166,24 @@ def _system_paths(head: dict[str, Any]) -> dict[str, Any]:
             "get": _simple("metrics", "Prometheus metrics of all processes.", metrics_answers)
         },
     }  # fmt: skip
+
+
+def _policy_paths(
+    policies: dict[str, Any], decided: dict[str, Any], failure: dict[str, Any]
+) -> dict[str, Any]:
+    json = "application/json"
+    told = _answers(_content(json, policies), "400", "401", "403")
+    shown = _simple(POLICIES, "The policies in force, the strongest rule first.", told)
+    deciding = _simple(
+        DECIDE, "What is to be done about a failed attempt: again or not, when, how often.",
+        _answers(_content(json, decided), "400", "401", "403", "413", "415", "503"),
+    )  # fmt: skip
+    deciding["parameters"] = [_TENANT]
+    deciding["requestBody"] = {"required": True, "content": {json: {"schema": failure}}}
+    return {
+        f"{PREFIX}/{POLICIES}": {"get": shown},
+        f"{PREFIX}/{DECIDE}": {"post": deciding},
+    }
 
 
 def _events_operation(text: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from service.api.app import Application, create_app
 from service.api.system import Metrics, Probe, own_metrics
 from service.configuration.settings import Settings
 from service.network.web import WebServer
+from service.policies.applying import Applying
 
 
 class ApiServer(WebServer):
@@ -20,6 +21,11 @@ class ApiServer(WebServer):
     ) -> None:
         self._app: Application = create_app(settings, tokens, probe=probe, metrics=metrics)
         super().__init__(self._app, settings, settings.api_port, "API", lifespan="on")
+
+    @property
+    def policies(self) -> Applying:
+        """The policies that it decides by."""
+        return self._app.policies
 
     def drain(self, deadline_s: float) -> None:
         """End the live streams, take no new connection, finish what was asked."""

@@ -1,6 +1,6 @@
 """One route for each write of `service.api.writes`; answered only after the commit."""
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 import msgspec
@@ -23,6 +23,7 @@ from service.otlp.decompression import decompress
 CREATED: Final = 201
 _AT_ONCE: Final = 16
 _JSON: Final = "application/json"
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
 BODY_LIMIT_BYTES: Final = 64 << 10
 """Of a body, compressed or not."""
 _EXACT: Final = 1 << 53
@@ -53,13 +54,13 @@ class Writing:
         who = await admitted(request, self._tokens, "write")
         if unknown := [(name, "no parameters are known here") for name in parameters(request)]:
             raise BadQuestion(unknown)
-        body = await _body(request)
+        body = await json_body(request)
         coding = ",".join(request.headers.getall("content-encoding", []))
         key = _key(request)
 
         def append() -> Written:
             content = decompress(coding, body, BODY_LIMIT_BYTES)
-            fact = write.fact(_parsed(content, write.takes), who.token or names.ACTOR_LOCAL, key)
+            fact = write.fact(parsed(content, write.takes), who.token or names.ACTOR_LOCAL, key)
             receipt = self._appender.record(who.tenant, fact)
             return Written(
                 event_id=receipt.event_id.hex(),
@@ -75,7 +76,7 @@ class Writing:
         )  # fmt: skip
 
 
-async def _body(request: AnyRequest) -> bytes:
+async def json_body(request: AnyRequest) -> bytes:
     """The body, if it says that it is JSON: a form of another site cannot say so."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _JSON:
@@ -98,7 +99,12 @@ def _key(request: AnyRequest) -> str | None:
     return key
 
 
-def _parsed(body: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
+def parsed(body: bytes, kind: type[_Struct]) -> _Struct:
+    """The record that a body of JSON holds.
+
+    Raises:
+        BadQuestion: it holds none; the message says where.
+    """
     try:
         return msgspec.convert(_canonical(msgspec.json.decode(body)), kind)
     except msgspec.ValidationError as exc:

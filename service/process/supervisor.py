@@ -28,9 +28,10 @@ from service.configuration.settings import Settings
 from service.control.locks import AlreadyRunning, RoleLock, is_held
 from service.control.socket import ControlServer, socket_path
 from service.installation.version import VERSION
-from service.mappings.asking import apply_and_tell
+from service.mappings import asking as mappings
 from service.network.endpoints import SUPERVISOR, read_endpoints, remove_endpoints, write_endpoints
 from service.network.ports import Ports, PortTaken
+from service.policies import applying as policies
 from service.process.child import Child
 from service.roles.declaration import ROLES, all_ports, instances_of, role_of
 from service.telemetry.gathering import Gatherer
@@ -157,7 +158,7 @@ class Supervisor:
             else:
                 self._wakeup.recv(64)
         if self._apply_asked:
-            self._apply_mappings()
+            self._apply_files()
         for child in self._children.values():
             if child.ended:
                 self._bury(child)
@@ -300,14 +301,20 @@ class Supervisor:
         else:  # in a terminal SIGHUP says that it is gone
             self._signals += 1
 
-    def _apply_mappings(self) -> None:
-        """Do what SIGHUP asks for, as `spanledger mappings apply` does, beside all else."""
+    def _apply_files(self) -> None:
+        """Do what SIGHUP asks for, as `spanledger policies apply` and `mappings apply` do, beside
+        all else."""
         self._apply_asked = False
         if self._applying is None or not self._applying.is_alive():
             self._applying = threading.Thread(
-                target=apply_and_tell, args=(self._settings.data,), name="mappings", daemon=True
+                target=_apply_and_tell, args=(self._settings.data,), name="apply", daemon=True
             )
             self._applying.start()
+
+
+def _apply_and_tell(data: Path) -> None:
+    policies.apply_and_tell(data)
+    mappings.apply_and_tell(data)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The API: queries over HTTP, the live tail, health, metrics, and writes by the writer's door."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ from service.configuration.settings import Settings
 from service.control.locks import is_held
 from service.control.socket import call, instances
 from service.network.endpoints import SUPERVISOR
+from service.policies.deciding import shipped_classifier
 from service.roles import Place
 from service.roles.declaration import ROLES
 from service.telemetry.gathering import Gatherer
@@ -45,7 +47,15 @@ class ApiRole:
             probe=lambda role: require_role(data, role),
             metrics=self._metrics_of(data),
         )
-        return {"api": self._server.start()}
+        ports = {"api": self._server.start()}
+        threading.Thread(target=self._begin, name="policies", daemon=True).start()
+        return ports
+
+    def _begin(self) -> None:
+        """What need not be done before questions are answered."""
+        shipped_classifier()  # else the first decision would wait for it
+        if self._server is not None:
+            self._server.policies.begin()
 
     def _metrics_of(self, data: Path) -> Callable[[], str]:
         """Who tells the metrics of the service: its supervisor, or this process without one."""
@@ -56,7 +66,7 @@ class ApiRole:
         return gatherer.text
 
     def handlers(self) -> Mapping[str, Callable[..., Any]]:
-        return {}
+        return {} if self._server is None else self._server.policies.handlers()
 
     def drain(self, deadline_s: float) -> None:
         if self._server is not None:

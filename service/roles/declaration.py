@@ -7,6 +7,7 @@ load none of the modules: whoever lists the roles does not pay for them.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from msgspec import Meta
@@ -119,6 +120,7 @@ def _receivers(settings: Settings) -> list[str]:
     return [f"receiver-{number}" for number in range(1, settings.workers + 1)]
 
 
+_POLICIES: Final = "Policy file of your own, in place of policies.toml in the data folder."
 _DECLARED = (
     Declaration(
         "receiver", "service.roles.receiver", drains=2, readiness="ping", instances=_receivers,
@@ -147,6 +149,7 @@ _DECLARED = (
     Declaration(
         "api", "service.roles.api", drains=1, drain_share=0.25,
         ports=(Port("api", "API", note="docs at /docs"),),
+        settings=(Setting("policies", Annotated[Path | None, Meta(description=_POLICIES)], None),),
     ),
 )  # fmt: skip
 ROLES: Final[dict[str, Declaration]] = {declared.name: declared for declared in _DECLARED}

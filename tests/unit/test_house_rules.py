@@ -34,7 +34,7 @@ ROOMS = {
 `runs` uses `mapping`, which reads values and words as `runs` does."""
 
 SERVICE_ROOMS = {
-    "policies": set(),
+    "policies": {"control.socket"},
     "mappings": {"control.socket"},
     "control": {"mappings"},
     "access": {"control"},
@@ -48,15 +48,17 @@ SERVICE_ROOMS = {
     "telemetry": {"control", "installation.version"},
     "installation": {"access", "forward", "network", "configuration", "roles.declaration"},
     "api": {
-        "control", "access", "network", "otlp", "configuration", "append", "telemetry",
+        "policies", "control", "access", "network", "otlp", "configuration", "append", "telemetry",
         "roles.declaration",
     },
     "roles": {
-        "mappings", "control", "access", "network", "forward", "otlp", "configuration", "append",
+        "policies", "mappings", "control", "access", "network", "forward", "otlp",
+        "configuration", "append",
         "reactors",
         "telemetry", "installation", "api",
     },
     "process": {
+        "policies",
         "mappings", "control", "network", "configuration", "telemetry", "installation", "roles",
     },
     "demo": {"network", "configuration", "roles", "cli.output"},

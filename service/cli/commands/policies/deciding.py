@@ -11,7 +11,6 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from events.errors import BadInput
-from projections.errors.classify.classifier import make_classifier
 from projections.errors.record import Record
 from projections.policies.asking import AskedError, DecideQuestion
 from service.cli.command import command
@@ -22,7 +21,7 @@ from service.cli.options import Json, Where
 from service.cli.output.documents import write_json
 from service.cli.output.render import ABSENT, console, plain
 from service.cli.source.source import open_remote
-from service.policies.deciding import answer
+from service.policies.deciding import answer, shipped_classifier
 
 _SHOWN: Final = (
     "retry", "reason", "delay_s", "delay_min_s", "delay_max_s", "repair", "actions", "attempts",
@@ -79,7 +78,7 @@ def decide(
             body = {k: v for k, v in msgspec.to_builtins(question).items() if v is not None}
             decision: Mapping[str, Any] = remote.send("policies/decide", body, {})
     else:
-        made = answer(question, chosen(policies, where.data), make_classifier())
+        made = answer(question, chosen(policies, where.data), shipped_classifier())
         decision = msgspec.to_builtins(made)
     if as_json:
         write_json(decision)

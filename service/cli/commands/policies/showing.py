@@ -118,7 +118,7 @@ def _of_rules(policies: PolicySet) -> dict[str, Any]:
     items = [
         {
             "id": placed.rule.id,
-            "when": _compact(msgspec.to_builtins(placed.rule.when)),
+            "when": dict(placed.rule.when.asked()),
             "settings": {n: list(v) if isinstance(v, tuple) else v for n, v in said(placed.rule)},
             "file": placed.file,
             "line": placed.line,
