@@ -42,8 +42,11 @@ def first_run(connection: sqlite3.Connection, task_no: int) -> int:
 def find_run(connection: sqlite3.Connection, tenant: str, task_id: str, run_id: str) -> int | None:
     """The number of a run of a task."""
     task_no = find_task(connection, tenant, task_id)
+    if task_no is None:
+        return None
     digest = key_hash(tenant, task_id, run_id)
-    for run_no in _RUNS.between(connection, digest, digest) if task_no is not None else ():
+    others = _RUNS.between(connection, digest, digest)
+    for run_no in (first_run(connection, task_no), *others):
         row = connection.execute(
             "SELECT task_no, run_id FROM run_key WHERE run_no = ?", (run_no,)
         ).fetchone()

@@ -25,7 +25,7 @@ from projections.mapping.rules.files import builtin_rules
 from projections.mapping.rules.ruleset import RuleSet
 from projections.runs import words
 from projections.runs.extracted import Extracted, Loose, Origin
-from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
+from projections.runs.facts import FACT_ID, AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.fingerprint import fingerprint
 from projections.runs.mapped.mapper import Mapper
 from projections.runs.more import more_of
@@ -208,7 +208,7 @@ class Extractor:
             status, error, fingerprint_no, message_no = self._outcome(row, said, at)
         number = None if said.attempt is None else number_of(said.attempt)
         fact = SpanFact(
-            at.event_id,
+            at.event_id[FACT_ID],
             row.trace_id,
             row.span_id,
             at.position,
@@ -325,7 +325,7 @@ class Extractor:
         status = status_of(said.result)
         fingerprint_no, message_no = self._log_error(said, status, kind, at)
         return LogFact(
-            at.event_id,
+            at.event_id[FACT_ID],
             at.partition,
             at.position,
             kind,
@@ -364,13 +364,13 @@ class Extractor:
         if not number and not lost.span_id:  # an older release said it, and nothing else tells
             number = words.number_behind(lost.attempt_id, at.tenant, lost.task_id, lost.run_id)
         fact = AbandonFact(
-            at.event_id,
+            at.event_id[FACT_ID],
             lost.trace_id,
             lost.span_id,
             lost.time_ns,
             lost.last_heartbeat_ns,
             self._fingerprint_no(at.tenant_no, words.ABANDONED, None, "", ""),
-            lost.last_heartbeat_id,
+            lost.last_heartbeat_id[FACT_ID],
             number,
             lost.signs,
         )

@@ -1,18 +1,22 @@
 """The facts of a run: what its spans, log records and our own events say of its attempts.
 
-A run's facts are a set, by event id; derive() turns them into attempts. Numbers such as
-`source_no` refer to the registry of the same views file. Stored as msgpack with the run; what few
-facts say stands last, so that the stored form of most ends before it.
+A run's facts are a set, by the first bytes of the event id (`FACT_ID`); derive() turns them into
+attempts. Numbers such as `source_no` refer to the registry of the same views file. Stored as
+msgpack with the run; what few facts say stands last, so that the stored form of most ends before
+it.
 """
 
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from projections.runs.more import More
 from projections.runs.words import COMPLETED
+
+FACT_ID: Final = slice(8)
+"""So much of an event's id tells a fact from the others of its run: ids are keyed digests."""
 
 
 class SpanFact(msgspec.Struct, frozen=True, array_like=True, gc=False):

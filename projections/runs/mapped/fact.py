@@ -6,7 +6,7 @@ import msgspec
 
 from projections.mapping.join.placed import Outcome, Placed
 from projections.runs import words
-from projections.runs.facts import SpanFact
+from projections.runs.facts import FACT_ID, SpanFact
 from projections.runs.fingerprint import fingerprint
 from projections.runs.more import Mapped, More, MoreAttributes, more_of
 from projections.runs.registry.numbers import Registry
@@ -29,7 +29,7 @@ def fact_of(placed: Placed, registry: Registry, tenant_no: int) -> SpanFact:
     told = _tells_error(placed, status)
     return _fact_of(
         placed,
-        event_id=placed.fact_id,
+        event_id=placed.fact_id[FACT_ID],
         source_no=registry.source_no(tenant_no, where),
         max_attempts=placed.max_attempts or None,
         more=_more(placed, registry, tenant_no),

@@ -13,6 +13,7 @@ from projections.mapping.observe.observation import Observation, Origin
 from projections.mapping.observe.observer import NATIVE_RULES, Observer
 from projections.mapping.rules.ruleset import RuleSet
 from projections.runs.extracted import Extracted
+from projections.runs.facts import FACT_ID
 from projections.runs.mapped.fact import fact_of
 from projections.runs.mapped.looking import Looking
 from projections.runs.mapped.observations import StoredObservations
@@ -78,7 +79,7 @@ class Mapper:
         arrival = self._joiner.arrive(observations)
         tenant_no = self._registry.tenant_no
         for run, fact_id in arrival.retracted:
-            found.leave((tenant_no(run.tenant), run.task_id, run.run_id), fact_id)
+            found.leave((tenant_no(run.tenant), run.task_id, run.run_id), fact_id[FACT_ID])
         for placed in arrival.placed:
             number = tenant_no(placed.run.tenant)
             key = number, placed.run.task_id, placed.run.run_id

@@ -160,7 +160,10 @@ class RunStage:
                 wanted[task_no, sought[2]] = sought
                 digests.append(digest)
         known: dict[RunKey, Known] = {}
-        candidates = sorted(self._digests.candidates(connection, digests))
+        candidates = self._digests.candidates(connection, digests)
+        task_nos = sorted({task_no for task_no, _ in wanted})
+        candidates += self._task_numbers.first_runs(connection, task_nos)
+        candidates.sort()
         for run in runs_by_number(connection, candidates):
             if (place := (run.task_no, run.run_id)) not in wanted:
                 continue
@@ -271,7 +274,8 @@ class RunStage:
                     lead_ns=lead_ns, last_started_ns=last_ns, run_id=run_id, facts=blob,
                 )
             )  # fmt: skip
-            self._digests.add(hash_, run_no)
+            if not is_first:
+                self._digests.add(hash_, run_no)
             if new is not None:
                 changes.append(
                     _change_of_fresh(

@@ -1,6 +1,7 @@
 -- The shared stage: numbers for texts, and every run's facts. Look-ups by text go through
 -- projections/query/lookup.py, because the text -> number indexes are keyed by digests. Those of
--- tasks and spans are sorted runs (projections/storage/sorted_runs.sql): task_hash, run_hash, span, loose.
+-- tasks and spans are sorted runs (projections/storage/sorted_runs.sql): task_hash, run_hash (of all
+-- runs but the first of each task, which task_key names), span, loose.
 --
 -- Numbers are given in order of first appearance in the log, so a rebuild gives the same ones.
 

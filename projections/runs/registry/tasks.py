@@ -75,7 +75,7 @@ class TaskNumbers:
             part = candidates[at : at + _AT_ONCE]
             rows = connection.execute(
                 "SELECT tenant_no, task_id, task_no FROM task_key"
-                f" WHERE task_no IN ({', '.join('?' * len(part))})",
+                f" WHERE task_no IN ({_places(part)})",
                 part,
             )
             stored.update(((tenant_no, task_id), number) for tenant_no, task_id, number in rows)
@@ -96,6 +96,15 @@ class TaskNumbers:
             self._digests.add(unknown[key], number)
         return given
 
+    def first_runs(self, connection: sqlite3.Connection, task_nos: Sequence[int]) -> list[int]:
+        """The first run of each of some tasks that have a row: no digest leads to it."""
+        found: list[int] = []
+        for at in range(0, len(task_nos), _AT_ONCE):
+            part = task_nos[at : at + _AT_ONCE]
+            select = f"SELECT first_run_no FROM task_key WHERE task_no IN ({_places(part)})"
+            found += (row[0] for row in connection.execute(select, part))
+        return found
+
     def write(self, connection: sqlite3.Connection, first_runs: Mapping[int, int]) -> None:
         """Write the rows of tasks that were given numbers; `first_runs` are their first runs."""
         rows = [
@@ -106,3 +115,7 @@ class TaskNumbers:
             "INSERT INTO task_key (task_no, tenant_no, first_run_no, task_id) VALUES (?, ?, ?, ?)",
             rows,
         )
+
+
+def _places(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
