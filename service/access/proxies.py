@@ -15,7 +15,11 @@ from service.access.hosts import Authority
 
 NONE: Final = "none"
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+", re.ASCII)
-_OURS = re.compile(r"/(?:|docs/?|openapi\.json|metrics|api/v1(?:/.*)?)", re.DOTALL)
+_OURS = re.compile(
+    r"/(?:|openapi\.json|(?:alerts|api/v1|attempts|docs|errors|executors|health|ledger|live|metrics"
+    r"|runs|search|sign-in|sign-out|static|tasks|tenant|traces)(?:/.*)?)",
+    re.DOTALL,
+)
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 

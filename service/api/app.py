@@ -31,6 +31,7 @@ from service.configuration.settings import Settings
 from service.control.socket import socket_path
 from service.policies.applying import Applying
 from service.roles.declaration import needed_roles
+from service.web.site import Site
 
 
 class Application(Litestar):
@@ -106,6 +107,8 @@ def create_app(
         ],
     )
 
+    system = System(queries, tokens, needed_roles(settings), probe, metrics)
+
     @contextlib.asynccontextmanager
     async def living(app: Litestar) -> AsyncIterator[None]:
         yield
@@ -117,7 +120,8 @@ def create_app(
     app = Application(
         route_handlers=[
             *Answers(queries, tokens).routes(),
-            *System(queries, tokens, needed_roles(settings), probe, metrics).routes(),
+            *system.routes(),
+            *Site(settings, queries, tokens, system.missing).routes(),
             *Writing(settings, appender, tokens).routes(),
             *Deciding(settings, tokens, policies).routes(),
             Events(queries.log, feed, tokens).route(),

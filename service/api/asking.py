@@ -10,12 +10,14 @@ from litestar import Request
 from events import names
 from projections.query.parameters import TEXT_LIMIT
 from projections.query.refusals import BadQuestion
+from service.access import cookies
 from service.access.hosts import require_own_origin
 from service.access.proxies import Place
 from service.access.tokens import Admission, Forbidden, Scope, TokenStore
 
 QUERY_LIMIT_BYTES: Final = 60 << 10
 _MOST_PARAMETERS: Final = 64
+_SAFE: Final = ("GET", "HEAD")
 AnyRequest = Request[Any, Any, Any]
 PLACE: Final = "spanledger.place"
 """Where in the scope the `Place` of the request is."""
@@ -100,14 +102,16 @@ def require_own_page(request: AnyRequest, allowed_origins: Sequence[str]) -> Non
 
 
 async def admitted(request: AnyRequest, tokens: TokenStore, scope: Scope = "read") -> Admission:
-    """Who sends the request.
+    """Who sends the request: by its headers or, where it changes nothing, by the cookies that a
+    browser has from the sign-in page.
 
     Raises:
         Unauthenticated, Forbidden, BadInput, Unavailable: as `TokenStore.admit`.
     """
+    said = request.cookies if request.method in _SAFE else {}
     return await anyio.to_thread.run_sync(
         tokens.admit,
-        request.headers.get("authorization"),
+        request.headers.get("authorization") or said.get(cookies.TOKEN),
         scope,
-        request.headers.get(names.TENANT_HEADER),
+        request.headers.get(names.TENANT_HEADER, said.get(cookies.TENANT)),
     )

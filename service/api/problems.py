@@ -1,4 +1,4 @@
-"""One shape for every error: RFC 9457 `application/problem+json`."""
+"""One shape for every error: RFC 9457 `application/problem+json`; a page for who wants pages."""
 
 import logging
 from http import HTTPStatus
@@ -16,6 +16,7 @@ from service.api.asking import place_of
 from service.api.feed import TooManyStreams
 from service.append.facts import BadFact, Conflict
 from service.otlp.decompression import UnknownType
+from service.web.problem_page import problem_page
 
 MEDIA_TYPE: Final = "application/problem+json"
 _PREFIX: Final = "urn:spanledger:problem:"
@@ -145,6 +146,10 @@ def _response(
         instance=place_of(request).prefix + request.scope["path"],
         **extra,
     )
+    shown = problem_page(request, place_of(request), problem)
+    if shown is not None:
+        shown.headers.update(headers or {})
+        return shown
     body = {k: v for k, v in msgspec.structs.asdict(problem).items() if v is not None}
     return Response(
         msgspec.json.encode(body), status_code=status, media_type=MEDIA_TYPE, headers=headers

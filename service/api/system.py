@@ -1,7 +1,7 @@
-"""The service about itself: health, the log's head, metrics, documentation, welcome."""
+"""The service about itself: health, the log's head, metrics, documentation."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import anyio
@@ -12,12 +12,12 @@ from litestar.handlers import HTTPRouteHandler
 from markupsafe import Markup, escape
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from events.errors import SpanledgerError, Unavailable
+from events.errors import SpanledgerError
 from projections.queries import Queries
 from projections.query.refusals import BadQuestion
-from service.access.tokens import Admission, Forbidden, TokenStore, Unauthenticated
+from service.access.tokens import TokenStore
 from service.api import openapi
-from service.api.asking import admitted, parameters, place_of, require_unbound
+from service.api.asking import parameters, place_of, require_unbound
 from service.api.problems import NotReady
 from service.api.routes import PREFIX
 from service.telemetry.samples import scrape, text_of
@@ -88,7 +88,6 @@ class System:
             get("/metrics", name="metrics")(self._answering(self._metrics)),
             get("/openapi.json", name="openapi")(self._answering(self._openapi)),
             get("/docs", name="docs")(self._answering(self._docs_page)),
-            get("/", name="welcome")(self._answering(self._welcome_page)),
         ]
 
     def _render_docs(self, root: str) -> str:
@@ -113,12 +112,12 @@ class System:
         return _json({"status": "live"})
 
     async def _ready(self, request: Request[Any, Any, Any]) -> Response[Any]:
-        missing = await anyio.to_thread.run_sync(self._missing)
+        missing = await anyio.to_thread.run_sync(self.missing)
         if missing:
             raise NotReady(missing)
         return _json({"status": "ready", "missing": []})
 
-    def _missing(self) -> list[str]:
+    def missing(self) -> list[str]:
         """What keeps the service from being ready."""
         missing = []
         for role in self._needed:
@@ -149,32 +148,6 @@ class System:
     async def _docs_page(self, request: Request[Any, Any, Any]) -> Response[Any]:
         text = await anyio.to_thread.run_sync(self._docs, place_of(request).root)
         return Response(text, media_type=MediaType.HTML, headers=_PAGE_HEADERS)
-
-    async def _welcome_page(self, request: Request[Any, Any, Any]) -> Response[Any]:
-        facts: dict[str, Any] | None = None
-        try:
-            who = await admitted(request, self._tokens)
-            facts = await anyio.to_thread.run_sync(self._facts, who)
-        except (Unauthenticated, Forbidden, Unavailable):
-            pass  # the page stays without figures
-        place = place_of(request)
-        page = partial(self._render, "welcome.html.j2", facts=facts, root=place.root)
-        text = await anyio.to_thread.run_sync(partial(page, base=place.origin + place.prefix))
-        return Response(text, media_type=MediaType.HTML, headers=_PAGE_HEADERS)
-
-    def _facts(self, who: Admission) -> dict[str, Any]:
-        """The figures of the welcome page; those of all tenants for who may see them."""
-        facts: dict[str, Any] = {"tenant": who.tenant, "figures": {}, "missing": self._missing()}
-        try:
-            head = self._queries.log.head()
-            if not who.is_bound:
-                facts["figures"] = {"events in the log": head}
-            facts["figures"] |= self._queries.counts(who.tenant)
-            if not who.is_bound:
-                facts["figures"]["events not in the views yet"] = head - self._queries.seen()
-        except Unavailable:
-            pass  # no log or no views yet; `missing` tells
-        return facts
 
 
 def _code(text: str) -> Markup:

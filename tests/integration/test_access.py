@@ -155,7 +155,9 @@ class Links(HTMLParser):
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Collect what leads elsewhere."""
+        """Collect what leads elsewhere, but for forms that change something."""
+        if ("method", "post") in attrs:
+            return
         self.found += [
             value for name, value in attrs
             if name in ("href", "src", "action") and value and not value.startswith("#")

@@ -14,6 +14,7 @@ from projections.endpoints import ENDPOINTS, route
 from projections.engine.versions import projections_of
 from projections.queries import Queries
 from projections.query.endpoint import Endpoint
+from projections.runs.words import attempt_id
 from tests.events import make_batch, make_exception, make_span, trace_id
 from tests.views import make_folder
 
@@ -39,7 +40,10 @@ def queries(tmp_path: Path) -> Iterator[Queries]:
 def ask(queries: Queries, path: str) -> dict[str, Any]:
     """The answer at an endpoint's path about the failed attempt."""
     fingerprint = queries.answer("errors", {}).items[0].fingerprint  # type: ignore[attr-defined]
-    known = {"task_id": "task-1", "trace_id": trace_id(7).hex(), "fingerprint": fingerprint}
+    known = {
+        "task_id": "task-1", "trace_id": trace_id(7).hex(), "fingerprint": fingerprint,
+        "attempt_id": attempt_id("default", "task-1", trace_id(7).hex(), 1),
+    }  # fmt: skip
     parameters = {} if "{" in path else {"task": "task-1"}
     document: dict[str, Any] = msgspec.to_builtins(queries.answer(path.format(**known), parameters))
     return document

@@ -58,6 +58,7 @@ def paths(client: httpx.Client, tenant: str) -> Iterator[tuple[str, dict[str, st
     (pattern,) = ask(client, "errors", tenant)["items"]
     known = {
         "task_id": "t", "trace_id": TRACE.hex(), "fingerprint": pattern["fingerprint"],
+        "attempt_id": ask(client, "attempts", tenant)["items"][0]["attempt_id"],
     }  # fmt: skip
     for endpoint in ENDPOINTS:
         path = endpoint.path.format(**known)

@@ -47,15 +47,17 @@ SERVICE_ROOMS = {
     "alerts": {"control", "network", "configuration", "append"},
     "telemetry": {"control", "installation.version"},
     "installation": {"access", "forward", "network", "configuration", "roles.declaration"},
+    "web": {"access", "configuration", "installation", "api.asking"},
     "api": {
-        "policies", "control", "access", "network", "otlp", "configuration", "append", "telemetry",
+        "policies", "control", "access", "web", "network", "otlp", "configuration", "append",
+        "telemetry",
         "roles.declaration",
     },
     "roles": {
         "policies", "mappings", "control", "access", "network", "forward", "otlp",
         "configuration", "append",
         "reactors",
-        "telemetry", "installation", "api",
+        "telemetry", "installation", "web", "api",
     },
     "process": {
         "policies",

@@ -1,5 +1,6 @@
 """Runs: all of them, or those of one task."""
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Final, NamedTuple
 
@@ -9,7 +10,7 @@ from msgspec import Meta
 from events.errors import NotFound
 from events.log.sqlite import load_queries
 from events.times import rfc3339, seconds
-from projections.query import lookup
+from projections.query import ids, lookup
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, is_filtered
 from projections.query.listing import Strand
@@ -25,6 +26,7 @@ from projections.query.parameters import (
     RunStatus,
     Since,
     TaskId,
+    Text,
     Until,
 )
 from projections.query.records import Failure, Hex, Ns, Page, RanBy, Rfc3339, failure
@@ -82,6 +84,7 @@ class RunsQuestion(ListQuestion, frozen=True, kw_only=True):
     """Parameters of a list of runs."""
 
     task: TaskId | None = None
+    run: Annotated[Text, Meta(description="Only runs with this id.")] | None = None
     status: RunStatus | None = None
     since: Since | None = None
     until: Until | None = None
@@ -156,10 +159,15 @@ class _NewestRow(NamedTuple):
 def runs(inquiry: Inquiry, question: RunsQuestion) -> Page[Run]:
     """Runs by the start of their newest attempt."""
     values = inquiry.numbers(question)
+    if values is not None:
+        values["run"] = None if question.run is None else json.dumps(ids.run_ids(question.run))
     rows = by_keys(inquiry.connection, SQL["runs"], values or {}, RunRow)
     strands: Sequence[Strand] = ()
     served = "status"
-    if values is not None and values["task"] is not None:
+    if values is not None and question.run is not None and question.task is not None:
+        found = _by_id(inquiry, question.task, question.run)
+        strands, served = [Strand("run", RUN_KEY, "run_no = ?", (one,)) for one in found], "task"
+    elif values is not None and values["task"] is not None:
         strands, served = _of_task(inquiry, values["task"]), "task"
     elif values is not None and values["executor"] is not None:
         strands = [Strand("attempt", ATTEMPT_KEY, "executor_no = ?", (values["executor"],))]
@@ -172,6 +180,13 @@ def runs(inquiry: Inquiry, question: RunsQuestion) -> Page[Run]:
         newest_first=question.sort == "-started",
         filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
+
+
+def _by_id(inquiry: Inquiry, task_id: str, run_id: str) -> list[int]:
+    """The run of a task with this id, as it is or as another tool shows it."""
+    spelt = ids.run_ids(run_id)
+    tried = (lookup.find_run(inquiry.connection, inquiry.tenant, task_id, one) for one in spelt)
+    return [run_no for run_no in tried if run_no is not None][:1]
 
 
 def _of_task(inquiry: Inquiry, task_no: int) -> list[Strand]:

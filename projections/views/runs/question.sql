@@ -18,6 +18,7 @@ LEFT JOIN executor AS e ON e.executor_no = s.executor_no
 LEFT JOIN fingerprint AS f ON f.fingerprint_no = r.fingerprint_no
 LEFT JOIN message AS m ON m.message_no = r.message_no
 WHERE (:task IS NULL OR r.task_no = :task)
+    AND (:run IS NULL OR rk.run_id IN (SELECT value FROM json_each(:run)))
     AND (:status IS NULL OR r.status = :status)
     AND (:executor IS NULL OR s.executor_no = :executor)
     AND (:model IS NULL OR s.model = :model)

@@ -1,0 +1,1 @@
+"""One attempt by its id; it has no tables of its own."""

@@ -1,0 +1,1 @@
+"""The pages, a module for each noun; see `service.web` for what a page is."""

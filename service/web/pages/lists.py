@@ -1,0 +1,41 @@
+"""What pages with a list share: its filters, its page, its file."""
+
+from typing import Any, NamedTuple
+
+from service.web.export import LIMIT
+from service.web.visit import Said, Table, Visit
+
+ROWS = "50"
+"""Of a list, unless `limit` says otherwise: what fits a few screens and 200 KB."""
+MOST_ROWS = 200
+
+
+class Listed(NamedTuple):
+    """A page of a list, and the parameters that lead on from it: times as they were resolved, so
+    that a cursor stays good while an age such as `1h` goes on."""
+
+    page: Any
+    filters: Said
+
+
+def listed(visit: Visit, path: str, *arguments: str, **fixed: Any) -> Listed | Table:
+    """The answer of a list's endpoint to the page's parameters; a table if a file is wanted.
+
+    Args:
+        fixed: parameters that the page sets, not its reader.
+
+    Raises:
+        BadQuestion: a parameter is unknown or wrong.
+    """
+    given = visit.filters(limit=ROWS)
+    as_file = given.pop("format", "") == "csv"
+    if as_file:
+        given["limit"] = str(LIMIT)
+    elif given["limit"].isdigit():
+        given["limit"] = str(min(int(given["limit"]), MOST_ROWS))
+    page = visit.ask(path, *arguments, **{**given, **fixed})
+    if as_file:
+        return Table(path.replace("/", "-").replace("{", "").replace("}", ""), page.items)
+    if given["limit"] == ROWS:
+        del given["limit"]
+    return Listed(page, given)

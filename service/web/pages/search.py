@@ -1,0 +1,50 @@
+"""`/search`: where an id leads, or the attempts that a text names."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Final
+
+from events.errors import NotFound
+from projections.query.refusals import BadQuestion
+from service.web.pages.lists import listed
+from service.web.statuses import ATTEMPT_WORDS
+from service.web.visit import Moved, Page, Shown, Table, Visit
+
+
+def search(visit: Visit) -> Shown | Table | Moved:
+    """What is sought: the thing that has this id, else attempts of tasks that begin so."""
+    sought = visit.parameters["q"].strip()
+    if sought and len(visit.parameters) == 1:
+        link = next(_places(visit, sought), None)
+        if link is not None:
+            return Moved(link)
+    found = listed(visit, "attempts")
+    if isinstance(found, Table):
+        return found
+    values = {
+        "page": found.page, "filters": found.filters, "given": visit.parameters,
+        "words": ATTEMPT_WORDS, "sought": sought,
+    }  # fmt: skip
+    return Shown("search.html.j2", "Search", values)
+
+
+def _places(visit: Visit, sought: str) -> Iterator[str]:
+    """Pages of what has exactly this id, the likeliest first."""
+    links = visit.links
+    tries: tuple[tuple[Callable[[], object], str], ...] = (
+        (lambda: visit.ask("tasks/{task_id}", sought), links.task(sought)),
+        (lambda: visit.ask("traces/{trace_id}", sought, limit="1"), links.trace(sought)),
+        (lambda: visit.ask("errors/{fingerprint}", sought), links.error(sought)),
+    )
+    for known, link in tries:
+        try:
+            known()
+        except (NotFound, BadQuestion):
+            continue
+        yield link
+    if len(sought) == 32:
+        with suppress(NotFound, BadQuestion):
+            yield links.attempt(visit.ask("attempts/{attempt_id}", sought))
+
+
+PAGES: Final = (Page("search", search),)

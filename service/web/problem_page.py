@@ -1,0 +1,34 @@
+"""Problems as pages: what was wrong and what to do, in the place of a page that was asked for."""
+
+from typing import Any, Final
+
+from litestar import Request, Response
+
+from service.access.proxies import Place
+from service.web.answers import page, wants_page
+from service.web.links import Links
+from service.web.rendering import render
+
+_ADVICE: Final = {
+    400: "Correct what is named here in the page's address, or leave it out.",
+    401: "Sign in with a token that this service knows.",
+    403: "Ask whoever runs this service for a token that may.",
+    404: "It may have another id, belong to another tenant, or not have arrived yet.",
+    405: "This address only shows, or only takes what a form sends.",
+    421: "Allow the name with the setting that is named here, or use localhost.",
+    500: "The service's log says more. What was acknowledged is safe in the log of events.",
+    503: "Load the page again in a moment; the Health page tells which part does not answer.",
+}
+_API: Final = ("/api/", "/openapi.json", "/metrics")
+
+
+def problem_page(
+    request: Request[Any, Any, Any], place: Place, problem: Any
+) -> Response[Any] | None:
+    """The page for a `service.api.problems.Problem`; None where a program asked."""
+    if place.path.startswith(_API) or not wants_page(request):
+        return None
+    values = {
+        "title": problem.title, "problem": problem, "advice": _ADVICE.get(problem.status, ""),
+    }  # fmt: skip
+    return page(render("problem.html.j2", Links(place), values), problem.status)

@@ -1,0 +1,99 @@
+"""Templates, and how values are written in them."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+import jinja2
+
+from events.times import human_duration, rfc3339
+from projections.query.times import human_age, human_bytes
+from service.installation.version import VERSION
+from service.web.links import Links, quoted
+from service.web.statuses import kind_of
+
+NAVIGATION: Final = (
+    ("Overview", ""),
+    ("Tasks", "tasks"),
+)
+"""Pages that every page leads to."""
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The templates; made when first asked for, in a thread."""
+    pages = jinja2.Environment(
+        loader=jinja2.PackageLoader("service.web"), autoescape=True, trim_blocks=True,
+        lstrip_blocks=True, undefined=jinja2.StrictUndefined, auto_reload=False,
+    )  # fmt: skip
+    pages.filters |= {
+        "age": human_age,
+        "bytes": human_bytes,
+        "cut": cut,
+        "duration": human_duration,
+        "kind": kind_of,
+        "moment": moment,
+        "number": number,
+        "percent": percent,
+        "quoted": quoted,
+        "rfc3339": rfc3339,
+        "short": short_number,
+        "words": lambda word: word.replace("_", " "),
+    }
+    pages.globals |= {
+        "nav": NAVIGATION,
+        "version": VERSION,
+        "with_": with_,
+        "without": without,
+        "at": None, "who": None, "sought": None, "csrf": "", "theme": "",
+    }  # fmt: skip
+    return pages
+
+
+def render(template: str, links: Links, values: Mapping[str, Any]) -> str:
+    """The page of a template."""
+    return environment().get_template(template).render(links=links, **values)
+
+
+def number(value: float) -> str:
+    """`1,234,567`."""
+    return f"{value:,.0f}"
+
+
+def short_number(value: float) -> str:
+    """At most four characters and a letter: `950`, `12.3k`, `1.20M`."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            shown = value / size
+            return f"{shown:.{0 if shown >= 100 else 1 if shown >= 10 else 2}f}{letter}"
+    return f"{value:.0f}" if value == int(value) else f"{value:.2g}"
+
+
+def percent(share: float) -> str:
+    """`99.2 %`; what is not whole is never shown as 100 or 0."""
+    if share in (0, 1):
+        return f"{share:.0%}".replace("%", " %")
+    return f"{min(max(share, 0.0001), 0.9999):.2%}".replace("%", " %")
+
+
+def moment(time_ns: int) -> str:
+    """`2026-01-31 12:00:05.123 UTC`; a script shows it in the reader's zone."""
+    text = rfc3339(time_ns) or str(time_ns)
+    day, _, clock = text.rstrip("Z").partition("T")
+    return f"{day} {clock[:12]} UTC"
+
+
+def cut(text: str, characters: int) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text[: 2 * characters].split())
+    return line if len(line) <= characters else f"{line[: characters - 1]}…"
+
+
+def with_(given: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Parameters with others added or replaced."""
+    return {**given, **more}
+
+
+def without(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Parameters but for some."""
+    return {name: value for name, value in given.items() if name not in names}

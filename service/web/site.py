@@ -1,0 +1,142 @@
+"""One route for each page, and for the files that pages load."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import anyio
+from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from events.errors import NotFound
+from projections.queries import Queries
+from service.access import cookies
+from service.access.tokens import Admission, TokenStore, Unauthenticated
+from service.api.asking import AnyRequest, admitted, arguments, parameters, place_of
+from service.configuration.settings import Settings
+from service.web import export
+from service.web.answers import cookie, lead_to, page, wants_page
+from service.web.assets import ASSETS
+from service.web.forms import secret_of
+from service.web.links import Links
+from service.web.pages import attempt, attempts, overview, run, runs, search, task, tasks
+from service.web.rendering import render
+from service.web.sessions import Sessions, theme_of
+from service.web.visit import Moved, Page, Said, Shown, Table, Visit
+
+ALL: Final[tuple[Page, ...]] = (
+    *overview.PAGES,
+    *tasks.PAGES,
+    *task.PAGES,
+    *run.PAGES,
+    *runs.PAGES,
+    *attempts.PAGES,
+    *attempt.PAGES,
+    *search.PAGES,
+)
+_AT_ONCE: Final = 16
+_FOR_A_YEAR: Final = "public, max-age=31536000, immutable"
+_UNAUTHORIZED: Final = 401
+
+
+class Site:
+    """Serves the pages; they are made in worker threads, at most so many at once.
+
+    Args:
+        missing: names the parts of the service that do not answer now.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        queries: Queries,
+        tokens: TokenStore,
+        missing: Callable[[], list[str]],
+    ) -> None:
+        self._settings = settings
+        self._queries = queries
+        self._tokens = tokens
+        self._missing = missing
+        self._sessions = Sessions(settings, tokens)
+        self._limiter = anyio.CapacityLimiter(_AT_ONCE)
+
+    def routes(self) -> list[HTTPRouteHandler]:
+        """All handlers."""
+
+        async def asset(request: Request[Any, Any, Any]) -> Response[bytes]:
+            return _asset(request)
+
+        pages = [self._route(each) for each in ALL]
+        files = get("/static/{name:str}", name="static")(asset)
+        return [*pages, files, *self._sessions.routes()]
+
+    def _route(self, each: Page) -> HTTPRouteHandler:
+        wanted = re.findall(r"{(\w+)}", each.path)
+
+        async def answer(request: Request[Any, Any, Any]) -> Response[Any]:
+            return await self._answer(each, wanted, request)
+
+        path = re.sub(r"{(\w+)}", r"{\1:str}", each.path)
+        return get(f"/{path}", name=f"page {each.path}")(answer)
+
+    async def _answer(
+        self, each: Page, wanted: Sequence[str], request: AnyRequest
+    ) -> Response[Any]:
+        try:
+            who = await admitted(request, self._tokens)
+        except Unauthenticated:
+            is_start = not each.path
+            if not is_start and not wants_page(request):
+                raise
+            status = 200 if is_start else _UNAUTHORIZED
+            return await self._sessions.sign_in_page(request, status=status)
+        visit = self._visit(request, who, wanted)
+
+        def shown() -> Response[Any]:
+            found = each.show(visit)
+            if isinstance(found, Moved):
+                return lead_to(found.link)
+            if isinstance(found, Table):
+                return export.csv(found)
+            leaves = [cookie(visit.place, cookies.FORM, visit.csrf, same_site="strict")]
+            return page(_text(each, visit, found), cookies=leaves)
+
+        return await anyio.to_thread.run_sync(shown, limiter=self._limiter)
+
+    def _visit(self, request: AnyRequest, who: Admission, wanted: Sequence[str]) -> Visit:
+        place = place_of(request)
+        said = Said((name, value) for name, value in parameters(request).items() if value.strip())
+        return Visit(
+            self._queries, self._settings, who, place, Links(place), said,
+            arguments(request, wanted), secret_of(request), theme_of(request),
+            missing=self._missing,
+        )  # fmt: skip
+
+
+def _text(each: Page, visit: Visit, found: Shown) -> str:
+    values = {
+        "title": found.title,
+        "at": each.path.partition("/")[0],
+        "who": visit.who,
+        "csrf": visit.csrf,
+        "theme": visit.theme,
+        "now_ns": visit.now_ns,
+        **found.values,
+    }
+    return render(found.template, visit.links, values)
+
+
+def _asset(request: AnyRequest) -> Response[bytes]:
+    """A file of `service/web/static`, packed where the browser can unpack it."""
+    found = ASSETS.get(request.path_params["name"])
+    if found is None:
+        raise NotFound("there is no such file; load the page again")
+    headers = {
+        "cache-control": _FOR_A_YEAR,
+        "vary": "accept-encoding",
+        "x-content-type-options": "nosniff",
+    }
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["content-encoding"] = "gzip"
+        return Response(found.packed, media_type=found.media_type, headers=headers)
+    return Response(found.content, media_type=found.media_type, headers=headers)
