@@ -123,7 +123,7 @@ def create_app(
             *system.routes(),
             *Site(settings, queries, tokens, system.missing).routes(),
             *Writing(settings, appender, tokens).routes(),
-            *Deciding(settings, tokens, policies).routes(),
+            *Deciding(settings, tokens, policies, queries).routes(),
             Events(queries.log, feed, tokens).route(),
         ],
         exception_handlers=HANDLERS,

@@ -11,6 +11,7 @@ from msgspec import Meta
 from events.times import rfc3339
 from projections.policies.asking import DecideQuestion
 from projections.policies.resolving import said
+from projections.queries import Queries
 from projections.query.records import Ns, Rfc3339
 from projections.query.refusals import BadQuestion
 from service.access.tokens import TokenStore
@@ -21,6 +22,7 @@ from service.configuration.settings import Settings
 from service.otlp.decompression import decompress
 from service.policies.applying import Applying
 from service.policies.deciding import Decided, answer, shipped_classifier
+from service.policies.history import Histories
 
 POLICIES: Final = "policies"
 DECIDE: Final = "policies/decide"
@@ -54,10 +56,13 @@ class PoliciesInForce(msgspec.Struct, frozen=True, kw_only=True):
 class Deciding:
     """Serves what policies say; decisions are computed in worker threads."""
 
-    def __init__(self, settings: Settings, tokens: TokenStore, applying: Applying) -> None:
+    def __init__(
+        self, settings: Settings, tokens: TokenStore, applying: Applying, queries: Queries
+    ) -> None:
         self._origins = settings.cors_origins
         self._tokens = tokens
         self._applying = applying
+        self._histories = Histories(queries)
         self._limiter = anyio.CapacityLimiter(_AT_ONCE)
 
     def routes(self) -> list[HTTPRouteHandler]:
@@ -78,7 +83,7 @@ class Deciding:
 
     async def _decide(self, request: AnyRequest) -> Response[bytes]:
         require_own_page(request, self._origins)
-        await admitted(request, self._tokens)
+        who = await admitted(request, self._tokens)
         _require_none(request)
         body = await json_body(request)
         coding = ",".join(request.headers.getall("content-encoding", []))
@@ -86,7 +91,11 @@ class Deciding:
         def decided() -> Decided:
             content = decompress(coding, body, BODY_LIMIT_BYTES)
             question = parsed(content, DecideQuestion)
-            return answer(question, self._applying.policies, shipped_classifier())
+            history = self._histories.of(who.tenant)
+            return answer(
+                question, self._applying.policies, shipped_classifier(), chances=history,
+                look=history.look,
+            )  # fmt: skip
 
         return _answer(await anyio.to_thread.run_sync(decided, limiter=self._limiter))
 

@@ -28,7 +28,7 @@ ROOMS = {
     "runs": {"storage", "mapping"},
     "engine": {"storage", "runs"},
     "query": {"storage", "runs"},
-    "views": {"storage", "runs", "engine", "query"},
+    "views": {"errors", "policies", "storage", "runs", "engine", "query"},
 }
 """Of each folder of `projections`, which others its modules may import, or which modules of them:
 `runs` uses `mapping`, which reads values and words as `runs` does."""

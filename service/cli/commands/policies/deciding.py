@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
@@ -10,9 +11,11 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from events import names
 from events.errors import BadInput
 from projections.errors.record import Record
 from projections.policies.asking import AskedError, DecideQuestion
+from projections.queries import Queries
 from service.cli.command import command
 from service.cli.commands.classify import read_records
 from service.cli.commands.policies.options import CaseOptions, Policies, chosen
@@ -20,8 +23,10 @@ from service.cli.commands.policies.showing import ErrorPattern, OfCategory, cate
 from service.cli.options import Json, Where
 from service.cli.output.documents import write_json
 from service.cli.output.render import ABSENT, console, plain
+from service.cli.source.folder import data_folder
 from service.cli.source.source import open_remote
-from service.policies.deciding import answer, shipped_classifier
+from service.policies.deciding import Decided, answer, shipped_classifier
+from service.policies.history import TenantHistory
 
 _SHOWN: Final = (
     "retry", "reason", "delay_s", "delay_min_s", "delay_max_s", "repair", "actions", "attempts",
@@ -78,12 +83,21 @@ def decide(
             body = {k: v for k, v in msgspec.to_builtins(question).items() if v is not None}
             decision: Mapping[str, Any] = remote.send("policies/decide", body, {})
     else:
-        made = answer(question, chosen(policies, where.data), shipped_classifier())
-        decision = msgspec.to_builtins(made)
+        decision = msgspec.to_builtins(_local(question, policies, where))
     if as_json:
         write_json(decision)
     else:
         console().print(_drawn(decision))
+
+
+def _local(question: DecideQuestion, policies: Policies, where: Where) -> Decided:
+    """The decision by the files of the data folder, and by its history if there is any."""
+    with closing(Queries(data_folder(where.data))) as queries:
+        history = TenantHistory(queries, where.tenant or names.DEFAULT_TENANT)
+        return answer(
+            question, chosen(policies, where.data), shipped_classifier(), chances=history,
+            look=history.look,
+        )  # fmt: skip
 
 
 def _asked(record: Record) -> AskedError:

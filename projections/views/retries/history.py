@@ -1,0 +1,157 @@
+"""How retries ended, counted over a bounded part of history: the last occurrences of the patterns
+that occurred last."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from statistics import median
+from typing import Final, NamedTuple
+
+import msgspec
+
+from events.log.sqlite import load_queries
+from projections.errors.assessment import assess
+from projections.errors.classify.classifier import Classifier, make_classifier
+from projections.errors.record import Record
+from projections.policies.asking import Known
+from projections.policies.chances import Basis, Chance, chance
+from projections.policies.rule import Case
+from projections.runs.words import COMPLETED
+
+SQL = load_queries("projections.views.retries", "question.sql")
+PATTERNS: Final = 200
+OCCURRENCES: Final = 500
+"""How many patterns, and how many of the occurrences of each, are looked at."""
+ENOUGH: Final = 20
+"""So many retries of a narrower group outweigh a wider one."""
+SECOND_NS: Final = 1_000_000_000
+Describe = Callable[[str, str, str], Known]
+
+
+class Pattern(NamedTuple):
+    """An error pattern, and what is known of the error."""
+
+    number: int
+    fingerprint: str
+    type: str | None
+    known: Known
+
+
+class _Count:
+    """Retries of one kind."""
+
+    __slots__ = ("succeeded", "tried", "waits")
+
+    def __init__(self) -> None:
+        self.tried = self.succeeded = 0
+        self.waits: list[float] = []
+
+    def add(self, status: int, waited_ns: int) -> None:
+        self.tried += 1
+        if status == COMPLETED:
+            self.succeeded += 1
+            self.waits.append(max(waited_ns, 0) / SECOND_NS)
+
+    def chance(self, basis: Basis, attempt: int) -> Chance:
+        wait_s = round(median(self.waits), 3) if self.waits else None
+        return chance(basis, attempt, self.tried, self.succeeded, wait_s)
+
+
+class History:
+    """What retries came to; what it knows is never changed once it is read."""
+
+    def __init__(self) -> None:
+        self.patterns: dict[str, Pattern] = {}
+        self._by_pattern: defaultdict[tuple[str, int], _Count] = defaultdict(_Count)
+        self._by_component: defaultdict[tuple[str, str, int], _Count] = defaultdict(_Count)
+        self._by_category: defaultdict[tuple[str, int], _Count] = defaultdict(_Count)
+
+    def add(self, pattern: Pattern, component: str, attempt: int, status: int, wait: int) -> None:
+        """Count one retry of a failure of `pattern`."""
+        category = pattern.known.category
+        self._by_pattern[pattern.fingerprint, attempt].add(status, wait)
+        self._by_component[category, component, attempt].add(status, wait)
+        self._by_category[category, attempt].add(status, wait)
+
+    def of(self, case: Case, attempt: int) -> Chance | None:
+        """See `Chances.of`: of the pattern if there were enough, else of wider groups."""
+        found: Chance | None = None
+        for basis, count in self._counts(case, attempt):
+            if count is not None and count.tried:
+                found = count.chance(basis, attempt)
+                if count.tried >= ENOUGH:
+                    break
+        return found
+
+    def _counts(self, case: Case, attempt: int) -> Iterator[tuple[Basis, _Count | None]]:
+        category = case.category
+        yield "pattern", self._by_pattern.get((case.fingerprint, attempt))
+        by_component = self._by_component.get((category, case.component, attempt))
+        yield "category and component", by_component
+        yield "category", self._by_category.get((category, attempt))
+
+    def by_pattern(self) -> Iterator[tuple[Pattern, list[Chance]]]:
+        """Each pattern with what its retries came to, in order of their number."""
+        for fingerprint, chances in _grouped(self._by_pattern, "pattern"):
+            yield self.patterns[fingerprint], chances
+
+    def by_category(self) -> Iterator[tuple[str, list[Chance]]]:
+        """The same of categories."""
+        yield from _grouped(self._by_category, "category")
+
+
+def _grouped(
+    counts: dict[tuple[str, int], _Count], basis: Basis
+) -> Iterator[tuple[str, list[Chance]]]:
+    groups: defaultdict[str, list[Chance]] = defaultdict(list)
+    for (name, attempt), count in sorted(counts.items()):
+        groups[name].append(count.chance(basis, attempt))
+    yield from groups.items()
+
+
+@lru_cache(1)
+def _classifier() -> Classifier:
+    return make_classifier()
+
+
+@lru_cache(4096)
+def described(kind: str, message: str, stack: str) -> Known:
+    """What the shipped rules say of a pattern."""
+    made = assess(Record(kind, message, stack), _classifier())
+    return Known(
+        category=made.category, transient=made.transient, severity=made.severity,
+        suggestion=made.suggestion,
+    )  # fmt: skip
+
+
+def read_history(
+    connection: sqlite3.Connection,
+    tenant_no: int,
+    *,
+    since_ns: int = 0,
+    component: str | None = None,
+    describe: Describe = described,
+) -> History:
+    """What a tenant's retries came to.
+
+    Args:
+        since_ns: only failures from then on.
+        component: only attempts of this one.
+        describe: says what a pattern is, by type, message and stack.
+    """
+    history = History()
+    bounds = {"tenant": tenant_no, "since": since_ns, "patterns": PATTERNS}
+    for number, fingerprint, kind, message, stack in connection.execute(SQL["patterns"], bounds):
+        known = msgspec.structs.replace(
+            describe(kind or "", message or "", stack or ""), fingerprint=fingerprint
+        )
+        pattern = Pattern(number, fingerprint, kind, known)
+        history.patterns[fingerprint] = pattern
+        values = {
+            "fingerprint": number, "since": since_ns, "component": component,
+            "occurrences": OCCURRENCES,
+        }  # fmt: skip
+        for attempt, status, waited_ns, ran_in in connection.execute(SQL["retries"], values):
+            history.add(pattern, ran_in, attempt, status, waited_ns)
+    return history

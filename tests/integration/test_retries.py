@@ -1,0 +1,93 @@
+"""What retries came to: from the log to the answer, the table and decisions."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from events.schema import Span
+from projections.policies.rule import Case
+from projections.queries import Queries
+from service.cli.main import app
+from service.policies.history import FRESH_S, TenantHistory
+from tests.api_service import serving
+from tests.events import BASE_NS, SECOND_NS, make_batch, make_exception, make_span
+from tests.views import make_folder
+
+
+def spans_of(run: str, ends: str, kind: str = "ConnectionResetError", said: str = "") -> list[Span]:
+    """The attempts of a run, a letter each: `f` fails, `c` completes; 3 s from end to start."""
+    return [
+        make_span(
+            task="t", run=run, attempt=number + 1, status_code=2 if end == "f" else 0,
+            start_ns=BASE_NS + number * 4 * SECOND_NS,
+            events=[make_exception(kind, said)] if end == "f" else [],
+        )
+        for number, end in enumerate(ends)
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """30 runs that complete at the second attempt, 20 at the third, 5 that end with a failure, and
+    one that was never tried again."""
+    runs = ["fc"] * 30 + ["ffc"] * 20 + ["fff"] * 5 + ["f"]
+    spans = [span for n, ends in enumerate(runs) for span in spans_of(f"r{n}", ends)]
+    return make_folder(tmp_path_factory.mktemp("retries"), [make_batch(spans)])
+
+
+def test_each_attempt_is_counted_where_the_one_before_failed(data: Path) -> None:
+    """By number: of 55 second attempts 30 succeeded, of 25 third ones 20."""
+    with serving(data) as client:
+        told = client.get("/api/v1/retries").json()
+        patterns = client.get("/api/v1/retries", params={"by": "pattern"}).json()["items"]
+        none = client.get("/api/v1/retries", params={"component": "other"}).json()["items"]
+    found = [(i["category"], i["attempt"], i["tried"], i["succeeded"]) for i in told["items"]]
+    assert found == [("network", 2, 55, 30), ("network", 3, 25, 20)]
+    first = told["items"][0]
+    assert first["low"] < first["share"] < first["high"]
+    assert first["wait_s"] == 3.0
+    assert first["advice"] == "retry after 3 s, at most 3 attempts"
+    assert [item["type"] for item in patterns] == ["ConnectionResetError"] * 2
+    assert none == []
+
+
+def test_what_never_helps_is_not_advised(tmp_path: Path) -> None:
+    """One success of one is a reason to try again."""
+    spans = [s for n in range(100) for s in spans_of(f"r{n}", "ff", "TypeError", "bad order")]
+    spans += spans_of("x", "fc", "TimeoutError")
+    data = make_folder(tmp_path, [make_batch(spans)])
+    told = CliRunner().invoke(app, ["retries", "--json", "--data", str(data)])
+    advice = {item["category"]: item["advice"] for item in json.loads(told.stdout)["items"]}
+    assert advice["execution"].startswith("don't retry")
+    assert advice["timeout"].startswith("retry after 3 s")
+
+
+def test_a_decision_names_what_it_is_based_on(data: Path) -> None:
+    """Of the pattern, by its fingerprint; of another error of the category, by that."""
+    with serving(data) as client:
+        (pattern,) = client.get("/api/v1/errors").json()["items"]
+        asked = {"fingerprint": pattern["fingerprint"], "attempts": 2}
+        known = client.post("/api/v1/policies/decide", json=asked).json()
+        error = {"type": "ConnectionRefusedError", "message": "refused"}
+        other = client.post("/api/v1/policies/decide", json={"error": error}).json()
+    assert (known["category"], known["transient"]) == ("network", True)
+    assert known["statistics"]["basis"] == "pattern"
+    assert (known["statistics"]["tried"], known["statistics"]["succeeded"]) == (25, 20)
+    assert other["statistics"]["basis"] == "category"
+
+
+def test_history_is_read_anew_after_a_minute(data: Path, tmp_path: Path) -> None:
+    """Where there are no views yet nothing is known, and nobody is disturbed."""
+    now = [0.0]
+    case = Case(category="network")
+    empty = TenantHistory(Queries(tmp_path), "default", clock=lambda: now[0])
+    assert empty.of(case, 2) is None
+    history = TenantHistory(Queries(data), "default", clock=lambda: now[0])
+    assert history.of(case, 2) is not None
+    calls = []
+    history.read = lambda: calls.append(1)  # type: ignore[method-assign]
+    now[0] = FRESH_S - 1
+    history.of(case, 2)
+    assert not calls
