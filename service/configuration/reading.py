@@ -26,6 +26,7 @@ from service.access.hosts import check_hosts
 from service.access.proxies import Proxies
 from service.access.tokens import TokenStore
 from service.configuration.settings import ForwardTarget, Settings
+from service.configuration.trace_links import trace_links
 from service.forward.target import parse_url, resolve, resolve_all
 from service.network.addresses import LOCALHOST, bare
 from service.otlp.scrub.kinds.own import own_rules
@@ -281,6 +282,7 @@ def _check(settings: Settings) -> None:
     """What no setting can know alone."""
     resolve_all(settings.forward)
     check_hosts(settings.allowed_hosts)
+    trace_links(settings.trace_links)
     Proxies(settings.trusted_proxies, settings.root_path)
     _check_tls(settings)
     if settings.scrub_patterns or settings.scrub_allow:

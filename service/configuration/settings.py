@@ -96,6 +96,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         tuple[str, ...],
         Meta(description="Origins whose browsers may send and ask; `*` is any; repeatable."),
     ] = ()
+    trace_links: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Where else pages link a trace to: NAME=URL with {trace_id} in it, e.g. "
+            "Jaeger=http://localhost:16686/trace/{trace_id}; repeatable."
+        ),
+    ] = ()
     max_request_bytes: Annotated[
         int, Meta(ge=_KIB, le=_GIB, description="Largest body of a request.")
     ] = 16 << 20

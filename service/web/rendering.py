@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any, Final
 
 import jinja2
+import msgspec
 
 from events.times import human_duration, rfc3339
 from projections.query.times import human_age, human_bytes
@@ -15,6 +16,7 @@ from service.web.statuses import kind_of
 NAVIGATION: Final = (
     ("Overview", ""),
     ("Tasks", "tasks"),
+    ("Errors", "errors"),
 )
 """Pages that every page leads to."""
 
@@ -38,6 +40,7 @@ def environment() -> jinja2.Environment:
         "quoted": quoted,
         "rfc3339": rfc3339,
         "short": short_number,
+        "shown_value": shown_value,
         "words": lambda word: word.replace("_", " "),
     }
     pages.globals |= {
@@ -53,6 +56,11 @@ def environment() -> jinja2.Environment:
 def render(template: str, links: Links, values: Mapping[str, Any]) -> str:
     """The page of a template."""
     return environment().get_template(template).render(links=links, **values)
+
+
+def shown_value(value: Any) -> str:
+    """An attribute's value as text: lists and maps as JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def number(value: float) -> str:
@@ -89,11 +97,11 @@ def cut(text: str, characters: int) -> str:
     return line if len(line) <= characters else f"{line[: characters - 1]}…"
 
 
-def with_(given: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+def with_(given: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Parameters with others added or replaced."""
-    return {**given, **more}
+    return type(given)({**given, **more})
 
 
-def without(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def without(given: dict[str, Any], *names: str) -> dict[str, Any]:
     """Parameters but for some."""
-    return {name: value for name, value in given.items() if name not in names}
+    return type(given)((name, value) for name, value in given.items() if name not in names)

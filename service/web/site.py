@@ -19,7 +19,19 @@ from service.web.answers import cookie, lead_to, page, wants_page
 from service.web.assets import ASSETS
 from service.web.forms import secret_of
 from service.web.links import Links
-from service.web.pages import attempt, attempts, overview, run, runs, search, task, tasks
+from service.web.pages import (
+    attempt,
+    attempts,
+    error,
+    errors,
+    overview,
+    run,
+    runs,
+    search,
+    task,
+    tasks,
+    trace,
+)
 from service.web.rendering import render
 from service.web.sessions import Sessions, theme_of
 from service.web.visit import Moved, Page, Said, Shown, Table, Visit
@@ -32,6 +44,9 @@ ALL: Final[tuple[Page, ...]] = (
     *runs.PAGES,
     *attempts.PAGES,
     *attempt.PAGES,
+    *trace.PAGES,
+    *errors.PAGES,
+    *error.PAGES,
     *search.PAGES,
 )
 _AT_ONCE: Final = 16

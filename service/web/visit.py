@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from events.errors import BadInput
@@ -78,6 +78,11 @@ class Visit:
                 except BadInput as exc:
                     raise BadQuestion([(name, str(exc))]) from exc
         return given
+
+    def leaving_out(self, *names: str) -> "Visit":
+        """The same request without some parameters."""
+        kept = {name: value for name, value in self.parameters.items() if name not in names}
+        return replace(self, parameters=Said(kept))
 
     def refuse_others(self, *known: str) -> None:
         """See to it that only `known` parameters are given.

@@ -10,8 +10,10 @@ import httpx
 import pytest
 
 from events import names
+from events.errors import BadSetting
 from service.access import cookies
 from service.access.tokens import TokenStore
+from service.configuration.trace_links import trace_links
 from tests.api_service import nobody_answers, serving
 from tests.events import BASE_NS, SECOND_NS, make_batch, make_exception, make_span
 from tests.events import trace_id as trace_of
@@ -90,7 +92,7 @@ def crawled(client: httpx.Client, start: str, most: int = 400) -> dict[str, http
     waiting = [start]
     while waiting and len(found) < most:
         path = waiting.pop(0)
-        if path in found or path.startswith(("/errors/", "/traces/")):
+        if path in found:
             continue
         answer = found[path] = client.get(path)
         if answer.headers.get("content-type", "").startswith("text/html"):
@@ -313,3 +315,32 @@ def test_the_theme_comes_with_the_page(client: httpx.Client) -> None:
     assert 'data-theme="dark"' in dark
     odd = client.get("/tasks", headers={"cookie": "spanledger_theme=x"}).text
     assert "data-theme" not in odd.partition("<body")[0]
+
+
+def test_a_trace_shows_its_spans_and_one_in_full(client: httpx.Client) -> None:
+    """In tree order with errors in place; attributes and stack of the span that is chosen."""
+    page = client.get(f"/traces/{TRACE}?span=1").text
+    assert page.count('class="row') >= 4
+    assert "task.executor.id" in page
+    assert 'class="failing"' in page
+    assert client.get(f"/traces/{TRACE}?from=x").status_code == 400
+
+
+def test_an_error_pattern_is_two_clicks_from_its_failing_line(client: httpx.Client) -> None:
+    """Overview, pattern; the failing line of its newest failure stands there."""
+    overview = client.get("/").text
+    (link, *_) = re.findall(r'href="([^"]*errors/[0-9a-f]{32})">TimeoutError', overview)
+    page = client.get(urljoin("/", link)).text
+    assert 'class="failing"' in page
+    assert "Why these are one" in page
+
+
+def test_traces_link_to_other_tools(data: Path) -> None:
+    """As the setting says; one that names no place for the id is refused at the start."""
+    links = ("Jaeger=http://jaeger.example/trace/{trace_id}",)
+    with serving(data, trace_links=links) as client:
+        page = client.get(f"/traces/{TRACE}", headers=HTML).text
+        assert f'href="http://jaeger.example/trace/{TRACE}"' in page
+    for wrong in ("http://x/{trace_id}", "J=javascript:{trace_id}", "J=http://x/"):
+        with pytest.raises(BadSetting, match="--trace-links"):
+            trace_links([wrong])

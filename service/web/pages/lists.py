@@ -1,13 +1,13 @@
 """What pages with a list share: its filters, its page, its file."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from service.web.export import LIMIT
 from service.web.visit import Said, Table, Visit
 
-ROWS = "50"
+ROWS: Final = 50
 """Of a list, unless `limit` says otherwise: what fits a few screens and 200 KB."""
-MOST_ROWS = 200
+MOST_ROWS: Final = 200
 
 
 class Listed(NamedTuple):
@@ -18,16 +18,19 @@ class Listed(NamedTuple):
     filters: Said
 
 
-def listed(visit: Visit, path: str, *arguments: str, **fixed: Any) -> Listed | Table:
+def listed(
+    visit: Visit, path: str, *arguments: str, rows: int = ROWS, **fixed: Any
+) -> Listed | Table:
     """The answer of a list's endpoint to the page's parameters; a table if a file is wanted.
 
     Args:
+        rows: how many rows the page has unless its reader says another `limit`.
         fixed: parameters that the page sets, not its reader.
 
     Raises:
         BadQuestion: a parameter is unknown or wrong.
     """
-    given = visit.filters(limit=ROWS)
+    given = visit.filters(limit=str(rows))
     as_file = given.pop("format", "") == "csv"
     if as_file:
         given["limit"] = str(LIMIT)
@@ -36,6 +39,6 @@ def listed(visit: Visit, path: str, *arguments: str, **fixed: Any) -> Listed | T
     page = visit.ask(path, *arguments, **{**given, **fixed})
     if as_file:
         return Table(path.replace("/", "-").replace("{", "").replace("}", ""), page.items)
-    if given["limit"] == ROWS:
+    if given["limit"] == str(rows):
         del given["limit"]
     return Listed(page, given)

@@ -11,6 +11,7 @@ from service.web.visit import Page, Shown, Table, Visit
 
 _BUCKETS: Final = "60"
 _TRIES: Final = "100"
+_RUNS: Final = 25
 _EXECUTORS: Final = "20"
 _NS: Final = 1_000_000_000
 
@@ -19,7 +20,7 @@ def task(visit: Visit) -> Shown | Table:
     """One task."""
     (task_id,) = visit.arguments
     record = visit.ask("tasks/{task_id}", task_id)
-    runs = listed(visit, "tasks/{task_id}/runs", task_id)
+    runs = listed(visit, "tasks/{task_id}/runs", task_id, rows=_RUNS)
     if isinstance(runs, Table):
         return runs
     latest = visit.ask("attempts", task=task_id, run=record.last_run_id, limit=_TRIES)

@@ -1,0 +1,112 @@
+"""`/traces/{id}`: all spans of a trace along time, errors in place, and one span in full.
+
+Up to 10,000 spans and log records are read at once and laid out; of these a window is shown, for
+a page must stay light. What was laid out last is kept for a moment, so that turning pages of a
+large trace does not read it again.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from projections.query.refusals import BadQuestion
+from projections.query.spans import LogOut, SpanOut
+from projections.views.traces.question import Trace
+from service.configuration.trace_links import trace_links
+from service.web.charts.tries import tries_of
+from service.web.charts.waterfall import Waterfall, waterfall
+from service.web.stacks import stack_lines, stack_of
+from service.web.visit import Page, Shown, Visit
+
+ROWS: Final = 200
+_LOGS: Final = 100
+_FAILED: Final = 20
+_KEPT: Final = 4
+_KEPT_SPANS: Final = 500
+"""Traces with fewer are read again each time: that is quick, and nothing need be kept."""
+
+
+class Laid(NamedTuple):
+    """A trace as it was read, and its chart."""
+
+    trace: Trace
+    chart: Waterfall | None
+
+
+class _Layouts:
+    """The large traces laid out last, by tenant, id, place and what the views had seen."""
+
+    def __init__(self) -> None:
+        self._laid: OrderedDict[tuple[str, ...], Laid] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, visit: Visit, trace_id: str) -> Laid:
+        """The trace, laid out."""
+        cursor = visit.parameters["cursor"]
+        seen = str(visit.queries.seen())
+        key = (visit.tenant, trace_id, cursor, seen)
+        with self._lock:
+            if key in self._laid:
+                self._laid.move_to_end(key)
+                return self._laid[key]
+        trace = visit.ask("traces/{trace_id}", trace_id, cursor=cursor or None)
+        laid = Laid(trace, waterfall(trace.spans, trace.attempts))
+        if len(trace.spans) >= _KEPT_SPANS:
+            with self._lock:
+                self._laid[key] = laid
+                while len(self._laid) > _KEPT:
+                    self._laid.popitem(last=False)
+        return laid
+
+
+_layouts = _Layouts()
+
+
+def trace(visit: Visit) -> Shown:
+    """One trace."""
+    visit.refuse_others("from", "span", "cursor")
+    (trace_id,) = visit.arguments
+    laid = _layouts.of(visit, trace_id)
+    found, chart = laid
+    start = _number(visit, "from")
+    rows = chart.rows[start : start + ROWS] if chart else []
+    span = _span(found.spans, visit.parameters["span"])
+    failed = chart.failed() if chart else []
+    links = trace_links(visit.settings.trace_links)
+    values = {
+        "trace": found, "chart": chart, "rows": rows, "start": start, "most": ROWS,
+        "failed": [(place, place // ROWS * ROWS, row) for place, row in failed[:_FAILED]],
+        "failed_count": len(failed),
+        "tries": tries_of(found.attempts, visit.now_ns) if len(found.attempts) > 1 else None,
+        "elsewhere": [(link.name, link.to(found.trace_id)) for link in links],
+        "span": span, "stack": _stack(span), "span_logs": _logs(found.logs, span),
+        "logs": found.logs[:_LOGS], "cursor": visit.parameters["cursor"],
+    }  # fmt: skip
+    return Shown("trace.html.j2", f"Trace {found.trace_id[:8]}", values)
+
+
+def _number(visit: Visit, name: str) -> int:
+    text = visit.parameters[name] or "0"
+    if not (text.isascii() and text.isdigit() and len(text) < 9):
+        raise BadQuestion([(name, "expected a whole number from 0")])
+    return int(text)
+
+
+def _span(spans: Sequence[SpanOut], position: str) -> SpanOut | None:
+    """The span at a position of the log, if it is on this page of the trace."""
+    return next((span for span in spans if span.position == position), None) if position else None
+
+
+def _stack(span: SpanOut | None) -> Sequence[Any]:
+    stack = stack_of(span)
+    return stack_lines(stack) if stack else []
+
+
+def _logs(logs: Sequence[LogOut], span: SpanOut | None) -> list[LogOut]:
+    if span is None:
+        return []
+    return [log for log in logs if log.span_id == span.span_id][:_LOGS]
+
+
+PAGES: Final = (Page("traces/{trace_id}", trace),)
