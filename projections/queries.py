@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from projections.query.log import Log
 from projections.query.lookup import find_tenant
 from projections.query.parameters import Question, parse
 from projections.query.reading import Views
-from projections.query.refusals import BeyondHead, NotReached
+from projections.query.refusals import BeyondHead, NotReached, OfAnotherRelease
 from projections.query.seen import seen_by, seen_by_all
 
 POLL_S: Final = 0.02
@@ -64,13 +65,29 @@ class Queries:
     def ask(
         self, endpoint: Endpoint, question: Question, arguments: Sequence[str], *, tenant: str
     ) -> msgspec.Struct:
-        """The answer of an endpoint, as the views are now."""
+        """The answer of an endpoint, as the views are now; if another release made them, as far
+        as their tables tell."""
+        try:
+            return self._ask(endpoint, question, arguments, tenant)
+        except OfAnotherRelease:
+            if self.views.supplement(question.view) is not None:
+                raise
+        older = import_module("projections.older")  # rarely needed, and much to load
+        self.views.supply(question.view, older.supplement_of)
+        return self._ask(endpoint, question, arguments, tenant)
+
+    def _ask(
+        self, endpoint: Endpoint, question: Question, arguments: Sequence[str], tenant: str
+    ) -> msgspec.Struct:
         with self.views.read(question.view) as connection:
+            supplement = self.views.supplement(question.view)
+            if supplement is not None and supplement.absent & {*endpoint.reads}:
+                raise OfAnotherRelease(question.view)
             inquiry = Inquiry(
                 connection,
                 tenant,
                 find_tenant(connection, tenant),
-                seen_by(connection, endpoint),
+                seen_by(connection, endpoint, supplement),
                 self._budget_s,
                 "/".join((endpoint.path, *arguments)),
                 self.log,

@@ -46,7 +46,7 @@ class Inquiry:
 
     def current(self, record: S) -> S:
         """The record without the fields of views that are behind."""
-        behind = dict.fromkeys(self.seen.behind)
+        behind = dict.fromkeys(f for f in self.seen.behind if f in record.__struct_fields__)
         return msgspec.structs.replace(record, **behind) if behind else record
 
     def page(

@@ -1,11 +1,19 @@
-"""What the projections of an answer have seen of the log, and which of them lag."""
+"""What the projections of an answer have seen of the log, and which of them lag.
+
+One whose tables another release made lags in the columns that they have not: the fields that
+come from these are null, and named, until the tables are made anew.
+"""
 
 import json
 import sqlite3
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from events.log.sqlite import load_queries
 from projections.query.endpoint import Endpoint
+from projections.storage.supplement import Supplement
 
 SQL = load_queries("projections.query", "seen.sql")
 
@@ -17,8 +25,13 @@ class Seen(NamedTuple):
     behind: list[str]
 
 
-def seen_by(connection: sqlite3.Connection, endpoint: Endpoint) -> Seen:
-    """What the projections of an endpoint have seen; one without a checkpoint stands at 0."""
+def seen_by(
+    connection: sqlite3.Connection, endpoint: Endpoint, supplement: Supplement | None = None
+) -> Seen:
+    """What the projections of an endpoint have seen; one without a checkpoint stands at 0.
+
+    `supplement` is what stands in for columns that they lack.
+    """
     if not endpoint.reads:
         return Seen(seen_by_all(connection), [])
     places = dict.fromkeys((*endpoint.reads, *endpoint.joins), 0)
@@ -28,10 +41,43 @@ def seen_by(connection: sqlite3.Connection, endpoint: Endpoint) -> Seen:
     behind = [
         field for name, fields in endpoint.joins.items() if places[name] < own for field in fields
     ]
-    return Seen(min(places.values()), behind)
+    if supplement is not None:
+        behind += _lacking(endpoint, supplement)
+    return Seen(min(places.values()), list(dict.fromkeys(behind)))
 
 
 def seen_by_all(connection: sqlite3.Connection) -> int:
     """The position that every projection of a views file has seen; 0 if there is none."""
     (position,) = connection.execute(SQL["least"]).fetchone()
     return int(position)
+
+
+def _lacking(endpoint: Endpoint, supplement: Supplement) -> Iterator[str]:
+    """The fields of an endpoint's records that are null because their columns are not there."""
+    for name, fields in endpoint.joins.items():
+        if name in supplement.absent or supplement.null.get(name):
+            yield from fields
+    known = {f for kind in _structs(endpoint.answers, set()) for f in kind.__struct_fields__}
+    for name, columns in supplement.null.items():
+        if name not in endpoint.joins:
+            yield from (f for column in columns for f in _shown_as(column) if f in known)
+
+
+def _shown_as(column: str) -> Iterator[str]:
+    """The fields that an answer may have of a column: times and durations have two."""
+    yield column
+    if column.endswith("_ns"):
+        stem = column.removesuffix("_ns")
+        yield from (f"{stem}_at", f"{stem}_s")
+
+
+def _structs(kind: Any, met: set[Any]) -> Iterator[type[msgspec.Struct]]:
+    """The structs that a type is made of."""
+    for part in get_args(kind):
+        yield from _structs(part, met)
+    made = get_origin(kind) or kind
+    if isinstance(made, type) and issubclass(made, msgspec.Struct) and made not in met:
+        met.add(made)
+        yield made
+        for hint in get_type_hints(made).values():
+            yield from _structs(hint, met)

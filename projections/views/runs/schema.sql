@@ -7,7 +7,7 @@ CREATE TABLE run (
     is_first INTEGER NOT NULL,  -- 1: the first run of its task, which table task_key names
     status INTEGER NOT NULL,
     attempts INTEGER NOT NULL,  -- retries = max(attempts - 1, 0)
-    left_out INTEGER NOT NULL,  -- of these, how many have no row: beyond the limit of a run
+    left_out INTEGER NOT NULL DEFAULT 0,  -- of these, how many have no row: beyond the limit of a run
     recovered INTEGER NOT NULL,
     backfilled INTEGER NOT NULL,
     last_started_ns INTEGER NOT NULL,  -- start of the newest attempt, else queued: the lists' order

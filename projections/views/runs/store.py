@@ -52,7 +52,7 @@ class RunStore(Store):
     """Writes runs."""
 
     name = "runs"
-    version = 4
+    version = 5
     tables = ("run",)
 
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
