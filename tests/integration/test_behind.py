@@ -44,7 +44,10 @@ def ask(queries: Queries, path: str) -> dict[str, Any]:
         "task_id": "task-1", "trace_id": trace_id(7).hex(), "fingerprint": fingerprint,
         "attempt_id": attempt_id("default", "task-1", trace_id(7).hex(), 1),
     }  # fmt: skip
-    parameters = {} if "{" in path else {"task": "task-1"}
+    routed = route(path)
+    assert routed is not None
+    is_listed = "{" not in path and "task" in routed[0].asks.__struct_fields__
+    parameters = {"task": "task-1"} if is_listed else {}
     document: dict[str, Any] = msgspec.to_builtins(queries.answer(path.format(**known), parameters))
     return document
 

@@ -17,6 +17,7 @@ from projections.engine.projector import Projector
 from projections.engine.versions import projections_of
 from projections.queries import Queries
 from projections.query.refusals import OfAnotherRelease
+from projections.runs.words import attempt_id
 from tests.events import make_batch, make_exception, make_span, trace_id
 from tests.views import make_folder
 
@@ -66,13 +67,19 @@ def lose(folder: Path, table: str, column: str | None = None, projection: str = 
 
 def ask(queries: Queries, path: str) -> Any:
     """The answer at an endpoint's path about the attempts."""
-    known = {"task_id": "task-1", "trace_id": trace_id(7).hex(), "fingerprint": "0" * 32}
+    trace = trace_id(7).hex()
+    known = {
+        "task_id": "task-1", "trace_id": trace, "fingerprint": "",
+        "attempt_id": attempt_id("default", "task-1", trace, 1),
+    }  # fmt: skip
     if "{fingerprint}" in path:
         with closing(sqlite3.connect(queries.views.path())) as views:
             (known["fingerprint"],) = views.execute(
                 "SELECT fingerprint FROM fingerprint"
             ).fetchone()
-    asked = {} if "{" in path or path == "errors" else {"task": "task-1"}
+    endpoint = next(e for e in ENDPOINTS if e.path == path)
+    is_listed = "{" not in path and "task" in endpoint.asks.__struct_fields__
+    asked = {"task": "task-1"} if is_listed else {}
     return msgspec.to_builtins(queries.answer(path.format(**known), asked))
 
 
