@@ -51,10 +51,11 @@ class FactsProjection:
     """The shared stage's tables; every fold has them."""
 
     name = STAGE_NAME
-    version = 10
+    version = 11
     tables: Sequence[str] = (
         "status_word", "tenant", "task_key", "run_key", "run_fact", "executor",
-        "source", "fingerprint", "message", "observation", "observation_key",
+        "source", "fingerprint", "former_fingerprint", "signature", "message", "observation",
+        "observation_key",
         *_SPANS.tables, *_TASKS.tables, *_RUNS.tables, *_LOOSE.tables,
     )  # fmt: skip
     depends: Sequence[str] = ()

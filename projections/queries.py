@@ -1,7 +1,7 @@
 """Answering questions on a data folder."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +11,7 @@ import msgspec
 from events import names
 from events.errors import NotFound
 from projections import endpoints
+from projections.errors.verdicts import FOLDER, Verdicts
 from projections.query import status
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry
@@ -30,12 +31,17 @@ class Queries:
     Args:
         data: the data folder; a service may run on it or not.
         budget_s: the time that a question may take which no index serves.
+        clock: nanoseconds since 1970, to which "lately" and "now" refer.
     """
 
-    def __init__(self, data: Path, *, budget_s: float = 2.0) -> None:
+    def __init__(
+        self, data: Path, *, budget_s: float = 2.0, clock: Callable[[], int] = time.time_ns
+    ) -> None:
         self.views = Views(data)
         self.log = Log(data)
         self._budget_s = budget_s
+        self._clock = clock
+        self._verdicts = Verdicts(data / FOLDER)
 
     def answer(
         self,
@@ -91,6 +97,8 @@ class Queries:
                 self._budget_s,
                 "/".join((endpoint.path, *arguments)),
                 self.log,
+                self._verdicts,
+                self._clock(),
             )
             return endpoint.answer(inquiry, question, *arguments)
 

@@ -165,7 +165,7 @@ def _tried(attempt: Attempt, placed: list[Placed]) -> TriedAttempt:
         if (one.position, one.start_ns) == (attempt.position, attempt.started_ns)
     )
     concluded = attempt.flags & words.FLAG_NUMBER_BY_ORDER
-    tells_error = attempt.fingerprint_no is not None
+    tells_error = attempt.error_no is not None
     return TriedAttempt(
         system=it.system, task_id=it.run.task_id, run_id=it.run.run_id, attempt=attempt.number,
         status=words.STATUS_WORDS[attempt.status], will_retry=attempt.will_retry,

@@ -6,25 +6,27 @@ from typing import Any
 _ATTEMPT = """
 SELECT tenant.name, task_id, run_id, attempt_key & 1048575, status_word.word, flags, started_ns,
     ended_ns, queued_ns, retry_of, max_attempts, executor.executor, queue, tool, model, planner,
-    host, component, fingerprint, text, heartbeat_ns, signs, progress, trace_id,
+    host, component, fingerprint, signature.content, text, heartbeat_ns, signs, progress, trace_id,
     span_id, extra
 FROM attempt JOIN tenant USING (tenant_no) JOIN task_key USING (task_no)
 JOIN run_key ON run_key.run_no = attempt_key >> 20
 JOIN status_word ON status_word.status = attempt.status
 JOIN source ON source.source_no = attempt.source_no
 LEFT JOIN executor ON executor.executor_no = attempt.executor_no
-LEFT JOIN fingerprint ON fingerprint.fingerprint_no = attempt.fingerprint_no
+LEFT JOIN fingerprint ON fingerprint.fingerprint_no = attempt.error_no >> 16
+LEFT JOIN signature ON signature.error_no = attempt.error_no
 LEFT JOIN message USING (message_no)
 """
 _RUN = """
 SELECT tenant.name, task_id, run_id, status, attempts, left_out, recovered, backfilled,
     run.last_started_ns,
     run.first_started_ns, last_ended_ns, queued_ns, total_execution_ns, wall_clock_ns, idle_ns,
-    overlap_ns, progress, component, fingerprint, text, group_id, trace_ids, parents,
-    causes
+    overlap_ns, progress, component, fingerprint, signature.content, text, group_id,
+    trace_ids, parents, causes
 FROM run_summary AS run JOIN run_key USING (run_no) JOIN task_key ON task_key.task_no = run.task_no
 JOIN tenant ON tenant.tenant_no = run.tenant_no
-LEFT JOIN source USING (source_no) LEFT JOIN fingerprint USING (fingerprint_no)
+LEFT JOIN source USING (source_no) LEFT JOIN fingerprint ON fingerprint_no = run.error_no >> 16
+LEFT JOIN signature ON signature.error_no = run.error_no
 LEFT JOIN message USING (message_no)
 """
 _TASK = """
@@ -42,7 +44,7 @@ LEFT JOIN executor ON executor_no = key AND scope = 1
 """
 _PATTERN = """
 SELECT tenant.name, fingerprint, error_type, stack_hash, normal_message, sample_stack, occurrences,
-    recovered, unrecovered, tasks, components, first_seen_ns, last_seen_ns
+    recovered, unrecovered, runs_lost, tasks, components, first_seen_ns, last_seen_ns
 FROM error_pattern JOIN fingerprint USING (fingerprint_no)
 JOIN tenant ON tenant.tenant_no = error_pattern.tenant_no
 """
@@ -61,13 +63,17 @@ _TOUCHED_COMPONENT = """
 SELECT name, fingerprint, component, occurrences
 FROM error_component JOIN fingerprint USING (fingerprint_no) JOIN tenant USING (tenant_no)
 """
+_HOURS = """
+SELECT name, fingerprint, hour, occurrences
+FROM error_hour JOIN fingerprint USING (fingerprint_no) JOIN tenant USING (tenant_no)
+"""
 
 SELECTS = {
     "attempts": (_ATTEMPT,),
     "runs": (_RUN,),
     "tasks": (_TASK,),
     "task_metrics": (_METRIC,),
-    "error_patterns": (_PATTERN, _OCCURRENCE, _TOUCHED_TASK, _TOUCHED_COMPONENT),
+    "error_patterns": (_PATTERN, _OCCURRENCE, _TOUCHED_TASK, _TOUCHED_COMPONENT, _HOURS),
 }
 SQL_VIEWS = ("task_executions", "task_metadata", "execution_history", "performance_metrics")
 

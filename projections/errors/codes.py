@@ -76,17 +76,19 @@ _WORDS: Final = {
     **{name: f"name:{name}" for name in _NAMES},
 }
 """Words that are codes wherever they stand."""
-_APART: Final = str.maketrans(dict.fromkeys(".,:;()[]{}<>'\"`=/\\|!?#@&*+\n\t", " "))
+_BYTE_WORDS: Final = {word.encode(): code for word, code in _WORDS.items()}
+_MARKS: Final = b".,:;()[]{}<>'\"`=/\\|!?#@&*+\n\t"
+_APART: Final = bytes.maketrans(_MARKS, b" " * len(_MARKS))
+_DIGITS: Final = frozenset(b"0123456789")
 
 
 def codes_of(text: str, attributes: Mapping[str, Any]) -> tuple[str, ...]:
     """The codes in a message and its attributes, ascending, at most twelve."""
     found = set(_of_attributes(attributes)) if attributes else set()
-    text = text[:TEXT_LIMIT_CHARS]
-    for word in _WORDS.keys() & text.translate(_APART).split():
-        found.add(_WORDS[word])
-    if not text.islower() or any(map(text.__contains__, "0123456789")) or "signal" in text:
-        data = text.encode("utf-8", "replace")
+    data = text[:TEXT_LIMIT_CHARS].encode("utf-8", "replace")
+    for word in _BYTE_WORDS.keys() & data.translate(_APART).split():
+        found.add(_BYTE_WORDS[word])
+    if not data.islower() or not _DIGITS.isdisjoint(data) or b"signal" in data:
         for start, stop in _SCAN.spans(data):
             code = _code(data[start:stop].decode("utf-8", "replace"))
             if code:

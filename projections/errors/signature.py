@@ -51,25 +51,45 @@ class Signature(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.parts[0]
 
 
-_Key = tuple[str, str, str, tuple[tuple[str, str], ...]]
+_Told = tuple[tuple[str, str], ...]
+_Key = tuple[str, str, str, str, tuple[str, ...], bool, _Told]
 _kept: BoundedDict[_Key, Signature] = BoundedDict(KEPT_BYTES)
-_NO_ATTRIBUTES: Final[tuple[tuple[str, str], ...]] = ()
+_NO_ATTRIBUTES: Final[_Told] = ()
 
 
 def signature_of(record: Record) -> Signature:
-    """The signature of a failure; those of records met lately are kept."""
+    """The signature of a failure; those met lately are kept.
+
+    They are found by the stack without the message in it, and by the message without what varies:
+    so an error whose message is never the same twice is read once.
+    """
     attributes = record.attributes
     told = (
         tuple([(name, str(attributes[name])) for name in _COUNTED if name in attributes])
         if attributes
         else _NO_ATTRIBUTES
     )
-    key = (record.type, record.message, record.stacktrace, told)
+    kind, message, stack = record.type, record.message, record.stacktrace
+    template, codes = said(message)
+    if message and stack:
+        head, _, tail = stack.partition(message)
+    elif stack or "\n" in message:
+        head, tail = stack or message, ""
+    else:
+        head, tail = "", "" if kind else split_head(message)[0]
+    key = kind, head, tail, template, codes, "\n" in message, told
     found = _kept.get(key)
     if found is None:
         found = _signature_of(record)
-        _kept.keep(key, found, 2 * text_bytes(*key[:3]))
+        _kept.keep(key, found, 2 * text_bytes(kind, head, tail, template))
     return found
+
+
+@remembered(KEPT_BYTES)
+def said(message: str) -> tuple[str, tuple[str, ...]]:
+    """What a message says without what varies, and its codes."""
+    message = clean(message.strip())
+    return normal_message(message), codes_of(message, {})
 
 
 def _signature_of(record: Record) -> Signature:
@@ -157,3 +177,7 @@ def type_key(name: str) -> str:
     """A type's name without what a runtime makes up."""
     name = name.partition(" [")[0] if name.endswith("]") else name
     return function_key("java", name) if "$" in name else name.removeprefix("\\")
+
+
+encode_signature = msgspec.msgpack.Encoder().encode
+decode_signature = msgspec.msgpack.Decoder(Signature).decode

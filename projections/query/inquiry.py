@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from events.log.sqlite import load_queries
+from projections.errors.verdicts import Verdicts
 from projections.query import cursor, lookup
 from projections.query.listing import Budget, Order, Strand, find
 from projections.query.log import Log
@@ -28,7 +29,7 @@ class Inquiry:
     """A question's surroundings; lives as long as its read transaction.
 
     `seen` is what the views that are read have seen of the log; `tenant_no` is None while no task
-    of the tenant is known.
+    of the tenant is known; `now_ns` is when the question is asked.
     """
 
     connection: sqlite3.Connection
@@ -38,6 +39,8 @@ class Inquiry:
     budget_s: float
     endpoint: str
     log: Log
+    verdicts: Verdicts
+    now_ns: int
 
     @property
     def position(self) -> int:

@@ -66,13 +66,16 @@ def find_executor(connection: sqlite3.Connection, tenant: str, executor: str) ->
 
 
 def find_fingerprint(connection: sqlite3.Connection, tenant: str, fingerprint: str) -> int | None:
-    """The number of a tenant's fingerprint."""
-    row = connection.execute(
-        "SELECT fingerprint_no FROM fingerprint JOIN tenant USING (tenant_no) "
-        "WHERE name = ? AND fingerprint = ?",
-        (tenant, fingerprint),
-    ).fetchone()
-    return None if row is None else row[0]
+    """The number of a tenant's fingerprint, or of that to which a former one leads."""
+    for table in ("fingerprint", "former_fingerprint"):
+        row = connection.execute(
+            f"SELECT fingerprint_no FROM {table} JOIN tenant USING (tenant_no) "
+            "WHERE name = ? AND fingerprint = ?",
+            (tenant, fingerprint),
+        ).fetchone()
+        if row is not None:
+            return int(row[0])
+    return None
 
 
 def runs_of_trace(connection: sqlite3.Connection, tenant: str, trace_id: bytes) -> list[int]:

@@ -6,10 +6,13 @@ Times come twice: RFC 3339 for people, `…_ns` (integer nanoseconds since 1970 
 so do durations, in seconds and ns. A field that is not known is null.
 """
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta
+
+from projections.errors.classify.rule import Category, Severity
+from projections.errors.verdicts import Verdicts
 
 T = TypeVar("T")
 
@@ -64,8 +67,18 @@ class RanBy(msgspec.Struct, frozen=True, kw_only=True):
     host: str | None
 
 
-class Failure(msgspec.Struct, frozen=True):
-    """Why an attempt failed."""
+CategoryWord = Annotated[Category, Meta(description="What failed, see docs/errors.md")]
+SeverityWord = Annotated[Severity, Meta(description="How bad it is")]
+Transient = Annotated[
+    bool, Meta(description="Would the same call succeed later? Null: nobody could tell")
+]
+Confidence = Annotated[float, Meta(description="0 to 1: how often such a verdict is right")]
+Reason = Annotated[str, Meta(description="Why it is of this category")]
+Suggestion = Annotated[str, Meta(description="A step that a person can take")]
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an attempt failed: what it said, then what the rules say of it."""
 
     type: str | None = None
     message: str | None = None
@@ -73,12 +86,34 @@ class Failure(msgspec.Struct, frozen=True):
     fingerprint: Annotated[Hex, Meta(description="Its pattern, see `errors/{fingerprint}`")] | (
         None
     ) = None
+    category: CategoryWord | None = None
+    severity: SeverityWord | None = None
+    transient: Transient | None = None
+    confidence: Confidence | None = None
+    reason: Reason | None = None
+    suggestion: Suggestion | None = None
 
 
-def failure(
-    type_: str | None, message: str | None, stack_hash: str | None, fingerprint: str | None
-) -> Failure | None:
-    """The error, if anything is known of one."""
-    if type_ is None and message is None and fingerprint is None:
+class FailureRow(Protocol):
+    """What a row that shows an error has of it."""
+
+    @property
+    def error_message(self) -> str | None: ...
+    @property
+    def stack_hash(self) -> str | None: ...
+    @property
+    def fingerprint(self) -> str | None: ...
+    @property
+    def signature(self) -> bytes | None: ...
+    @property
+    def component(self) -> str | None: ...
+
+
+def failure(verdicts: Verdicts, row: FailureRow) -> Failure | None:
+    """The error that a row shows; None if it has none."""
+    if row.signature is None:
         return None
-    return Failure(type_, message, stack_hash, fingerprint)
+    return Failure(
+        message=row.error_message, stack_hash=row.stack_hash, fingerprint=row.fingerprint,
+        **verdicts.told(row.signature, row.error_message, row.component),
+    )  # fmt: skip

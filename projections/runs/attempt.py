@@ -18,7 +18,7 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
     retry_of: int | None
     max_attempts: int | None
     source_no: int
-    fingerprint_no: int | None
+    error_no: int | None
     message_no: int | None
     heartbeat_ns: int | None
     heard: int | None
@@ -40,7 +40,7 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def tells_failure(self) -> bool:
         """Is it an occurrence of an error?"""
-        return self.fingerprint_no is not None and self.status in words.FAILURES
+        return self.error_no is not None and self.status in words.FAILURES
 
     @property
     def backfilled(self) -> bool:

@@ -160,7 +160,7 @@ def _failures_left(first: Change, second: Change, states: _States) -> dict[int, 
     parts.append((1, [attempt for attempt in same if attempt is not None]))
     for sign, attempts in parts:
         for attempt in attempts:
-            number = attempt.fingerprint_no
+            number = attempt.error_no
             if number is not None and attempt.tells_failure:
                 counts[number] = counts.get(number, 0) + sign
     return {number: count for number, count in counts.items() if count}

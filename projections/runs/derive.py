@@ -25,7 +25,7 @@ from projections.storage.columns import maker
 
 _TELLS_ERROR = words.FAILURES | {words.CANCELLED, words.UNKNOWN}
 _attempt_of_span = maker(
-    Attempt, SpanFact, own=("number", "fingerprint_no", "message_no"),
+    Attempt, SpanFact, own=("number", "error_no", "message_no"),
     retry_of=None, heartbeat_ns=None, heard=None, signs=None, progress=None,
 )  # fmt: skip
 
@@ -110,7 +110,7 @@ def _single(span: SpanFact) -> Derived:
         flags=flags,
         started_ns=start_ns,
         ended_ns=end_ns,
-        fingerprint_no=span.fingerprint_no if told else None,
+        error_no=span.error_no if told else None,
         message_no=span.message_no if told else None,
         will_retry=will_retry,
     )
@@ -130,11 +130,11 @@ def attempt_of(candidate: Candidate, abandoned: Abandoned, repeated: int | None)
         end = _open_end(candidate, abandoned, logs)
         if end.ended_ns is not None:
             flags |= words.FLAG_STATUS_INFERRED
-    status, ended, fingerprint_no, message_no = (
-        end.status, end.ended_ns, end.fingerprint_no, end.message_no,
+    status, ended, error_no, message_no = (
+        end.status, end.ended_ns, end.error_no, end.message_no,
     )  # fmt: skip
     if status not in _TELLS_ERROR:
-        fingerprint_no = message_no = None
+        error_no = message_no = None
     if span is None:
         flags |= words.FLAG_NO_SPAN
     if ended is not None and ended < candidate.start_ns:
@@ -146,7 +146,7 @@ def attempt_of(candidate: Candidate, abandoned: Abandoned, repeated: int | None)
     return Attempt(
         number=candidate.number, status=status, flags=flags, started_ns=candidate.start_ns,
         ended_ns=ended, queued_ns=said.queued_ns, retry_of=repeated,
-        max_attempts=said.max_attempts, source_no=said.source_no, fingerprint_no=fingerprint_no,
+        max_attempts=said.max_attempts, source_no=said.source_no, error_no=error_no,
         message_no=message_no, heartbeat_ns=end.heartbeat_ns, heard=end.heard, signs=end.signs,
         progress=next(progress, None), trace_id=said.trace_id, span_id=said.span_id,
         partition=said.partition, position=said.position, name=said.name, group_id=said.group_id,
@@ -163,7 +163,7 @@ def repeated_later(attempt: Attempt) -> Attempt:
         attempt,
         status=mapped.later,
         flags=attempt.flags | words.FLAG_OUTCOME_INFERRED,
-        fingerprint_no=mapped.later_fingerprint_no or attempt.fingerprint_no,
+        error_no=mapped.later_error_no or attempt.error_no,
         will_retry=mapped.later_retry,
     )
 
@@ -173,8 +173,8 @@ def _error(span: SpanFact, logs: list[LogFact]) -> tuple[int | None, int | None]
     if span.error < 2:
         for log in reversed(logs):
             if log.kind == LogKind.EXCEPTION:
-                return log.fingerprint_no, log.message_no
-    return span.fingerprint_no, span.message_no
+                return log.error_no, log.message_no
+    return span.error_no, span.message_no
 
 
 class _End(NamedTuple):
@@ -186,7 +186,7 @@ class _End(NamedTuple):
 
     status: int
     ended_ns: int | None
-    fingerprint_no: int | None
+    error_no: int | None
     message_no: int | None
     heartbeat_ns: int | None = None
     heard: int | None = None
@@ -200,11 +200,11 @@ def _open_end(candidate: Candidate, abandoned: Abandoned, logs: list[LogFact]) -
         end = ends[-1]
         error = errors[-1] if errors and end.message_no is None else end
         status = words.UNKNOWN if end.status is None else end.status
-        return _End(status, end.time_ns, error.fingerprint_no, error.message_no)
+        return _End(status, end.time_ns, error.error_no, error.message_no)
     alive = [log for log in logs if log.kind != LogKind.EXCEPTION]
     last = abandoned.last_of(candidate, logs)
     if last is not None and not _lives_on(alive, last):
-        error_no = errors[-1].fingerprint_no if errors else last.fingerprint_no
+        error_no = errors[-1].error_no if errors else last.error_no
         message_no = errors[-1].message_no if errors else words.NO_HEARTBEAT_NO
         ended = max(last.last_heartbeat_ns, candidate.start_ns)
         return _End(words.ABANDONED, ended, error_no, message_no)

@@ -26,7 +26,7 @@ from projections.mapping.rules.ruleset import RuleSet
 from projections.runs import words
 from projections.runs.extracted import Extracted, Loose, Origin
 from projections.runs.facts import FACT_ID, AbandonFact, LogFact, LogKind, RunFacts, SpanFact
-from projections.runs.fingerprint import fingerprint
+from projections.runs.failing import error_no, told_by_log, told_by_span
 from projections.runs.mapped.mapper import Mapper
 from projections.runs.more import more_of
 from projections.runs.registry.numbers import Registry
@@ -128,7 +128,7 @@ class Extractor:
     def _tell(self, row: bytes, at: "_At", found: Extracted) -> None:
         """What a row says itself of a task."""
         if is_tagged(row, SPAN_MARK):
-            self._span(decode_span(as_running(row)), at, found)
+            self._span(row, at, found)
         elif is_tagged(row, LOG_MARK):
             self._log(row, at, found)
         elif lost := abandonment_of(codec.decode_event(row)):
@@ -188,14 +188,15 @@ class Extractor:
         row = decode_log(data)
         kind = kind_of(row)
         assert kind is not None
-        return self._log_fact(row, kind, None, at)
+        return self._log_fact(row, kind, data, at)
 
     def _at(self, block: RawBlock, partition: int) -> "_At":
         tenant_no = self._registry.tenant_no(block.tenant)
         place = self._place(tenant_no, bytes(block.context))
         return _At(block.tenant, tenant_no, place, partition)
 
-    def _span(self, row: SpanRow, at: "_At", found: Extracted) -> None:
+    def _span(self, data: bytes, at: "_At", found: Extracted) -> None:
+        row = decode_span(as_running(data))
         said = row.attributes
         task_id, name, run_id = said.id, said.name, said.run_id
         if type(task_id) is not str or not task_id:
@@ -203,9 +204,9 @@ class Extractor:
             if task_id is None:
                 return
         if row.status_code != STATUS_ERROR and said.result is None and row.end_ns:
-            status, error, fingerprint_no, message_no = words.COMPLETED, 0, None, None
+            status, error, number_of_error, message_no = words.COMPLETED, 0, None, None
         else:
-            status, error, fingerprint_no, message_no = self._outcome(row, said, at)
+            status, error, number_of_error, message_no = self._outcome(row, data, at)
         number = None if said.attempt is None else number_of(said.attempt)
         fact = SpanFact(
             at.event_id[FACT_ID],
@@ -222,7 +223,7 @@ class Extractor:
             row.parent_span_id,
             status,
             error,
-            fingerprint_no,
+            number_of_error,
             message_no,
             None if said.group_id is None else text_of(said.group_id),
             None if said.queued_at is None else parse_ns(said.queued_at),
@@ -239,9 +240,10 @@ class Extractor:
             facts.spans.append(fact)
 
     def _outcome(
-        self, row: SpanRow, said: TaskAttributes, at: "_At"
+        self, row: SpanRow, data: bytes, at: "_At"
     ) -> tuple[int, int, int | None, int | None]:
-        """Status, where the error was found, fingerprint and message."""
+        """Status, where the error was found, which it is, and its message."""
+        said = row.attributes
         status = status_of(said.result)
         if status is None:
             if row.status_code == STATUS_ERROR:
@@ -262,15 +264,9 @@ class Extractor:
             stack, found = text_of(exception.exception_stack) or "", 2
         if status == words.RUNNING and exception is None:
             return status, 0, None, None
-        number = self._fingerprint_no(at.tenant_no, status, type_, message, stack)
+        text = type_, message, stack
+        number = error_no(self._registry, at.tenant_no, status, text, told_by_span(data))
         return status, found, number, self._message_no(message, at)
-
-    def _fingerprint_no(
-        self, tenant_no: int, status: int, type_: str | None, message: str, stack: str
-    ) -> int:
-        if type_ is None and not message and not stack:
-            message = words.STATUS_WORDS[status]  # nothing is known but how it ended
-        return self._registry.fingerprint_no(tenant_no, fingerprint(type_, message, stack))
 
     def _message_no(self, message: str, at: "_At") -> int | None:
         return self._registry.message_no(at.partition, at.position, message) if message else None
@@ -311,7 +307,7 @@ class Extractor:
         said = row.attributes
         task_id = text_of(said.id)
         if task_id is not None:
-            fact = self._log_fact(row, kind, task_id, at)
+            fact = self._log_fact(row, kind, data, at)
             key = at.tenant_no, task_id, text_of(said.run_id) or row.trace_id.hex()
             found.facts_of(key).logs.append(fact)
         elif row.trace_id and row.span_id:
@@ -320,23 +316,23 @@ class Extractor:
             self._loose.keep(origin, held, len(data) + _HELD_BYTES)
             found.loose.append(Loose(at.tenant_no, row.trace_id, row.span_id, origin))
 
-    def _log_fact(self, row: LogRow, kind: LogKind, task_id: str | None, at: "_At") -> LogFact:
+    def _log_fact(self, row: LogRow, kind: LogKind, data: bytes, at: "_At") -> LogFact:
         said = row.attributes
         status = status_of(said.result)
-        fingerprint_no, message_no = self._log_error(said, status, kind, at)
+        number, message_no = self._log_error(said, data, status, kind, at)
         return LogFact(
             at.event_id[FACT_ID],
             at.partition,
             at.position,
             kind,
-            task_id is None,
+            text_of(said.id) is None,
             row.trace_id,
             row.span_id,
             row.time_ns or row.observed_ns,
             number_of(said.attempt),
             status,
             self._source_no(said, at),
-            fingerprint_no,
+            number,
             message_no,
             fraction_of(said.progress),
             text_of(said.name),
@@ -347,16 +343,16 @@ class Extractor:
         )
 
     def _log_error(
-        self, said: TaskAttributes, status: int | None, kind: LogKind, at: "_At"
+        self, said: TaskAttributes, data: bytes, status: int | None, kind: LogKind, at: "_At"
     ) -> tuple[int | None, int | None]:
         type_ = text_of(said.exception_type) or text_of(said.error_type)
         message = text_of(said.exception_message) or ""
         if kind != LogKind.EXCEPTION and status not in words.FAILURES:
             return None, None
         stack = text_of(said.exception_stack) or ""
-        number = self._fingerprint_no(
-            at.tenant_no, words.FAILED if status is None else status, type_, message, stack
-        )
+        status = words.FAILED if status is None else status
+        text = type_, message, stack
+        number = error_no(self._registry, at.tenant_no, status, text, told_by_log(data))
         return number, self._message_no(message, at)
 
     def _abandoned(self, lost: Abandonment, at: "_At", found: Extracted) -> None:
@@ -369,7 +365,7 @@ class Extractor:
             lost.span_id,
             lost.time_ns,
             lost.last_heartbeat_ns,
-            self._fingerprint_no(at.tenant_no, words.ABANDONED, None, "", ""),
+            error_no(self._registry, at.tenant_no, words.ABANDONED, (None, "", "")),
             lost.last_heartbeat_id[FACT_ID],
             number,
             lost.signs,

@@ -40,7 +40,7 @@ class SpanFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     parent_span_id: bytes = b""
     status: int = COMPLETED
     error: int = 0
-    fingerprint_no: int | None = None
+    error_no: int | None = None
     message_no: int | None = None
     group_id: str | None = None
     queued_ns: int | None = None
@@ -72,7 +72,7 @@ class LogFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     number: int | None
     status: int | None
     source_no: int
-    fingerprint_no: int | None
+    error_no: int | None
     message_no: int | None
     progress: float | None
     name: str | None
@@ -95,7 +95,7 @@ class AbandonFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     span_id: bytes
     time_ns: int
     last_heartbeat_ns: int
-    fingerprint_no: int
+    error_no: int
     last_heartbeat_id: bytes = b""
     number: int = 0
     signs: int = 0
@@ -158,7 +158,7 @@ def encode_facts(facts: RunFacts) -> bytes:
         span.event_id, span.trace_id, span.span_id, span.position, span.start_ns, span.end_ns,
         span.source_no, span.number, span.max_attempts, span.name, span.more,
     )  # fmt: skip
-    rest = span.fingerprint_no, span.message_no
+    rest = span.error_no, span.message_no
     if span.status != COMPLETED or span.parent_span_id or span.error or rest != (None, None):
         told += (span.parent_span_id, span.status, span.error, *rest)
     return _encode(((told,),))

@@ -63,7 +63,7 @@ class Counts:
                     count = scopes.get(scope, 0)
                     before.setdefault(scope, count)
                     scopes[scope] = count + sign
-            number = attempt.fingerprint_no
+            number = attempt.error_no
             if number is not None and attempt.tells_failure:
                 failures[number] = failures.get(number, 0) + sign
         return before

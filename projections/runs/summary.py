@@ -37,7 +37,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     overlap_ns: int
     progress: float | None
     source_no: int | None
-    fingerprint_no: int | None
+    error_no: int | None
     message_no: int | None
     group_id: str | None
     name: str | None
@@ -127,7 +127,7 @@ class Totals:
         self.last_started_ns = _most(self.last_started_ns, attempt.started_ns)
         self.last_ended_ns = _most(self.last_ended_ns, attempt.ended_ns)
         self.queued_ns = _least(self.queued_ns, attempt.queued_ns)
-        if attempt.fingerprint_no is not None:
+        if attempt.error_no is not None:
             self.failure = _later(self.failure, attempt)
         if attempt.group_id:
             self.group = _later(self.group, attempt)
@@ -151,7 +151,7 @@ class Totals:
         queued_again = (queued_ns or 0) > (last.ended_ns or last.started_ns)
         if last.failed and (last.will_retry or queued_again):
             status = words.RETRYING
-        failure = last if last.fingerprint_no is not None else self.failure
+        failure = last if last.error_no is not None else self.failure
         group = last if last.group_id else self.group
         name = last if last.name is not None else self.name
         more = last.more
@@ -170,7 +170,7 @@ class Totals:
             overlap_ns=0 if wall is None else max(0, total - max(0, wall)),
             progress=last.progress,
             source_no=last.source_no,
-            fingerprint_no=None if failure is None else failure.fingerprint_no,
+            error_no=None if failure is None else failure.error_no,
             message_no=None if failure is None else failure.message_no,
             group_id=None if group is None else group.group_id,
             name=None if name is None else name.name,
@@ -211,7 +211,7 @@ def queued_run(queued_ns: int) -> Run:
         status=words.QUEUED, attempts=0, recovered=False, backfilled=False,
         last_started_ns=queued_ns, first_started_ns=None, last_ended_ns=None, queued_ns=queued_ns,
         total_execution_ns=0, wall_clock_ns=None, idle_ns=None, overlap_ns=0, progress=None,
-        source_no=None, fingerprint_no=None, message_no=None, group_id=None, name=None,
+        source_no=None, error_no=None, message_no=None, group_id=None, name=None,
         trace_ids=(), parents=(), causes=(),
     )  # fmt: skip
 

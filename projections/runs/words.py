@@ -83,6 +83,12 @@ NUMBER_LIMIT: Final = (1 << NUMBER_BITS) - 1
 """The largest attempt number; a number beyond counts as not given."""
 
 
+SIGNATURE_BITS: Final = 16
+SIGNATURE_LIMIT: Final = (1 << SIGNATURE_BITS) - 1
+"""The most signatures of one error pattern: an error's number is the pattern's, and which of its
+signatures it is."""
+
+
 def attempt_id(tenant: str, task_id: str, run_id: str, number: int) -> str:
     """The public id of an attempt: 32 hex digits of a digest of what identifies it."""
     key = "\x00".join((tenant, task_id, run_id, str(number)))

@@ -29,3 +29,7 @@ WHERE a.text <> b.text
 SELECT count(*) FROM main.fingerprint AS a LEFT JOIN replayed.fingerprint AS b
 USING (fingerprint_no)
 WHERE (a.tenant_no, a.fingerprint) IS NOT (b.tenant_no, b.fingerprint)
+
+-- name: signature
+SELECT count(*) FROM main.signature AS a LEFT JOIN replayed.signature AS b USING (error_no)
+WHERE a.hash IS NOT b.hash

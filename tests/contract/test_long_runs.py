@@ -42,6 +42,11 @@ IDENTITY = ("default", "task-1", "run-1")
 Fact = SpanFact | LogFact | AbandonFact
 
 
+def error_of(pattern: int) -> int:
+    """The number of a pattern's first signature."""
+    return pattern << words.SIGNATURE_BITS | 1
+
+
 class Sources:
     """Two executors."""
 
@@ -152,7 +157,7 @@ class Sender:
             "status": words.FAILED if failed else words.COMPLETED,
             "queues": False,
             "error": 2 if failed else 0,
-            "fingerprint_no": self.chance.randint(1, 3) if failed else None,
+            "error_no": error_of(self.chance.randint(1, 3)) if failed else None,
             "message_no": 1 if failed else None,
         }
         return SpanFact(**values | changes)
@@ -167,7 +172,7 @@ class Sender:
             "loose": kind == LogKind.EXCEPTION,
             "time_ns": time_ns,
             "status": words.FAILED if kind == LogKind.ENDED else None,
-            "fingerprint_no": 9 if failed else None,
+            "error_no": error_of(9) if failed else None,
             "message_no": 2 if failed else None,
             "progress": self.chance.random() if kind == LogKind.PROGRESS else None,
         }

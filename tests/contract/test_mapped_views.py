@@ -27,7 +27,7 @@ FROM attempt JOIN task_key USING (task_no) JOIN source USING (source_no)
 JOIN run_key ON run_key.run_no = attempt_key >> 20
 JOIN status_word ON status_word.status = attempt.status
 LEFT JOIN executor ON executor.executor_no = attempt.executor_no
-LEFT JOIN fingerprint USING (fingerprint_no) LEFT JOIN message USING (message_no)
+LEFT JOIN fingerprint ON fingerprint_no = error_no >> 16 LEFT JOIN message USING (message_no)
 """
 
 

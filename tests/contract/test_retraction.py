@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from projections.fold import RunFold
 from projections.runs.extracted import Extracted, RunKey
-from projections.runs.fingerprint import fingerprint
+from projections.runs.failing import error_no
 from projections.runs.registry import longruns
 from projections.runs.registry import runs as stage
-from tests.contract.test_long_runs import Fact, history
+from tests.contract.test_long_runs import Fact, error_of, history
 from tests.thorough import examples
 from tests.view_rows import rows_of
 
@@ -37,7 +37,7 @@ class Told:
         for number in range(1, 10):
             where = (f"w{number}", None, None, None, None, None, "shop", "native", "native@1")
             assert registry.source_no(TENANT, where) == number
-            assert registry.fingerprint_no(TENANT, fingerprint(f"E{number}", "", "")) == number
+            assert error_no(registry, TENANT, 0, (f"E{number}", "", "")) == error_of(number)
 
     def take(self, moves: Iterable[Move]) -> None:
         """A part of a page."""

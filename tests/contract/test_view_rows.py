@@ -156,7 +156,7 @@ def test_a_logged_exception_joins_its_span(span_first: bool) -> None:
     )
     pages = ([span], [logged]) if span_first else ([logged], [span])
     select = (
-        "SELECT error_type, text FROM attempt JOIN fingerprint USING (fingerprint_no)"
+        "SELECT error_type, text FROM attempt JOIN fingerprint ON fingerprint_no = error_no >> 16"
         " JOIN message USING (message_no)"
     )
     expected = {"error_type": "KeyError", "text": "'x'"}

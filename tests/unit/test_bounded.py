@@ -13,8 +13,10 @@ from events.bounded import BoundedDict, remembered, text_bytes
 from events.log import writer
 from events.log.memory import MemoryLog
 from events.log.writer import LogWriter
+from projections.errors import signature
+from projections.errors.record import Record
 from projections.fold import RunFold
-from projections.runs import extraction, fingerprint
+from projections.runs import extraction
 from projections.runs.registry import numbers
 from service.otlp.scrub import secret_keys
 from service.otlp.scrub.scrubber import CONTEXTS_BYTES, Scrubber
@@ -116,10 +118,10 @@ def test_long_stacks_keys_and_contexts_are_kept_within_bytes() -> None:
     """Error texts, keys and resources that never come again."""
     scrubber = Scrubber()
     for number in range(200):
-        fingerprint.fingerprint("E", "failed", f"failed\n  at f{number}({LONG})\n")
+        signature.signature_of(Record("E", "failed", f"failed\n  at f{number}({LONG})\n"))
         scrubber.context(codec.encode_context(make_context(service=f"{number}{LONG}")))
         secret_keys.names_secret(make_span(attributes={f"{number}{LONG}": 1}))
-    assert 0 < fingerprint._of_stack.answers.held_bytes <= fingerprint.KEPT_BYTES  # type: ignore[attr-defined]
+    assert 0 < signature._kept.held_bytes <= signature.KEPT_BYTES
     answers = scrubber._known_context.answers  # type: ignore[attr-defined]
     assert 0 < answers.held_bytes <= CONTEXTS_BYTES
     assert max(map(len, secret_keys._harmless)) <= 256

@@ -38,7 +38,7 @@ def span(at_s: int = 0, *, ids: int | None = None, parent: int = 0, **changes: A
         "queues": False,
         "source_no": 1,
         "error": 0,
-        "fingerprint_no": None,
+        "error_no": None,
         "message_no": None,
         "name": None,
         "group_id": None,
@@ -50,7 +50,7 @@ def span(at_s: int = 0, *, ids: int | None = None, parent: int = 0, **changes: A
 
 
 def failed(at_s: int = 0, **changes: Any) -> SpanFact:
-    return span(at_s, status=words.FAILED, error=2, fingerprint_no=7, message_no=BAD, **changes)
+    return span(at_s, status=words.FAILED, error=2, error_no=7, message_no=BAD, **changes)
 
 
 def log(kind: LogKind, at_s: int = 0, *, ids: int | None = 1, **changes: Any) -> LogFact:
@@ -68,7 +68,7 @@ def log(kind: LogKind, at_s: int = 0, *, ids: int | None = 1, **changes: Any) ->
         "number": None,
         "status": None,
         "source_no": 1,
-        "fingerprint_no": None,
+        "error_no": None,
         "message_no": None,
         "progress": None,
         "name": None,
@@ -377,7 +377,7 @@ def test_missed_heartbeats_abandon_an_attempt() -> None:
     """It ends with its last heartbeat, as a failure of its own kind."""
     run = run_of(log(LogKind.STARTED, 0), log(LogKind.HEARTBEAT, 30), lost(30))
     attempt = only(run)
-    assert (run.status, attempt.fingerprint_no) == (words.ABANDONED, 5)
+    assert (run.status, attempt.error_no) == (words.ABANDONED, 5)
     assert attempt.ended_ns == BASE_NS + 30 * SECOND_NS
     assert attempt.flags & words.FLAG_STATUS_INFERRED
 
@@ -413,25 +413,25 @@ def test_attempts_known_by_number_only_are_abandoned_one_by_one(by: str) -> None
 
 def test_a_logged_exception_is_the_error_of_its_span() -> None:
     """Where the span itself has only a status."""
-    status_only = span(0, ids=1, status=words.FAILED, error=1, fingerprint_no=3, message_no=4)
-    logged = log(LogKind.EXCEPTION, 0, ids=1, loose=True, fingerprint_no=9, message_no=BOOM)
+    status_only = span(0, ids=1, status=words.FAILED, error=1, error_no=3, message_no=4)
+    logged = log(LogKind.EXCEPTION, 0, ids=1, loose=True, error_no=9, message_no=BOOM)
     assert only(run_of(status_only, logged)).message_no == BOOM
     assert only(run_of(failed(0, ids=1), logged)).message_no == BAD
 
 
 def test_a_handled_exception_is_no_error() -> None:
     """A completed attempt has none."""
-    logged = log(LogKind.EXCEPTION, 0, ids=1, loose=True, fingerprint_no=9, message_no=BOOM)
-    assert only(run_of(span(0, ids=1), logged)).fingerprint_no is None
+    logged = log(LogKind.EXCEPTION, 0, ids=1, loose=True, error_no=9, message_no=BOOM)
+    assert only(run_of(span(0, ids=1), logged)).error_no is None
 
 
 def test_a_completed_attempt_has_no_error_of_its_span() -> None:
     """A span that completed and recorded an exception on its way handled it; so did its run."""
-    run = run_of(span(0, ids=1, error=2, fingerprint_no=7, message_no=6))
-    assert (only(run).status, only(run).fingerprint_no, only(run).message_no) == (
+    run = run_of(span(0, ids=1, error=2, error_no=7, message_no=6))
+    assert (only(run).status, only(run).error_no, only(run).message_no) == (
         words.COMPLETED, None, None,
     )  # fmt: skip
-    assert run.fingerprint_no is None
+    assert run.error_no is None
 
 
 def test_an_exception_alone_makes_no_attempt() -> None:
@@ -504,9 +504,9 @@ def test_two_tries_may_share_a_span_id() -> None:
         span(0),
         span(3, number=4, status=words.SKIPPED),
         failed(0, queued_ns=BASE_NS - 9, name="n", group_id="g", max_attempts=3),
-        span(0, status=words.CANCELLED, error=1, fingerprint_no=2, message_no=6),
-        span(0, error=2, fingerprint_no=7, message_no=6),
-        span(0, error=2, fingerprint_no=7, message_no=6, more=More(will_retry=True)),
+        span(0, status=words.CANCELLED, error=1, error_no=2, message_no=6),
+        span(0, error=2, error_no=7, message_no=6),
+        span(0, error=2, error_no=7, message_no=6, more=More(will_retry=True)),
         span(0, end_ns=BASE_NS - 1),
         span(0, status=words.UNKNOWN),
         span(0, more=More(files_written=3, backfilled=True)),

@@ -14,12 +14,12 @@ def test_a_mapped_span_below_another_is_an_attempt() -> None:
 
 def test_a_later_attempt_tells_that_one_failed() -> None:
     """Of the last one nothing is said; what is concluded of the others is told as such."""
-    hangs = More(mapped=Mapped(later=words.FAILED, later_retry=True, later_fingerprint_no=4))
-    one = span(0, status=words.UNKNOWN, fingerprint_no=5, more=hangs)
-    two = span(9, status=words.UNKNOWN, fingerprint_no=5, more=hangs)
+    hangs = More(mapped=Mapped(later=words.FAILED, later_retry=True, later_error_no=4))
+    one = span(0, status=words.UNKNOWN, error_no=5, more=hangs)
+    two = span(9, status=words.UNKNOWN, error_no=5, more=hangs)
     first, last = run_of(one, two).attempts
-    assert (first.status, first.will_retry, first.fingerprint_no) == (words.FAILED, True, 4)
+    assert (first.status, first.will_retry, first.error_no) == (words.FAILED, True, 4)
     assert first.flags & words.FLAG_OUTCOME_INFERRED
-    assert (last.status, last.will_retry, last.fingerprint_no) == (words.UNKNOWN, None, 5)
+    assert (last.status, last.will_retry, last.error_no) == (words.UNKNOWN, None, 5)
     (alone,) = run_of(one).attempts
     assert alone.status == words.UNKNOWN

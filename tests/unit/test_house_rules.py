@@ -25,9 +25,9 @@ ROOMS = {
     "errors": set[str](),
     "policies": {"errors"},
     "mapping": {"storage", "runs.times", "runs.values", "runs.words"},
-    "runs": {"storage", "mapping"},
+    "runs": {"storage", "errors", "mapping"},
     "engine": {"storage", "runs"},
-    "query": {"storage", "runs"},
+    "query": {"storage", "errors", "runs"},
     "views": {"errors", "policies", "storage", "runs", "engine", "query"},
 }
 """Of each folder of `projections`, which others its modules may import, or which modules of them:

@@ -26,7 +26,7 @@ SPANS = st.builds(
     parent_span_id=st.sampled_from([b"", b"12345678"]),
     status=st.sampled_from([words.COMPLETED, words.FAILED]),
     error=st.integers(0, 2),
-    fingerprint_no=NUMBERS,
+    error_no=NUMBERS,
     message_no=NUMBERS,
     group_id=TEXTS,
     queued_ns=NUMBERS,
@@ -35,7 +35,7 @@ SPANS = st.builds(
 )
 LOG = LogFact(
     event_id=bytes(16), partition=0, position=1, kind=1, loose=False, trace_id=b"", span_id=b"",
-    time_ns=1, number=None, status=None, source_no=1, fingerprint_no=None, message_no=None,
+    time_ns=1, number=None, status=None, source_no=1, error_no=None, message_no=None,
     progress=None, name=None, group_id=None, queued_ns=None, max_attempts=None, more=None,
 )  # fmt: skip
 

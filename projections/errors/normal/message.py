@@ -7,6 +7,7 @@ A quotation of three words or more is a sentence, not a value: its words stay, n
 normalise again changes nothing. Takes time linear in the message, of which 4,000 characters count.
 """
 
+import re
 from itertools import pairwise
 from typing import Final
 
@@ -69,18 +70,40 @@ _KEPT_KEYS: Final = frozenset(
 )
 _HEX: Final = b"0123456789abcdefABCDEF"
 _SIZES: Final = bytes(sorted(set(b"KMGTPkmiBytes ")))
-_kept: BoundedDict[str, str] = BoundedDict(16 << 20)
+_NO_DIGITS: Final = str.maketrans("", "", "0123456789")
+_DIGITS: Final = bytes.maketrans(b"0123456789", b"1" * 10)
+_HASHES: Final = re.compile(
+    rb"(?<![\w.+@=:'-])(?:[1a-f]{8}-(?:[1a-f]{4}-){3}[1a-f]{12}"
+    rb"|(?=[a-f]*1)(?=1*[a-f])[1a-f]{7,}[1abcf])(?![\w.+@=:'-])"
+)
+_kept: BoundedDict[bytes, str] = BoundedDict(16 << 20)
 _settled: BoundedDict[bytes, bool] = BoundedDict(4 << 20)
 _pieces: BoundedDict[bytes, bytes] = BoundedDict(4 << 20)
 
 
 def normal_message(message: str) -> str:
-    """The message with placeholders in place of values; at most 1,000 characters."""
-    found = _kept.get(message)
+    """The message with placeholders in place of values; at most 1,000 characters.
+
+    Those of messages met lately are kept, for all that differ in nothing but digits and hashes.
+    """
+    shape = _shape(message)
+    found = _kept.get(shape)
     if found is None:
         found = _normal(message[:MESSAGE_LIMIT_CHARS])
-        _kept.keep(message, found, text_bytes(message, found))
+        if found.translate(_NO_DIGITS) == found:  # else what is kept in it is a code
+            _kept.keep(shape, found, text_bytes(shape, found))
     return found
+
+
+def _shape(message: str) -> bytes:
+    """What decides the template: the message with equal digits, and equal hashes.
+
+    But for `0x`: there the zero counts.
+    """
+    data = message[:MESSAGE_LIMIT_CHARS].encode("utf-8", "replace")
+    if b"0x" in data or b"0X" in data:
+        return data
+    return _HASHES.sub(b"\x01", data.translate(_DIGITS))
 
 
 def _normal(text: str) -> str:
@@ -212,6 +235,8 @@ def _mixed(piece: bytes, bare: bytes) -> bytes:
 def _name(piece: bytes) -> bytes:
     """Of a name with digits: an id, a pod, or a word with its numbers replaced."""
     parts = piece.split(b"-")
+    if [*map(len, parts)] == [8, 4, 4, 4, 12]:
+        return b"<id>"
     if len(parts) > 2 and len(parts[-1]) == 5 and 8 <= len(parts[-2]) <= 10:
         return b"-".join(parts[:-2]) + b"-<pod>"
     digits = sum(48 <= c <= 57 for c in piece)

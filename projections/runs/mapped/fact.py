@@ -7,7 +7,7 @@ import msgspec
 from projections.mapping.join.placed import Outcome, Placed
 from projections.runs import words
 from projections.runs.facts import FACT_ID, SpanFact
-from projections.runs.fingerprint import fingerprint
+from projections.runs.failing import error_no
 from projections.runs.more import Mapped, More, MoreAttributes, more_of
 from projections.runs.registry.numbers import Registry
 from projections.runs.times import parse_ns
@@ -35,7 +35,7 @@ def fact_of(placed: Placed, registry: Registry, tenant_no: int) -> SpanFact:
         more=_more(placed, registry, tenant_no),
         status=status,
         error=placed.error_seen if told else 0,
-        fingerprint_no=_fingerprint_no(placed, status, registry, tenant_no) if told else None,
+        error_no=_error_no(placed, status, registry, tenant_no) if told else None,
         message_no=_message_no(placed, registry) if told else None,
         group_id=placed.group,
         queued_ns=parse_ns(placed.queued_at),
@@ -51,11 +51,9 @@ def _tells_error(placed: Placed, status: int) -> bool:
     return status not in _NO_ERROR and (status != words.RUNNING or placed.error_seen > 1)
 
 
-def _fingerprint_no(placed: Placed, status: int, registry: Registry, tenant_no: int) -> int:
-    type_, message, stack = placed.error_type, placed.error_message or "", placed.error_stack or ""
-    if type_ is None and not message and not stack:
-        message = words.STATUS_WORDS[status]  # nothing is known but how it ended
-    return registry.fingerprint_no(tenant_no, fingerprint(type_, message, stack))
+def _error_no(placed: Placed, status: int, registry: Registry, tenant_no: int) -> int:
+    said = placed.error_type, placed.error_message or "", placed.error_stack or ""
+    return error_no(registry, tenant_no, status, said)
 
 
 def _more(placed: Placed, registry: Registry, tenant_no: int) -> More:
@@ -76,5 +74,5 @@ def _mapped(placed: Placed, later: Outcome | None, registry: Registry, tenant_no
         return Mapped(flags)
     error = None
     if _tells_error(placed, later.status):
-        error = _fingerprint_no(placed, later.status, registry, tenant_no)
+        error = _error_no(placed, later.status, registry, tenant_no)
     return Mapped(flags, later.status, later.will_retry, error)

@@ -1,4 +1,4 @@
-"""Small numbers for the texts that repeat: tenants, executors, sources, fingerprints.
+"""Small numbers for the texts that repeat: tenants, executors, sources, errors.
 
 Numbers are given in order of first appearance in the log, those of messages by their place in it.
 What was met lately is kept in memory, bounded; `forget` drops it after a rollback.
@@ -11,7 +11,11 @@ from typing import Final
 import msgspec
 
 from events.bounded import BoundedDict, text_bytes
-from projections.runs.fingerprint import Fingerprint
+from projections.errors.fingerprints.former import former_fingerprint
+from projections.errors.fingerprints.v2 import deciding_frames
+from projections.errors.fingerprints.versions import CURRENT, VERSIONS
+from projections.errors.signature import SIGNATURE_BYTES, Signature, encode_signature
+from projections.runs import words
 
 KEPT_BYTES: Final = 16 << 20
 """Of each kind of text; the numbers of all of them are in the tables."""
@@ -20,6 +24,9 @@ Where = tuple[
     str | None, str | None, str | None, str | None, str | None, str | None, str | None, str, str
 ]
 """Executor, queue, tool, model, planner, host, component, system, rule."""
+
+Said = tuple[str | None, str, str]
+"""Type, message and stack trace of an error."""
 
 Parts = tuple[int | None, str | None]
 """The executor's number and the component of a source."""
@@ -43,7 +50,7 @@ class Registry:
         self._source_parts: BoundedDict[int, tuple[int | None, str | None]] = BoundedDict(
             KEPT_BYTES
         )
-        self._fingerprints: BoundedDict[tuple[int, str], int] = BoundedDict(KEPT_BYTES)
+        self._errors: BoundedDict[tuple[int, Signature], int] = BoundedDict(KEPT_BYTES)
         self._messages: dict[int, str] = {}  # not written yet
 
     def forget(self) -> None:
@@ -54,7 +61,7 @@ class Registry:
             self._executors,
             self._sources,
             self._source_parts,
-            self._fingerprints,
+            self._errors,
         ):
             kept.clear()
         self._messages.clear()
@@ -116,18 +123,69 @@ class Registry:
             self._source_parts.keep(source_no, parts, text_bytes(parts[1]))
         return parts
 
-    def fingerprint_no(self, tenant_no: int, found: Fingerprint) -> int:
-        """The number of an error identity."""
-        number = self._fingerprints.get((tenant_no, found.digest))
+    def error_no(self, tenant_no: int, signature: Signature, said: Said) -> int:
+        """The number of a signature, of which that of its pattern is the upper part.
+
+        `said` is what it was made of; of a new one the former fingerprint is kept, too.
+
+        A pattern has 65,535 signatures at most; the last stands for all that come after it.
+        """
+        number = self._errors.get((tenant_no, signature))
         if number is None:
-            number = self._number(
-                "SELECT fingerprint_no FROM fingerprint WHERE tenant_no = ? AND fingerprint = ?",
-                "INSERT INTO fingerprint (tenant_no, fingerprint, error_type, stack_hash,"
-                " normal_message, sample_stack) VALUES (?, ?, ?, ?, ?, ?)",
-                (tenant_no, found.digest),
-                found[1:],
-            )
-            self._fingerprints.keep((tenant_no, found.digest), number, text_bytes(found.digest))
+            content = encode_signature(signature)
+            digest = hashlib.blake2b(_encode((tenant_no, content)), digest_size=8).digest()
+            hash_ = int.from_bytes(digest, "little") >> 1
+            row = self.connection.execute(
+                "SELECT error_no FROM signature WHERE hash = ?", (hash_,)
+            ).fetchone()
+            if row is None:
+                number = self._new_error(tenant_no, signature, hash_, content)
+                self._former(tenant_no, number >> words.SIGNATURE_BITS, said)
+            else:
+                number = int(row[0])
+            self._errors.keep((tenant_no, signature), number, SIGNATURE_BYTES)
+        return number
+
+    def _new_error(self, tenant_no: int, signature: Signature, hash_: int, content: bytes) -> int:
+        low = self._fingerprint_no(tenant_no, signature, content) << words.SIGNATURE_BITS
+        last = low | words.SIGNATURE_LIMIT
+        newest: int | None = self.connection.execute(
+            "SELECT max(error_no) FROM signature WHERE error_no BETWEEN ? AND ?", (low, last)
+        ).fetchone()[0]
+        if newest == last:
+            return last
+        number = low + 1 if newest is None else newest + 1
+        self.connection.execute(
+            "INSERT INTO signature (error_no, hash, content) VALUES (?, ?, ?)",
+            (number, hash_, content),
+        )
+        return number
+
+    def _former(self, tenant_no: int, fingerprint_no: int, said: Said) -> None:
+        """Let the fingerprint of older releases lead to the pattern, the first that had it."""
+        self.connection.execute(
+            "INSERT OR IGNORE INTO former_fingerprint (tenant_no, fingerprint, fingerprint_no)"
+            " VALUES (?, ?, ?)",
+            (tenant_no, former_fingerprint(*said), fingerprint_no),
+        )
+
+    def _fingerprint_no(self, tenant_no: int, signature: Signature, content: bytes) -> int:
+        """The number of a signature's pattern, whose row shows the least of its signatures."""
+        found = VERSIONS[CURRENT](signature)
+        thrown = signature.thrown
+        shown = thrown.type or None, thrown.template, deciding_frames(signature), content
+        number = self._number(
+            "SELECT fingerprint_no FROM fingerprint WHERE tenant_no = ? AND fingerprint = ?",
+            "INSERT INTO fingerprint (tenant_no, fingerprint, stack_hash, error_type,"
+            " normal_message, sample_stack, signature) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (tenant_no, found.digest),
+            (found.stack_hash, *shown),
+        )
+        self.connection.execute(
+            "UPDATE fingerprint SET error_type = ?, normal_message = ?, sample_stack = ?,"
+            " signature = ? WHERE fingerprint_no = ? AND signature > ?",
+            (*shown, number, content),
+        )
         return number
 
     def message_no(self, partition: int, position: int, text: str) -> int:

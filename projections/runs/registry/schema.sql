@@ -98,7 +98,8 @@ CREATE TABLE message (
     text TEXT NOT NULL
 ) STRICT;
 
--- One row for each error identity of a tenant. sample_stack is the normalised stack.
+-- One row for each error identity of a tenant, with what one of its signatures says: the least, so
+-- that the order of arrival does not matter. sample_stack is the frames that decide, one a line.
 CREATE TABLE fingerprint (
     fingerprint_no INTEGER PRIMARY KEY,
     tenant_no INTEGER NOT NULL,
@@ -106,6 +107,24 @@ CREATE TABLE fingerprint (
     error_type TEXT,
     stack_hash TEXT,  -- 16 hex digits of the normalised stack; NULL without a stack
     normal_message TEXT NOT NULL,
-    sample_stack TEXT,
+    sample_stack TEXT NOT NULL,  -- empty without a stack
+    signature BLOB NOT NULL,
     UNIQUE (tenant_no, fingerprint)
+) STRICT;
+
+-- Names that older releases gave to errors, and the patterns to which they lead now.
+CREATE TABLE former_fingerprint (
+    tenant_no INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL,
+    fingerprint_no INTEGER NOT NULL,
+    PRIMARY KEY (tenant_no, fingerprint)
+) STRICT, WITHOUT ROWID;
+
+-- What of an error decides, without what varies. error_no = fingerprint_no * 65536 + which of the
+-- fingerprint's signatures it is, from 1. Category and suggestion are computed from the content
+-- (msgpack, projections/errors/signature.py). hash: 63-bit digest of (tenant, content).
+CREATE TABLE signature (
+    error_no INTEGER PRIMARY KEY,
+    hash INTEGER NOT NULL UNIQUE,
+    content BLOB NOT NULL
 ) STRICT;

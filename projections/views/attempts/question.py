@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from events.log.sqlite import load_queries
 from events.times import rfc3339, seconds
+from projections.errors.verdicts import Verdicts
 from projections.query import ids, lookup
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, is_filtered, window
@@ -132,9 +133,9 @@ class AttemptRow(NamedTuple):
     component: str | None
     system: str | None
     rule: str | None
-    error_type: str | None
     stack_hash: str | None
     fingerprint: str | None
+    signature: bytes | None
     error_message: str | None
     trace_id: bytes
     span_id: bytes
@@ -164,7 +165,8 @@ def attempts(inquiry: Inquiry, question: AttemptsQuestion) -> Page[Attempt]:
     values = inquiry.numbers(question)
     strands, served = _strands(inquiry, question, values)
     return inquiry.page(
-        question, strands, rows_of(inquiry, values or {}), partial(attempt, inquiry.tenant),
+        question, strands, rows_of(inquiry, values or {}),
+        partial(attempt, inquiry.tenant, inquiry.verdicts),
         newest_first=question.sort == "-started",
         filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
@@ -233,7 +235,7 @@ def of_task(
     ]
 
 
-def attempt(tenant: str, row: AttemptRow) -> Attempt:
+def attempt(tenant: str, verdicts: Verdicts, row: AttemptRow) -> Attempt:
     """The record of a row."""
     number = row.attempt_key & words.NUMBER_LIMIT
     duration_ns = None if row.ended_ns is None else row.ended_ns - row.started_ns
@@ -262,7 +264,7 @@ def attempt(tenant: str, row: AttemptRow) -> Attempt:
         planner=row.planner,
         host=row.host,
         component=row.component,
-        error=failure(row.error_type, row.error_message, row.stack_hash, row.fingerprint),
+        error=failure(verdicts, row),
         trace_id=row.trace_id.hex() or None,
         span_id=row.span_id.hex() or None,
         retry_of=None

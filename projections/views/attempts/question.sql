@@ -5,8 +5,9 @@
 SELECT
     a.started_ns, a.attempt_key, k.task_id, t.name AS task_name, rk.run_id, r.group_id, a.status, a.flags,
     a.ended_ns, a.queued_ns, a.retry_of, a.max_attempts, e.executor, s.queue, s.tool, s.model,
-    s.planner, s.host, s.component, s.system, s.rule, f.error_type, f.stack_hash, f.fingerprint,
-    m.text AS error_message, a.trace_id, a.span_id, a.extra, a.progress
+    s.planner, s.host, s.component, s.system, s.rule, f.stack_hash,
+    f.fingerprint, g.content AS signature, m.text AS error_message,
+    a.trace_id, a.span_id, a.extra, a.progress
 FROM json_each(:keys) AS wanted
 CROSS JOIN attempt AS a ON a.attempt_key = wanted.value ->> 1
 CROSS JOIN task_key AS k ON k.task_no = a.task_no
@@ -15,7 +16,8 @@ CROSS JOIN run_key AS rk ON rk.run_no = a.attempt_key >> 20
 LEFT JOIN task AS t ON t.task_no = a.task_no
 LEFT JOIN run AS r ON r.run_no = rk.run_no
 LEFT JOIN executor AS e ON e.executor_no = a.executor_no
-LEFT JOIN fingerprint AS f ON f.fingerprint_no = a.fingerprint_no
+LEFT JOIN signature AS g ON g.error_no = a.error_no
+LEFT JOIN fingerprint AS f ON f.fingerprint_no = g.error_no >> 16
 LEFT JOIN message AS m ON m.message_no = a.message_no
 WHERE (:task IS NULL OR a.task_no = :task)
     AND (:status IS NULL OR a.status = :status)

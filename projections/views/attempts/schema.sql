@@ -15,7 +15,7 @@ CREATE TABLE attempt (
     max_attempts INTEGER,
     executor_no INTEGER,
     source_no INTEGER NOT NULL,
-    fingerprint_no INTEGER,  -- error type and stack hash: table fingerprint
+    error_no INTEGER,  -- error type and stack hash: table fingerprint
     message_no INTEGER,  -- table message
     heartbeat_ns INTEGER,  -- of the last heartbeat, while no end is known
     heard INTEGER,  -- while it runs and beats: position of the last sign of life to arrive,

@@ -28,7 +28,7 @@ class AttemptRow(NamedTuple):
     max_attempts: int | None
     executor_no: int | None
     source_no: int
-    fingerprint_no: int | None
+    error_no: int | None
     message_no: int | None
     heartbeat_ns: int | None
     heard: int | None
@@ -49,7 +49,7 @@ class AttemptStore(Store):
     """Writes attempts."""
 
     name = "attempts"
-    version = 4
+    version = 5
     tables = ("attempt",)
 
     def __init__(self, sources: Sources) -> None:

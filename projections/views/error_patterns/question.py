@@ -11,6 +11,7 @@ from msgspec import Meta
 from events.errors import NotFound
 from events.log.sqlite import load_queries
 from events.times import rfc3339
+from projections.errors.verdicts import Verdicts
 from projections.query import ids, lookup
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, is_filtered, window
@@ -28,10 +29,23 @@ from projections.query.parameters import (
     Text,
     Until,
 )
-from projections.query.records import Hex, Ns, Page, Rfc3339
+from projections.query.records import (
+    CategoryWord,
+    Confidence,
+    Hex,
+    Ns,
+    Page,
+    Reason,
+    Rfc3339,
+    SeverityWord,
+    Suggestion,
+    Transient,
+)
 from projections.query.rows import Key, Rows, by_keys
 from projections.runs import words
+from projections.runs.scopes import HOUR_NS
 from projections.views.attempts.question import JOINS, Attempt, AttemptRow, attempt, rows_of
+from projections.views.error_patterns.course import LOOK_BACK_H, Course, State, Trend, course_of
 
 SQL = load_queries("projections.views.error_patterns", "question.sql")
 OCCURRENCE_KEY = ("seen_ns", "attempt_key")
@@ -51,10 +65,21 @@ class ErrorPattern(msgspec.Struct, frozen=True, kw_only=True):
     message: Annotated[str, Meta(description="Of the first occurrence")] | None
     normal_message: Annotated[str, Meta(description="Where it decides, not the stack")] | None
     stack_hash: Hex | None
+    category: CategoryWord
+    severity: SeverityWord
+    transient: Transient | None
+    confidence: Confidence
+    reason: Reason
+    suggestion: Suggestion
     stack: Annotated[str, Meta(description="Normalised frames, one a line")] | None
     count: int
     recovered: Annotated[int, Meta(description="Occurrences whose run completed later")]
     unrecovered: int
+    runs_lost: Annotated[int, Meta(description="Runs that ended in failure with it")]
+    state: Annotated[State, Meta(description="Concluded from its occurrences, see docs/errors.md")]
+    trend: Annotated[Trend, Meta(description="The last 24 hours against a usual day")]
+    last_day: Annotated[int, Meta(description="Occurrences of the last 24 hours")]
+    usual_day: Annotated[float, Meta(description="Mean of a day in the seven days before")]
     tasks: Annotated[int, Meta(description="Number of tasks touched")]
     component_count: int
     first_seen: Rfc3339 | None
@@ -130,18 +155,20 @@ class _PatternRow(NamedTuple):
 
     fingerprint_no: int
     fingerprint: str
-    error_type: str | None
     stack_hash: str | None
     normal_message: str
     sample_stack: str | None
     occurrences: int
     recovered: int
     unrecovered: int
+    runs_lost: int
     tasks: int
     components: int
     first_seen_ns: int
     last_seen_ns: int
-    message: str | None
+    error_message: str | None
+    signature: bytes
+    component: str | None
 
 
 class _OccurrenceRow(NamedTuple):
@@ -191,7 +218,7 @@ def occurrences(
         strands = [Strand("error_occurrence", OCCURRENCE_KEY, "fingerprint_no = ?", (number,))]
     return inquiry.page(
         question, strands, _occurrences(inquiry, number, values or {}),
-        partial(_occurrence, inquiry.tenant),
+        partial(_occurrence, inquiry.tenant, inquiry.verdicts),
         newest_first=question.sort == "-seen",
         filtered=values is not None and is_filtered(values, None),
     )  # fmt: skip
@@ -237,30 +264,43 @@ def _occurrences(
     return rows
 
 
-def _occurrence(tenant: str, row: tuple[_OccurrenceRow, AttemptRow]) -> Occurrence:
+def _occurrence(
+    tenant: str, verdicts: Verdicts, row: tuple[_OccurrenceRow, AttemptRow]
+) -> Occurrence:
     seen, tried = row
     return Occurrence(
-        **msgspec.structs.asdict(attempt(tenant, tried)),
+        **msgspec.structs.asdict(attempt(tenant, verdicts, tried)),
         seen_at=rfc3339(seen.seen_ns),
         seen_ns=seen.seen_ns,
         recovered=bool(seen.recovered),
     )
 
 
+def _course(inquiry: Inquiry, row: _PatternRow) -> Course:
+    now_hour = inquiry.now_ns // HOUR_NS
+    values = {"fingerprint": row.fingerprint_no, "since": now_hour - LOOK_BACK_H}
+    hours = inquiry.connection.execute(SQL["hours"], values).fetchall()
+    seen = row.first_seen_ns // HOUR_NS, row.last_seen_ns // HOUR_NS
+    return course_of([tuple(hour) for hour in hours], *seen, now_hour)
+
+
 def _pattern(inquiry: Inquiry, row: _PatternRow) -> ErrorPattern:
     def touched(name: str) -> list[tuple[Any, ...]]:
         return inquiry.connection.execute(SQL[name], {"fingerprint": row.fingerprint_no}).fetchall()
 
+    course = _course(inquiry, row)
     return ErrorPattern(
+        **inquiry.verdicts.told(row.signature, row.error_message, row.component),
+        **course._asdict(),
         fingerprint=row.fingerprint,
-        type=row.error_type,
-        message=row.message,
+        message=row.error_message,
         normal_message=row.normal_message or None,
         stack_hash=row.stack_hash,
-        stack=row.sample_stack,
+        stack=row.sample_stack or None,
         count=row.occurrences,
         recovered=row.recovered,
         unrecovered=row.unrecovered,
+        runs_lost=row.runs_lost,
         tasks=row.tasks,
         component_count=row.components,
         first_seen=rfc3339(row.first_seen_ns),

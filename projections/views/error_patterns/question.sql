@@ -3,14 +3,19 @@
 -- name: patterns
 -- The patterns with these (…, fingerprint_no) that pass the filters.
 SELECT
-    p.fingerprint_no, f.fingerprint, f.error_type, f.stack_hash,
-    f.normal_message, f.sample_stack, p.occurrences, p.recovered, p.unrecovered, p.tasks,
+    p.fingerprint_no, f.fingerprint, f.stack_hash,
+    f.normal_message, f.sample_stack, p.occurrences, p.recovered, p.unrecovered, p.runs_lost, p.tasks,
     p.components, p.first_seen_ns, p.last_seen_ns,
     (
         SELECT m.text FROM error_occurrence AS o LEFT JOIN message AS m USING (message_no)
         WHERE o.fingerprint_no = p.fingerprint_no AND o.seen_ns = p.first_seen_ns
         ORDER BY m.text LIMIT 1
-    ) AS message  -- of the first occurrence
+    ) AS error_message,  -- of the first occurrence
+    f.signature,
+    (
+        SELECT nullif(ec.component, '') FROM error_component AS ec
+        WHERE ec.fingerprint_no = p.fingerprint_no ORDER BY ec.occurrences DESC, ec.component LIMIT 1
+    ) AS component
 FROM json_each(:keys) AS wanted
 CROSS JOIN error_pattern AS p ON p.fingerprint_no = wanted.value ->> 1
 CROSS JOIN fingerprint AS f ON f.fingerprint_no = p.fingerprint_no
@@ -36,6 +41,11 @@ WHERE (
         )
         OR substr(f.error_type, 1, length(:q)) = :q
     );
+
+-- name: hours
+-- How often a pattern was seen in each hour from :since on.
+SELECT hour, occurrences FROM error_hour WHERE fingerprint_no = :fingerprint AND hour >= :since
+ORDER BY hour;
 
 -- name: components
 -- The components that a pattern touched most.

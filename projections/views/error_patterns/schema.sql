@@ -5,6 +5,7 @@ CREATE TABLE error_pattern (
     occurrences INTEGER NOT NULL,
     recovered INTEGER NOT NULL,  -- occurrences in runs that completed later
     unrecovered INTEGER NOT NULL,
+    runs_lost INTEGER NOT NULL,  -- runs that ended so: their newest failure is one of these
     tasks INTEGER NOT NULL,  -- distinct tasks
     components INTEGER NOT NULL,  -- distinct components (service.name)
     first_seen_ns INTEGER NOT NULL,
@@ -19,6 +20,14 @@ CREATE TABLE error_occurrence (
     attempt_key INTEGER NOT NULL,  -- table attempt
     message_no INTEGER,  -- table message
     PRIMARY KEY (fingerprint_no, seen_ns, attempt_key)
+) STRICT, WITHOUT ROWID;
+
+-- How many were seen in each hour since 1970.
+CREATE TABLE error_hour (
+    fingerprint_no INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    occurrences INTEGER NOT NULL,
+    PRIMARY KEY (fingerprint_no, hour)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE error_task (

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from projections.runs import words
 from projections.runs.attempt import Attempt
 from projections.runs.changes import Change, Changes
-from projections.runs.scopes import Sources
+from projections.runs.scopes import HOUR_NS, Sources
 from projections.runs.summary import Run
 from projections.runs.words import NUMBER_BITS
 from projections.storage.columns import Bound, Columns
@@ -39,6 +39,7 @@ class PatternRow(NamedTuple):
     occurrences: int
     recovered: int
     unrecovered: int
+    runs_lost: int
     tasks: int
     components: int
     first_seen_ns: int
@@ -58,6 +59,7 @@ class _Pattern:
     tenant_no: int
     occurrences: int = 0
     recovered: int = 0
+    runs_lost: int = 0
     tasks: int = 0
     components: int = 0
 
@@ -68,6 +70,7 @@ _ADD_TO_PATTERN = (
     " occurrences = occurrences + excluded.occurrences,"
     " recovered = recovered + excluded.recovered,"
     " unrecovered = unrecovered + excluded.unrecovered,"
+    " runs_lost = runs_lost + excluded.runs_lost,"
     " tasks = tasks + excluded.tasks, components = components + excluded.components,"
     " first_seen_ns = excluded.first_seen_ns, last_seen_ns = excluded.last_seen_ns"
 )
@@ -76,13 +79,14 @@ _ADD_TO_PATTERN = (
 class _Kept:
     """What the parts of a page change, until it ends."""
 
-    __slots__ = ("components", "new_tasks", "patterns", "rows", "tasks")
+    __slots__ = ("components", "hours", "new_tasks", "patterns", "rows", "tasks")
 
     def __init__(self) -> None:
         self.rows: dict[_Key, Bound | None] = {}  # None: to be deleted
         self.patterns: dict[int, _Pattern] = {}
         self.tasks: _Deltas[int] = {}
         self.components: _Deltas[str] = {}
+        self.hours: _Deltas[int] = {}
         self.new_tasks: set[int] = set()
 
 
@@ -90,8 +94,10 @@ class ErrorStore(Store):
     """Writes error patterns."""
 
     name = "error_patterns"
-    version = 4
-    tables = ("error_pattern", "error_occurrence", "error_task", "error_component")
+    version = 5
+    tables = (
+        "error_pattern", "error_occurrence", "error_hour", "error_task", "error_component",
+    )  # fmt: skip
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
@@ -107,9 +113,12 @@ class ErrorStore(Store):
         for change in changes:
             self._count(change, change.old, change.gone, -1)
             self._count(change, change.new, change.came, 1)
+            self._lost(change, change.old, -1)
+            self._lost(change, change.new, 1)
             if change.rest is not None and change.new is not None:
                 sign = 1 if change.new.completed else -1
-                for number, count in change.rest.failures:
+                for error_no, count in change.rest.failures:
+                    number = error_no >> words.SIGNATURE_BITS
                     self._pattern(number, change.tenant_no).recovered += sign * count
             if change.new_task and change.came:
                 kept.new_tasks.add(change.task_no)
@@ -121,9 +130,9 @@ class ErrorStore(Store):
         kept = self._kept
         recovered = sign if run is not None and run.completed else 0
         for attempt in attempts:
-            number = attempt.fingerprint_no
-            if number is None or attempt.status not in words.FAILURES:
+            if attempt.error_no is None or attempt.status not in words.FAILURES:
                 continue
+            number = attempt.error_no >> words.SIGNATURE_BITS
             seen_ns = attempt.started_ns if attempt.ended_ns is None else attempt.ended_ns
             row = _occurrence(
                 fingerprint_no=number,
@@ -138,6 +147,13 @@ class ErrorStore(Store):
             component = self._sources.source_parts(attempt.source_no)[1] or ""
             _add(kept.tasks, (number, change.task_no), sign)
             _add(kept.components, (number, component), sign)
+            _add(kept.hours, (number, seen_ns // HOUR_NS), sign)
+
+    def _lost(self, change: Change, run: Run | None, sign: int) -> None:
+        """Count a run that ended in failure with the pattern of its newest one."""
+        if run is not None and run.status in words.FAILURES and run.error_no is not None:
+            number = run.error_no >> words.SIGNATURE_BITS
+            self._pattern(number, change.tenant_no).runs_lost += sign
 
     def _pattern(self, number: int, tenant_no: int) -> _Pattern:
         pattern = self._kept.patterns.get(number)
@@ -159,6 +175,7 @@ class ErrorStore(Store):
             patterns[number].tasks += change
         for number, change in _recount(connection, _COMPONENT, kept.components, ()):
             patterns[number].components += change
+        list(_recount(connection, _HOUR, kept.hours, ()))
         for number in sorted(patterns):
             _write_pattern(connection, number, patterns[number])
 
@@ -176,6 +193,12 @@ _TASK = _Touched(
     "INSERT INTO error_task (fingerprint_no, task_no, occurrences) VALUES (?, ?, ?)"
     " ON CONFLICT DO UPDATE SET occurrences = excluded.occurrences",
     "DELETE FROM error_task WHERE fingerprint_no = ? AND task_no = ?",
+)
+_HOUR = _Touched(
+    "SELECT occurrences FROM error_hour WHERE fingerprint_no = ? AND hour = ?",
+    "INSERT INTO error_hour (fingerprint_no, hour, occurrences) VALUES (?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET occurrences = excluded.occurrences",
+    "DELETE FROM error_hour WHERE fingerprint_no = ? AND hour = ?",
 )
 _COMPONENT = _Touched(
     "SELECT occurrences FROM error_component WHERE fingerprint_no = ? AND component = ?",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
@@ -10,6 +11,7 @@ from msgspec import Meta
 from events.errors import NotFound
 from events.log.sqlite import load_queries
 from events.times import rfc3339, seconds
+from projections.errors.verdicts import Verdicts
 from projections.query import ids, lookup
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, is_filtered
@@ -142,9 +144,9 @@ class RunRow(NamedTuple):
     planner: str | None
     host: str | None
     component: str | None
-    error_type: str | None
     stack_hash: str | None
     fingerprint: str | None
+    signature: bytes | None
     error_message: str | None
 
 
@@ -176,7 +178,7 @@ def runs(inquiry: Inquiry, question: RunsQuestion) -> Page[Run]:
     elif values is not None:
         strands = inquiry.by_status("run", RUN_KEY, question.status)
     return inquiry.page(
-        question, strands, rows, run,
+        question, strands, rows, partial(run, inquiry.verdicts),
         newest_first=question.sort == "-started",
         filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
@@ -218,7 +220,7 @@ def runs_of_task(inquiry: Inquiry, question: TaskRunsQuestion, task_id: str) -> 
     return runs(inquiry, RunsQuestion(**fields, task=task_id))
 
 
-def run(row: RunRow) -> Run:
+def run(verdicts: Verdicts, row: RunRow) -> Run:
     """The record of a row."""
     return Run(
         run_id=row.run_id,
@@ -252,7 +254,7 @@ def run(row: RunRow) -> Run:
         planner=row.planner,
         host=row.host,
         component=row.component,
-        error=failure(row.error_type, row.error_message, row.stack_hash, row.fingerprint),
+        error=failure(verdicts, row),
         backfilled=bool(row.backfilled),
         trace_id=row.trace_ids[:16].hex() or None,
         trace_ids=[row.trace_ids[at : at + 16].hex() for at in range(0, len(row.trace_ids), 16)],

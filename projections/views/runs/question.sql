@@ -6,8 +6,8 @@ SELECT
     r.last_started_ns, r.run_no, k.task_id, t.name AS task_name, rk.run_id, r.group_id, r.status, r.attempts,
     r.left_out, r.recovered, r.backfilled, r.first_started_ns, r.last_ended_ns, r.total_execution_ns,
     r.wall_clock_ns, r.idle_ns, r.overlap_ns, r.queued_ns, r.progress, r.trace_ids, r.parents,
-    r.causes, e.executor, s.tool, s.model, s.planner, s.host, s.component, f.error_type,
-    f.stack_hash, f.fingerprint, m.text AS error_message
+    r.causes, e.executor, s.tool, s.model, s.planner, s.host, s.component, f.stack_hash,
+    f.fingerprint, g.content AS signature, m.text AS error_message
 FROM json_each(:keys) AS wanted
 CROSS JOIN run_summary AS r ON r.run_no = wanted.value ->> 1
 CROSS JOIN task_key AS k ON k.task_no = r.task_no
@@ -15,7 +15,8 @@ CROSS JOIN run_key AS rk ON rk.run_no = r.run_no
 LEFT JOIN task AS t ON t.task_no = r.task_no
 LEFT JOIN source AS s ON s.source_no = r.source_no
 LEFT JOIN executor AS e ON e.executor_no = s.executor_no
-LEFT JOIN fingerprint AS f ON f.fingerprint_no = r.fingerprint_no
+LEFT JOIN signature AS g ON g.error_no = r.error_no
+LEFT JOIN fingerprint AS f ON f.fingerprint_no = g.error_no >> 16
 LEFT JOIN message AS m ON m.message_no = r.message_no
 WHERE (:task IS NULL OR r.task_no = :task)
     AND (:run IS NULL OR rk.run_id IN (SELECT value FROM json_each(:run)))

@@ -18,7 +18,7 @@ CREATE TABLE run (
     overlap_ns INTEGER NOT NULL,
     progress REAL,
     source_no INTEGER,  -- of the newest attempt
-    fingerprint_no INTEGER,  -- of the newest failure
+    error_no INTEGER,  -- of the newest failure
     message_no INTEGER,  -- of the newest failure
     group_id TEXT,
     trace_ids BLOB NOT NULL,  -- 16 bytes each, the first 100 in order of the first attempt in it

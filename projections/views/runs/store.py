@@ -36,7 +36,7 @@ class RunRow(NamedTuple):
     overlap_ns: int
     progress: float | None
     source_no: int | None
-    fingerprint_no: int | None
+    error_no: int | None
     message_no: int | None
     group_id: str | None
     trace_ids: bytes
@@ -52,7 +52,7 @@ class RunStore(Store):
     """Writes runs."""
 
     name = "runs"
-    version = 5
+    version = 6
     tables = ("run",)
 
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:

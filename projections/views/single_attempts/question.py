@@ -70,7 +70,7 @@ def one(inquiry: Inquiry, question: AttemptQuestion, attempt_id: str) -> OneAtte
         raise BadQuestion([("attempt_id", "an attempt's id has 32 hex digits")])
     found = _find(inquiry, question, wanted)
     rows = rows_of(inquiry, inquiry.numbers(None) or {})([(found.started_ns, found.attempt_key)])
-    record = attempt(inquiry.tenant, next(iter(rows.values())))
+    record = attempt(inquiry.tenant, inquiry.verdicts, next(iter(rows.values())))
     span, log, hash_ = _event(inquiry, found.position)
     before, after = _beside(inquiry, found)
     fields = msgspec.structs.asdict(inquiry.current(record))

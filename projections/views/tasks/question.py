@@ -1,6 +1,7 @@
 """Tasks: lists, and one by its id."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
@@ -9,6 +10,7 @@ from msgspec import Meta
 from events.errors import NotFound
 from events.log.sqlite import load_queries
 from events.times import rfc3339, seconds
+from projections.errors.verdicts import Verdicts
 from projections.query import lookup
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, is_filtered
@@ -117,9 +119,9 @@ class _TaskRow(NamedTuple):
     planner: str | None
     host: str | None
     component: str | None
-    error_type: str | None
     stack_hash: str | None
     fingerprint: str | None
+    signature: bytes | None
     error_message: str | None
 
 
@@ -136,7 +138,8 @@ def tasks(inquiry: Inquiry, question: TasksQuestion) -> Page[Task]:
     elif values is not None:
         strands = inquiry.by_status("task", TASK_KEY, question.status)
     return inquiry.page(
-        question, strands, by_keys(inquiry.connection, SQL["tasks"], values or {}, _TaskRow), _task,
+        question, strands, by_keys(inquiry.connection, SQL["tasks"], values or {}, _TaskRow),
+        partial(_task, inquiry.verdicts),
         newest_first=question.sort == "-started",
         filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
@@ -151,11 +154,11 @@ def task(inquiry: Inquiry, question: Question, task_id: str) -> OneTask:
     if not rows:
         raise NotFound(f"no task {task_id[:200]!r}")
     (row,) = rows.values()
-    fields = msgspec.structs.asdict(inquiry.current(_task(row)))
+    fields = msgspec.structs.asdict(inquiry.current(_task(inquiry.verdicts, row)))
     return OneTask(**fields, behind=inquiry.seen.behind)
 
 
-def _task(row: _TaskRow) -> Task:
+def _task(verdicts: Verdicts, row: _TaskRow) -> Task:
     return Task(
         task_id=row.task_id,
         name=row.name,
@@ -183,7 +186,7 @@ def _task(row: _TaskRow) -> Task:
         planner=row.planner,
         host=row.host,
         component=row.component,
-        error=failure(row.error_type, row.error_message, row.stack_hash, row.fingerprint),
+        error=failure(verdicts, row),
     )
 
 

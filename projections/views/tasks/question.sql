@@ -6,8 +6,8 @@ SELECT
     t.last_started_ns, t.task_no, k.task_id, t.name, t.status, t.runs, t.attempts, t.retries,
     t.recovered_runs, t.backfilled_runs, t.last_started_ns - t.lead_ns AS first_started_ns, t.updated_ns, rk.run_id,
     r.last_ended_ns, r.total_execution_ns, r.status AS run_status, e.executor, s.tool, s.model, s.planner,
-    s.host, s.component, f.error_type, f.stack_hash, f.fingerprint,
-    m.text AS error_message
+    s.host, s.component, f.stack_hash,
+    f.fingerprint, g.content AS signature, m.text AS error_message
 FROM json_each(:keys) AS wanted
 CROSS JOIN task AS t ON t.task_no = wanted.value ->> 1
 CROSS JOIN task_key AS k ON k.task_no = t.task_no
@@ -15,7 +15,8 @@ CROSS JOIN run_key AS rk ON rk.run_no = t.run_no
 LEFT JOIN run_summary AS r ON r.run_no = t.run_no
 LEFT JOIN source AS s ON s.source_no = t.source_no
 LEFT JOIN executor AS e ON e.executor_no = s.executor_no
-LEFT JOIN fingerprint AS f ON f.fingerprint_no = r.fingerprint_no
+LEFT JOIN signature AS g ON g.error_no = r.error_no
+LEFT JOIN fingerprint AS f ON f.fingerprint_no = g.error_no >> 16
 LEFT JOIN message AS m ON m.message_no = r.message_no
 WHERE (:task IS NULL OR t.task_no = :task)
     AND (:status IS NULL OR t.status = :status)

@@ -159,7 +159,10 @@ def _attempts(
     members += elsewhere
     keys = sorted((member.started_ns, member.attempt_key) for member in members)
     rows = rows_of(inquiry, inquiry.numbers(None) or {})(keys)
-    tried = [inquiry.current(attempt(inquiry.tenant, rows[key])) for key in sorted(rows)]
+    tried = [
+        inquiry.current(attempt(inquiry.tenant, inquiry.verdicts, rows[key]))
+        for key in sorted(rows)
+    ]
     ordered = tuple(dict.fromkeys(one for _, one in sorted(traces))) or (trace_id,)
     return tried, {member.position for member in members}, ordered
 

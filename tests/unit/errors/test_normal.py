@@ -1,13 +1,14 @@
 """What varies is taken out of messages, files and functions, and what does not stays."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projections.errors.normal.file import file_key
 from projections.errors.normal.function import function_key
-from projections.errors.normal.message import normal_message
+from projections.errors.normal.message import _normal, _shape, normal_message
 from projections.errors.normal.recursion import folded
+from tests.thorough import examples
 
 VALUES = {
     "id 1f0c9a52-7b1e-4ac0-9d1c-0a1b2c3d4e5f": "id 00000000-0000-4000-8000-000000000001",
@@ -136,3 +137,30 @@ def test_how_deep_a_recursion_went_does_not_matter(round_: list[str], few: int, 
     """Rounds of several functions are folded as well."""
     head, tail = ["raise"], ["main"]
     assert folded([*head, *round_ * few, *tail]) == folded([*head, *round_ * many, *tail])
+
+
+_HEX = st.text("0123456789abcdef", min_size=4, max_size=20)
+_SAME = st.sampled_from(
+    ["step", "after", "ms", "s", "of", "code=", "x=", "@", "/", "-", ".", ":", "'", '"', "(", ")",
+     ",", "d", "e5", "MB", "0x", "utf", "days", "<number>", "ORA-", "E", "pod-", " ", " ", " "]
+)  # fmt: skip
+_PAIRS = st.one_of(
+    _SAME.map(lambda text: (text, text)),
+    st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)).map(lambda two: tuple(map(str, two))),
+    st.tuples(_HEX, _HEX),
+    st.tuples(st.uuids().map(str), st.uuids().map(str)),
+)
+
+
+@settings(max_examples=examples(300))
+@given(st.lists(_PAIRS, max_size=14), st.integers(0, 9))
+def test_what_is_kept_of_a_message_holds_for_all_of_its_shape(
+    pieces: list[tuple[str, str]], by: int
+) -> None:
+    """Other digits and hashes in the same places give the template that they give themselves."""
+    one, other = ("".join(texts) for texts in zip(*pieces, strict=True)) if pieces else ("", "")
+    shifted = "".join(str((int(c) + by) % 10) if c in "0123456789" else c for c in one)
+    for second in (other, shifted):
+        if _shape(one) == _shape(second):
+            normal_message(one)
+            assert normal_message(second) == _normal(second)

@@ -1,0 +1,109 @@
+"""What the rules in force say of errors: computed from its signature when it is asked for.
+
+So a changed rule holds for all of history at once, and nothing has to be written anew for it.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+from events.bounded import BoundedDict
+from events.errors import BadSetting
+from projections.errors.classify.classifier import Classifier, make_classifier
+from projections.errors.classify.rule import Rule
+from projections.errors.classify.verdict import Verdict
+from projections.errors.record import Record
+from projections.errors.signature import decode_signature
+from projections.errors.suggest import suggestion_of
+
+FOLDER: Final = "error-rules"
+"""In the data folder: the user's own rules, as TOML files."""
+LOOK_S: Final = 1.0
+KEPT_BYTES: Final = 8 << 20
+_log = logging.getLogger(__name__)
+
+_Stamps = Sequence[tuple[str, int, int]]
+
+
+class Verdicts:
+    """The rules of the package and of a folder; safe to use from many threads.
+
+    The folder is looked at again once a second at most. While a file in it is wrong, the rules that
+    were read last stay, and the log says so.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._lock = Lock()
+        self._looked_s = -LOOK_S
+        self._stamps: _Stamps = ()
+        self._classifier: Classifier | None = None
+        self._kept: BoundedDict[bytes, tuple[Verdict, str | None]] = BoundedDict(KEPT_BYTES)
+
+    def look(self) -> Sequence[Rule]:
+        """The rules that hold, after a look at the folder."""
+        with self._lock:
+            self._looked_s = -LOOK_S
+            return self._current().rules
+
+    def of(self, content: bytes) -> tuple[Verdict, str | None]:
+        """What the rules say of a stored signature, and the type of the error."""
+        with self._lock:
+            classifier = self._current()
+            found = self._kept.get(content)
+            if found is None:
+                signature = decode_signature(content)
+                found = classifier.classify(signature), signature.thrown.type or None
+                self._kept.keep(content, found, len(content))
+            return found
+
+    def told(self, content: bytes, message: str | None, component: str | None) -> dict[str, Any]:
+        """What is known of an error with this signature, by the field that shows it."""
+        verdict, type_ = self.of(content)
+        attributes = {} if component is None else {"service.name": component}
+        record = Record(type_ or "", message or "", "", attributes)
+        return {
+            "type": type_,
+            "category": verdict.category, "severity": verdict.severity,
+            "transient": verdict.transient, "confidence": verdict.confidence,
+            "reason": verdict.reason, "suggestion": suggestion_of(verdict, record),
+        }  # fmt: skip
+
+    def _current(self) -> Classifier:
+        """The rules as the files are now."""
+        now_s = time.monotonic()
+        if self._classifier is not None and now_s - self._looked_s < LOOK_S:
+            return self._classifier
+        self._looked_s = now_s
+        stamps = _stamps(self._folder)
+        if self._classifier is None or stamps != self._stamps:
+            self._stamps = stamps
+            self._read(bool(stamps))
+        assert self._classifier is not None
+        return self._classifier
+
+    def _read(self, own: bool) -> None:
+        try:
+            self._classifier = make_classifier([self._folder] if own and self._folder else ())
+        except BadSetting as exc:
+            _log.error(
+                "own rules for errors cannot be used; those before them stay",
+                extra={"action": "error_rules", "error": str(exc)},
+            )
+            if self._classifier is None:
+                self._classifier = make_classifier()
+        self._kept.clear()
+
+
+def _stamps(folder: Path | None) -> _Stamps:
+    """Name, time and size of each file of rules."""
+    if folder is None or not folder.is_dir():
+        return ()
+    found = []
+    for path in sorted(folder.glob("*.toml")):
+        about = path.stat()
+        found.append((path.name, about.st_mtime_ns, about.st_size))
+    return found
