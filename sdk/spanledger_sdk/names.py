@@ -51,6 +51,13 @@ REVIEW_NAME: Final = "task.review.name"
 REVIEW_APPROVED: Final = "task.review.approved"
 REVIEW_NOTES: Final = "task.review.notes"
 
+# A recovery is an event of the span of the attempt that failed, or, a retry, of the one it made.
+RECOVERY_EVENT: Final = "task.recovery"
+RECOVERY_ACTION: Final = "task.recovery.action"
+RECOVERY_OUTCOME: Final = "task.recovery.outcome"  # succeeded, failed, skipped
+RECOVERY_DURATION: Final = "task.recovery.duration"  # seconds
+RECOVERY_CATEGORY: Final = "task.recovery.category"
+
 # What an attempt used, where the platform tells.
 TASK_USAGE_CPU: Final = "task.usage.cpu"  # seconds
 TASK_USAGE_PEAK_MEMORY: Final = "task.usage.peak_memory"  # bytes

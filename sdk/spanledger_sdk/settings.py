@@ -59,6 +59,8 @@ class Settings:
     """Folder for what could not be sent; `off` for none, the user's state folder by default."""
     spool_bytes: int = 64 << 20
     """On disk, at most; the oldest are dropped and counted."""
+    api: str = ""
+    """Base address of the service's API, which decides about recoveries; empty: none is asked."""
     headers: tuple[tuple[str, str], ...] = ()
     """Further headers, as in `OTEL_EXPORTER_OTLP_HEADERS`, which counts where this is not set."""
 
