@@ -64,6 +64,19 @@ FORWARD_LAG_EVENTS = _gauge(
     "spanledger_forward_lag_events", "Events a target is behind", ["target"],
     rule="recent",
 )  # fmt: skip
+ALERTS = _gauge(
+    "spanledger_alerts", "Alerts by state and severity", ["state", "severity"], rule="recent"
+)
+ALERT_NOTICES = _counter(
+    "spanledger_alert_notices_total", "Tries to tell a receiver", ["receiver", "result"]
+)
+ALERT_OUTBOX = _gauge(
+    "spanledger_alert_outbox", "Notices that wait, or were given up", ["receiver", "state"],
+    rule="recent",
+)  # fmt: skip
+ALERT_EVALUATIONS = _counter(
+    "spanledger_alert_evaluations_total", "Evaluations of rules", ["result"]
+)
 CHILD_RESTARTS = _counter("spanledger_child_restarts_total", "Children restarted", ["role"])
 PROCESS_UP = _gauge(
     "spanledger_process_up", "Whether a process told its metrics just now", ["process"],

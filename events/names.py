@@ -15,6 +15,8 @@ FACT: Final = "fact.v1"
 OWN_NAMESPACE: Final = "spanledger"
 FACT_ABANDONED: Final = "spanledger.attempt_abandoned"
 FACT_POLICIES: Final = "spanledger.policies_applied"
+FACT_ALERT_FIRED: Final = "spanledger.alert.fired"
+FACT_ALERT_RESOLVED: Final = "spanledger.alert.resolved"
 
 # Tenants and positions on the wire.
 TENANT_HEADER: Final = "x-scope-orgid"
@@ -27,6 +29,7 @@ ACTOR_LOCAL: Final = "local"
 ACTOR_WATCHER: Final = "watcher"
 ACTOR_START: Final = "start"
 ACTOR_SIGHUP: Final = "sighup"
+ACTOR_ALERTS: Final = "alerts"
 
 # Attributes that identify a task, a run and an attempt.
 TASK_ID: Final = "task.id"

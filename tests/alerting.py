@@ -1,9 +1,14 @@
 """Attempts that ended a while ago, in views, for tests of alerts."""
 
+import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+import httpx
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from events import names
 from events.log.reader import open_reader
@@ -12,7 +17,9 @@ from projections.query.reading import Views
 from service.alerts.findings import Finding, findings
 from service.alerts.rule import Rule
 from service.alerts.samples import Samples
+from tests import otlp
 from tests.events import BASE_NS, SECOND_NS, make_batch, make_context, make_exception, make_span
+from tests.serving import Service
 from tests.views import make_folder
 
 NOW_NS = BASE_NS + 3_600 * SECOND_NS
@@ -51,3 +58,19 @@ def found(folder: Path, spans: Sequence[Span], rule: Rule, **more: Any) -> list[
     """What a rule finds in them."""
     with sampled(folder, spans, **more) as samples:
         return findings(rule, samples)
+
+
+def send_failure(service: Service, task: str, run: str, *, ok: bool = False) -> None:
+    """A run of one attempt that ended just now, and had no other to come."""
+    end_ns = time.time_ns()
+    attributes = {names.TASK_ID: task, names.TASK_RUN_ID: run, names.TASK_MAX_ATTEMPTS: 1}
+    span = otlp.make_span(
+        trace_id=os.urandom(16), span_id=os.urandom(8), name=task, attributes=attributes,
+        start_time_unix_nano=end_ns - SECOND_NS, end_time_unix_nano=end_ns,
+        status=Status(code=Status.STATUS_CODE_OK if ok else Status.STATUS_CODE_ERROR),
+    )  # fmt: skip
+    body = otlp.traces(span).SerializeToString()
+    headers = {"content-type": "application/x-protobuf"}
+    httpx.post(
+        f"http://{service.http}/v1/traces", content=body, headers=headers, trust_env=False
+    ).raise_for_status()

@@ -32,7 +32,7 @@ _PREFIX: Final = "spl_"  # lets scanners for leaked secrets know one
 _BEARER: Final = "bearer "
 _OWN_NAMES: Final = frozenset({
     names.ACTOR_LOCAL, names.ACTOR_WATCHER, names.ACTOR_START, names.ACTOR_SIGHUP,
-    names.OWN_NAMESPACE,
+    names.ACTOR_ALERTS, names.OWN_NAMESPACE,
 })  # fmt: skip
 _is_tenant = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
 _log = logging.getLogger(__name__)

@@ -20,7 +20,6 @@ from projections.mapping.rules.problems import BadRules, Problem, near
 from service.alerts.maintenance import covers
 from service.alerts.rule import AlertsFile, AnyRule, Maintenance, Receiver, Rule, Span, span
 
-NAME: Final = "alerts.toml"
 _FILE_BYTES: Final = 1 << 20
 PAGERDUTY_URL: Final = "https://events.pagerduty.com/v2/enqueue"
 SECRET_PREFIX: Final = "whsec_"

@@ -18,6 +18,7 @@ from projections.queries import Queries
 from service.access.hosts import Hosts
 from service.access.proxies import Proxies
 from service.access.tokens import TokenStore
+from service.api.alerts import Alerts
 from service.api.asking import PLACE
 from service.api.deciding import Deciding
 from service.api.events import Events
@@ -95,18 +96,6 @@ def create_app(
         settings.of_role("policies", None),
         lambda fact: appender.record(names.DEFAULT_TENANT, fact),
     )
-    cors = CORSConfig(
-        allow_origins=list(settings.cors_origins),
-        allow_methods=["GET", "POST"],
-        allow_headers=[
-            "authorization",
-            "content-type",
-            "last-event-id",
-            names.TENANT_HEADER,
-            names.IDEMPOTENCY_HEADER,
-        ],
-    )
-
     system = System(queries, tokens, needed_roles(settings), probe, metrics)
 
     @contextlib.asynccontextmanager
@@ -122,13 +111,14 @@ def create_app(
             *Answers(queries, tokens).routes(),
             *system.routes(),
             *Site(settings, queries, tokens, system.missing).routes(),
+            *Alerts(settings.data, tokens).routes(),
             *Writing(settings, appender, tokens).routes(),
             *Deciding(settings, tokens, policies, queries).routes(),
             Events(queries.log, feed, tokens).route(),
         ],
         exception_handlers=HANDLERS,
         openapi_config=None,
-        cors_config=cors if settings.cors_origins else None,
+        cors_config=_cors(settings),
         lifespan=[living],
         logging_config=None,
         request_max_body_size=BODY_LIMIT_BYTES,
@@ -137,3 +127,20 @@ def create_app(
     app.hosts = Hosts(settings.allowed_hosts, tokens.is_open)
     app.proxies = Proxies(settings.trusted_proxies, settings.root_path)
     return app
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    """What pages of other origins may send; None where there are none."""
+    if not settings.cors_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=[
+            "authorization",
+            "content-type",
+            "last-event-id",
+            names.TENANT_HEADER,
+            names.IDEMPOTENCY_HEADER,
+        ],
+    )

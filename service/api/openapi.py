@@ -10,6 +10,8 @@ from projections.endpoints import ENDPOINTS
 from projections.policies.asking import DecideQuestion
 from projections.query.endpoint import Endpoint
 from projections.query.status import LogHead
+from service.alerts.questions import ENDPOINTS as ALERTS
+from service.alerts.questions import AlertsEndpoint
 from service.api.deciding import DECIDE, POLICIES, PoliciesInForce
 from service.api.events import PATH as EVENTS_PATH
 from service.api.events import EventsQuestion
@@ -58,6 +60,7 @@ def document() -> dict[str, Any]:
     head, _, policies, decided, failure, written, *bodies = refs[len(ENDPOINTS) :]
     for write, body in zip(WRITES, bodies, strict=True):
         paths.setdefault(f"{PREFIX}/{write.path}", {})["post"] = _writing(write, body, written)
+    paths |= _alerts_paths(components)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -75,6 +78,16 @@ def document() -> dict[str, Any]:
     }
 
 
+def _alerts_paths(components: dict[str, Any]) -> dict[str, Any]:
+    answers = [endpoint.answers for endpoint in ALERTS]
+    refs, own = msgspec.json.schema_components(answers, ref_template=REF)
+    components |= own
+    return {
+        f"{PREFIX}/{endpoint.path}": {"get": _operation(endpoint, ref)}
+        for endpoint, ref in zip(ALERTS, refs, strict=True)
+    }
+
+
 def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
     """The document's operations with their path, for the readable page."""
     return [
@@ -84,13 +97,13 @@ def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _operation(endpoint: Endpoint, ref: dict[str, Any]) -> dict[str, Any]:
+def _operation(endpoint: Endpoint | AlertsEndpoint, ref: dict[str, Any]) -> dict[str, Any]:
     arguments = [
         {
             "name": name,
             "in": "path",
             "required": True,
-            "description": endpoint.argument,
+            "description": getattr(endpoint, "argument", ""),
             "schema": {"type": "string"},
         }
         for name in re.findall(r"{(\w+)}", endpoint.path)

@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "scrub": _Entry("scrub", "app", "Try what is scrubbed before it is stored.", _SERVICE),
     "mappings": _Entry("mappings", "app", "See, try and apply the mapping rules.", _SERVICE),
     "policies": _Entry("policies.app", "app", "See, check, try and apply policies.", _SERVICE),
+    "alerts": _Entry("alerts.app", "app", "See alerts, try rules and receivers.", _SERVICE),
     "run": _Entry("run", "app", "Run a command, with its tries as attempts.", _SERVICE),
     "demo": _Entry("demo", "app", "Show Spanledger at work on a small orchestrator.", _SERVICE),
     "trace": _Entry("trace", "trace", "Show one trace with its attempts.", _QUESTIONS),

@@ -1,6 +1,9 @@
 """How long to wait before the same request is sent again."""
 
+import contextlib
+import email.utils
 import random
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -36,3 +39,14 @@ class Backoff:
     def reset(self) -> None:
         """Start again from the shortest wait."""
         self._next_s = self._first_s
+
+
+def retry_after_s(header: str | None) -> float:
+    """Seconds of a Retry-After header, which is a number or a date; 0 if it is neither."""
+    if not header:
+        return 0.0
+    if header.strip().isdecimal():
+        return float(header)
+    with contextlib.suppress(ValueError):
+        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
+    return 0.0

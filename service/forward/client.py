@@ -11,11 +11,9 @@ hide `RetryInfo` and partial success.
 """
 
 import contextlib
-import email.utils
 import gzip
 import socket
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -29,6 +27,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from events import names
+from service.forward.backoff import retry_after_s
 from service.forward.encode import Signal
 from service.forward.target import Target
 
@@ -266,7 +265,7 @@ def _read_http_error(response: httpx.Response, data: bytes) -> Answer:
     status = response.status_code
     message = f"HTTP {status}: {_error_message(response, data)}"
     if status in _LATER_STATUSES:
-        return Answer(Verdict.LATER, message, _retry_after_s(response.headers.get("retry-after")))
+        return Answer(Verdict.LATER, message, retry_after_s(response.headers.get("retry-after")))
     if status >= 500:
         return Answer(Verdict.FAILED, message)
     barred = status in _BARRED_STATUSES or status < 400
@@ -278,14 +277,3 @@ def _error_message(response: httpx.Response, data: bytes) -> str:
         with contextlib.suppress(DecodeError):
             return str(status_pb2.Status.FromString(data).message)
     return data[:500].decode("utf-8", "replace").strip() or response.reason_phrase
-
-
-def _retry_after_s(header: str | None) -> float:
-    """Seconds of a Retry-After header, which is a number or a date."""
-    if not header:
-        return 0.0
-    if header.strip().isdecimal():
-        return float(header)
-    with contextlib.suppress(ValueError):
-        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
-    return 0.0

@@ -28,11 +28,10 @@ from service.configuration.settings import Settings
 from service.control.locks import AlreadyRunning, RoleLock, is_held
 from service.control.socket import ControlServer, socket_path
 from service.installation.version import VERSION
-from service.mappings import asking as mappings
 from service.network.endpoints import SUPERVISOR, read_endpoints, remove_endpoints, write_endpoints
 from service.network.ports import Ports, PortTaken
-from service.policies import applying as policies
 from service.process.child import Child
+from service.process.reloading import reload_files
 from service.roles.declaration import ROLES, all_ports, instances_of, role_of
 from service.telemetry.gathering import Gatherer
 
@@ -63,8 +62,8 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._signals = 0
         self._in_terminal = any(os.isatty(number) for number in range(3))
-        self._applying: threading.Thread | None = None
-        self._apply_asked = False
+        self._reloading: threading.Thread | None = None
+        self._reload_asked = False
         self._announced = False
         self._left_out: dict[str, str] = {}
         self._started_s = time.monotonic()
@@ -157,8 +156,8 @@ class Supervisor:
                     self._selector.unregister(key.fileobj)
             else:
                 self._wakeup.recv(64)
-        if self._apply_asked:
-            self._apply_files()
+        if self._reload_asked:
+            self._reload()
         for child in self._children.values():
             if child.ended:
                 self._bury(child)
@@ -297,24 +296,19 @@ class Supervisor:
 
     def _count_signal(self, number: int, _: Any) -> None:
         if number == signal.SIGHUP and not self._in_terminal:
-            self._apply_asked = True
+            self._reload_asked = True
         else:  # in a terminal SIGHUP says that it is gone
             self._signals += 1
 
-    def _apply_files(self) -> None:
-        """Do what SIGHUP asks for, as `spanledger policies apply` and `mappings apply` do, beside
-        all else."""
-        self._apply_asked = False
-        if self._applying is None or not self._applying.is_alive():
-            self._applying = threading.Thread(
-                target=_apply_and_tell, args=(self._settings.data,), name="apply", daemon=True
+    def _reload(self) -> None:
+        """Do what SIGHUP asks for, as the commands do, beside all else."""
+        self._reload_asked = False
+        if self._reloading is None or not self._reloading.is_alive():
+            data, instances = self._settings.data, [*self._children]
+            self._reloading = threading.Thread(
+                target=reload_files, args=(data, instances), name="reload", daemon=True
             )
-            self._applying.start()
-
-
-def _apply_and_tell(data: Path) -> None:
-    policies.apply_and_tell(data)
-    mappings.apply_and_tell(data)
+            self._reloading.start()
 
 
 @contextmanager

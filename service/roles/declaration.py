@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
+from service.alerts.place import FILE_SETTING, rules_file
 from service.configuration.settings import Settings
 
 
@@ -79,6 +80,7 @@ class Declaration:
             as ready without it.
         settings: those that no other role has.
         instances: the names under which it runs in a service; by default its own, if it is on.
+        reload: what its control socket is asked on SIGHUP; "": nothing.
         each: how its instances are spelled if they are not alike, so that one must be named.
     """
 
@@ -91,6 +93,7 @@ class Declaration:
     ports: tuple[Port, ...] = ()
     settings: tuple[Setting, ...] = ()
     instances: Callable[[Settings], list[str]] | None = None
+    reload: str = ""
     each: str = ""
 
     def running(self, settings: Settings) -> list[str]:
@@ -144,6 +147,32 @@ _DECLARED = (
     Declaration(
         "forwarder", "service.roles.forwarder", drains=4, starts_ahead=True,
         instances=lambda settings: ["forwarder"] if settings.forward else [],
+    ),
+    # Without a file of rules there is nothing to do for it.
+    Declaration(
+        "alerts", "service.roles.alerts", drains=3, drain_share=0.5, reload="reload",
+        instances=lambda settings: ["alerts"] if rules_file(settings) else [],
+        settings=(
+            Setting(
+                FILE_SETTING,
+                Annotated[
+                    Path | None,
+                    Meta(description="File of rules of alerts; DIR/alerts.toml if it is there."),
+                ],
+                None,
+            ),
+            Setting(
+                "alerts_allow",
+                Annotated[
+                    tuple[str, ...],
+                    Meta(
+                        description="Networks and addresses that receivers of alerts may be in "
+                        "beside public ones; repeatable."
+                    ),
+                ],
+                (),
+            ),
+        ),
     ),
     # First, with its open streams.
     Declaration(

@@ -44,20 +44,19 @@ SERVICE_ROOMS = {
     "configuration": {"access", "forward", "network", "otlp.scrub", "roles.declaration"},
     "append": {"otlp", "configuration"},
     "reactors": {"append"},
-    "alerts": {"control", "network", "configuration", "append"},
+    "alerts": {"forward", "configuration", "append"},
     "telemetry": {"control", "installation.version"},
     "installation": {"access", "forward", "network", "configuration", "roles.declaration"},
     "web": {"access", "configuration", "installation", "api.asking"},
     "api": {
         "policies", "control", "access", "web", "network", "otlp", "configuration", "append",
-        "telemetry",
+        "alerts", "telemetry",
         "roles.declaration",
     },
     "roles": {
         "policies", "mappings", "control", "access", "network", "forward", "otlp",
         "configuration", "append",
-        "reactors",
-        "telemetry", "installation", "web", "api",
+        "reactors", "alerts", "telemetry", "installation", "web", "api",
     },
     "process": {
         "policies",
@@ -68,7 +67,7 @@ SERVICE_ROOMS = {
     "cli": {
         "policies",
         "mappings", "control", "access", "network", "forward", "configuration", "telemetry",
-        "installation",
+        "installation", "alerts",
         "roles", "process", "demo", "run", "otlp.decode", "otlp.scrub",
     },
 }  # fmt: skip

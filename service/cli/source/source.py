@@ -44,12 +44,19 @@ class LocalSource:
 
     def __init__(self, data: Path, tenant: str | None) -> None:
         self.where = str(data)
+        self._data = data
         self._queries = Queries(data)
         self._tenant = tenant or names.DEFAULT_TENANT
 
     def ask(self, resource: str, filters: Mapping[str, Any]) -> dict[str, Any]:
         """See `Source.ask`."""
         given = {name: value for name, value in filters.items() if value is not None}
+        if resource.startswith("alerts"):
+            module = importlib.import_module("service.alerts.questions")
+            found: dict[str, Any] = msgspec.to_builtins(
+                module.answer(self._data, resource, given, self._tenant)
+            )
+            return found
         answer = self._queries.answer(resource, given, tenant=self._tenant)
         document: dict[str, Any] = msgspec.to_builtins(answer)
         return document

@@ -1,0 +1,1 @@
+"""Telling receivers: the shape that each kind takes, where a request may go, and delivery."""

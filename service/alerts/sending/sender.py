@@ -1,0 +1,86 @@
+"""Posting one request: to an address that was checked, in bounded time; what the answer means."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+
+from service.alerts.sending.guard import Network, NotAllowed, resolve
+from service.alerts.sending.shapes import Request
+from service.forward.backoff import retry_after_s
+
+Verdict = Literal["taken", "later", "refused"]
+_ANSWER_BYTES: Final = 2_048
+_LATER: Final = frozenset({408, 425, 429, 502, 503, 504})
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+class Answer(NamedTuple):
+    """What came of a request: *taken*; *later*: the receiver is not there or asks to wait;
+    *refused*: it answered, and did not take it."""
+
+    verdict: Verdict
+    message: str = ""
+    retry_after_s: float = 0.0
+
+
+class Sender:
+    """Posts to receivers; one for each task that delivers. No proxy is asked, and no redirect
+    followed: either would lead to addresses that nobody checked."""
+
+    def __init__(self, allowed: Sequence[Network], timeout_s: float) -> None:
+        self._allowed = allowed
+        self._timeout_s = timeout_s
+        self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=False)
+
+    async def post(self, request: Request) -> Answer:
+        """Send once, and wait for the answer; never raises for a bad one."""
+        try:
+            async with asyncio.timeout(self._timeout_s):  # all of it: name, answer, each byte
+                return await self._post(request)
+        except NotAllowed as exc:
+            return Answer("later", str(exc))
+        except TimeoutError:
+            return Answer("later", f"no answer within {self._timeout_s:g} s")
+        except (httpx.HTTPError, OSError) as exc:
+            return Answer("later", f"{type(exc).__name__}: {exc}".rstrip(": "))
+
+    async def _post(self, request: Request) -> Answer:
+        parts = urlsplit(request.url)
+        host, scheme = parts.hostname or "", parts.scheme
+        port = parts.port or _DEFAULT_PORTS[scheme]
+        address = await resolve(host, port, self._allowed)
+        netloc = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        named = parts.netloc if parts.port else host
+        async with self._client.stream(
+            "POST",
+            parts._replace(netloc=netloc, fragment="").geturl(),
+            content=request.body,
+            headers={**request.headers, "host": named},
+            extensions={"sni_hostname": host},  # the certificate is that of the name
+        ) as response:
+            body = b""
+            async for part in response.aiter_raw():
+                body += part
+                if len(body) >= _ANSWER_BYTES:
+                    break
+            return read(response, body[:_ANSWER_BYTES])
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()
+
+
+def read(response: httpx.Response, body: bytes) -> Answer:
+    """What an answer means."""
+    if response.is_success:
+        return Answer("taken")
+    said = body.decode("utf-8", "replace").strip() or response.reason_phrase
+    message = f"HTTP {response.status_code}: {said}"
+    if response.status_code in _LATER:
+        return Answer("later", message, retry_after_s(response.headers.get("retry-after")))
+    if response.is_redirect:
+        message = f"HTTP {response.status_code}: redirects are not followed; give the URL it means"
+    return Answer("refused", message)

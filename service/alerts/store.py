@@ -1,0 +1,164 @@
+"""`alerts.db`: alerts as they are, what happened, and the outbox.
+
+Only the process of the role opens it for writing. Each evaluation is one transaction: what
+changed, what it is in the history, and what is to be delivered belong together, so that a kill
+between them loses no notice. A row of the outbox goes when its receiver has taken it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import aiosqlite
+import msgspec
+
+from events.errors import Damaged
+from events.log.sqlite import load_queries
+from service.alerts.alert import Alert, Change
+from service.alerts.notice import Outgoing
+
+FILE: Final = "alerts.db"
+SCHEMA_VERSION: Final = 1
+SQL: Final = load_queries("service.alerts", "store.sql")
+HISTORY_KEPT: Final = 20_000
+PARKED_KEPT_NS: Final = 30 * 86400 * 1_000_000_000
+_ERROR_CHARACTERS: Final = 500
+_decode = msgspec.json.Decoder(Alert).decode
+
+
+class Due(NamedTuple):
+    """A row of the outbox that is to be delivered next."""
+
+    id: int
+    key: str
+    body: bytes
+    created_ns: int
+    tries: int
+
+
+class Store:
+    """The open file; see `open_store`. Its methods may be awaited by any task of the loop."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self._lock = asyncio.Lock()  # one transaction at a time
+
+    async def alerts(self) -> dict[str, Alert]:
+        """All that are kept, by id."""
+        rows = await self._read("alerts")
+        return {alert.id: alert for alert in (_decode(row[0]) for row in rows)}
+
+    async def advance(
+        self,
+        alerts: Mapping[str, Alert | None],
+        changes: Iterable[tuple[Change, Alert]],
+        outgoing: Iterable[Outgoing],
+        now_ns: int,
+    ) -> None:
+        """Put on record what an evaluation came to.
+
+        Args:
+            alerts: those that differ, by id; None: no more kept.
+        """
+        async with self._transaction() as db:
+            for one, alert in alerts.items():
+                if alert is None:
+                    await db.execute(SQL["drop_alert"], {"id": one})
+                else:
+                    await db.execute(SQL["put_alert"], _columns(alert))
+            for change, alert in changes:
+                row = {"tenant": alert.tenant, "at_ns": now_ns, "change": change}
+                await db.execute(SQL["put_history"], row | {"body": msgspec.json.encode(alert)})
+            for one_out in outgoing:
+                values = msgspec.structs.asdict(one_out) | {"now": now_ns}
+                await db.execute(SQL["put_outgoing"], values)
+
+    async def prune(self, now_ns: int) -> None:
+        """Forget what is old."""
+        async with self._transaction() as db:
+            await db.execute(SQL["prune_history"], {"kept": HISTORY_KEPT})
+            await db.execute(SQL["prune_parked"], {"before": now_ns - PARKED_KEPT_NS})
+
+    async def due(self, receiver: str) -> Due | None:
+        """What a receiver is to be told next."""
+        rows = await self._read("due", receiver=receiver)
+        return Due(*rows[0]) if rows else None
+
+    async def delivered(self, receiver: str, due: Due, now_ns: int) -> None:
+        """A receiver took it."""
+        async with self._transaction() as db:
+            await db.execute(SQL["delivered"], {"id": due.id})
+            await db.execute(SQL["note_sent"], {"receiver": receiver, "now": now_ns})
+
+    async def failed(
+        self, receiver: str, due: Due, error: str, now_ns: int, *, parked: bool
+    ) -> None:
+        """A receiver did not take it; with `parked` it is given up."""
+        error = error[:_ERROR_CHARACTERS]
+        async with self._transaction() as db:
+            values = {"id": due.id, "error": error, "parked": now_ns if parked else None}
+            await db.execute(SQL["tried"], values)
+            await db.execute(
+                SQL["note_failed"], {"receiver": receiver, "error": error, "now": now_ns}
+            )
+
+    async def retry(self, receiver: str, now_ns: int) -> int:
+        """Let what was given up be tried again; how many that are."""
+        async with self._transaction() as db:
+            values = {"receiver": receiver, "now": now_ns}
+            cursor = await db.execute(SQL["retry"], values)
+            return cursor.rowcount
+
+    async def waiting(self) -> dict[str, tuple[int, int]]:
+        """How many wait and how many were given up, by receiver."""
+        rows = await self._read("waiting")
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    async def _read(self, name: str, **values: Any) -> list[Any]:
+        """The rows of a statement, as they are committed: one connection sees its own changes."""
+        async with self._lock:
+            return list(await self._connection.execute_fetchall(SQL[name], values))
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        async with self._lock:
+            try:
+                await self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+            except BaseException:
+                await self._connection.rollback()
+                raise
+            await self._connection.commit()
+
+
+@asynccontextmanager
+async def open_store(data: Path) -> AsyncIterator[Store]:
+    """The file of a data folder, made if it is not there; closed at the end of the block.
+
+    An aiosqlite connection has a thread of its own, which would outlive the loop if it were left
+    open: this is the only place that opens one.
+
+    Raises:
+        Damaged: it is of a newer release.
+    """
+    async with aiosqlite.connect(data / FILE, isolation_level=None) as connection:
+        for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+            await connection.execute(f"PRAGMA {pragma}")
+        (row,) = await connection.execute_fetchall("PRAGMA user_version")
+        if row[0] > SCHEMA_VERSION:
+            raise Damaged(f"{FILE} has schema {row[0]}; this release knows {SCHEMA_VERSION}")
+        if row[0] == 0:
+            await connection.executescript(
+                f"BEGIN IMMEDIATE;\n{SQL['schema']}\nPRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
+            )
+        yield Store(connection)
+
+
+def _columns(alert: Alert) -> dict[str, Any]:
+    return {
+        "id": alert.id, "tenant": alert.tenant, "rule": alert.rule, "state": alert.state,
+        "since_ns": alert.since_ns, "resolved_ns": alert.resolved_ns,
+        "body": msgspec.json.encode(alert),
+    }  # fmt: skip

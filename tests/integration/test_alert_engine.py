@@ -1,0 +1,252 @@
+"""Alerts at work on real views: found, told, put on record, and resolved."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from events import names
+from events.log.socket import DoorClient
+from projections.mapping.rules.problems import BadRules
+from service.alerts.engine import Engine, open_engine
+from service.alerts.questions import answer
+from service.alerts.sending.guard import networks_of
+from service.append.appender import Appender
+from service.configuration.settings import Settings
+from tests.alerting import NOW_NS, tried
+from tests.events import SECOND_NS, make_batch
+from tests.hooks import Hook, hooked
+from tests.views import make_folder
+from tests.writers import Writer
+
+RULES = """
+every = "100ms"
+give_up = "1h"
+
+[[rule]]
+name = "failures"
+when = "terminal_failures"
+"""
+RECEIVER = """
+[[receiver]]
+name = "{name}"
+type = "webhook"
+url = "{url}"
+secret = "a secret of many letters"
+"""
+
+
+class Time:
+    """A clock that is moved."""
+
+    def __init__(self) -> None:
+        self.now_ns = NOW_NS
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+@asynccontextmanager
+async def running(data: Path, clock: Time) -> AsyncIterator[Engine]:
+    """An engine on a folder with views, and a door to its log."""
+    appender = Appender(Settings(data=data), lambda: DoorClient(writer.path))
+    with closing(Writer(data)) as writer:
+        async with open_engine(
+            data, data / "alerts.toml", appender, networks_of(["127.0.0.1"]), clock
+        ) as engine:
+            stop = asyncio.Event()
+            task = asyncio.create_task(engine.run(stop))
+            yield engine
+            stop.set()
+            async with asyncio.timeout(60):
+                await task
+
+
+def folder_of(tmp_path: Path, *hooks: Hook, rules: str = RULES) -> Path:
+    """A data folder in which a task failed for good, and receivers."""
+    data = make_folder(tmp_path / "data", [make_batch([tried("charge", 60, run="r1")])])
+    write(data, rules, *hooks)
+    return data
+
+
+def write(data: Path, rules: str, *hooks: Hook) -> None:
+    """The file of rules."""
+    told = [RECEIVER.format(name=f"hook{n}", url=hook.url) for n, hook in enumerate(hooks)]
+    (data / "alerts.toml").write_text(rules + "".join(told))
+
+
+async def heard(hook: Hook, count: int) -> list[Any]:
+    """The first documents that came."""
+    posts = await asyncio.to_thread(hook.wait, count)
+    return [post.document for post in posts]
+
+
+async def settled(data: Path, **wanted: int) -> None:
+    """Wait until so many of the alerts have these states, and nothing waits in the outbox."""
+    async with asyncio.timeout(60):
+        while True:
+            found = listed(data)
+            states = [item["state"] for item in found["items"]]
+            waiting = sum(one["waiting"] for one in found["receivers"])
+            if not waiting and all(states.count(state) == n for state, n in wanted.items()):
+                return
+            await asyncio.sleep(0.02)
+
+
+def listed(data: Path, path: str = "alerts", **parameters: Any) -> Any:
+    """What the API answers."""
+    return msgspec.to_builtins(answer(data, path, parameters, "default"))
+
+
+def facts_of(data: Path) -> list[Any]:
+    """The facts of alerts in the log."""
+    with closing(Writer(data)) as writer:
+        return writer.facts()
+
+
+def test_an_alert_is_told_when_it_fires_and_when_it_is_over(tmp_path: Path) -> None:
+    """To the receiver, in the list, in the history, and as facts in the log; each once."""
+
+    async def live(hook: Hook, data: Path) -> None:
+        clock = Time()
+        async with running(data, clock):
+            (fired,) = await heard(hook, 1)
+            assert fired["type"] == "spanledger.alert"
+            assert fired["data"]["alerts"][0]["labels"] == {"task": "charge"}
+            await settled(data, firing=1)
+            clock.now_ns += 3600 * SECOND_NS
+            _, over = await heard(hook, 2)
+            assert over["data"]["status"] == "resolved"
+            await settled(data, resolved=1, firing=0)
+        history = listed(data, "alerts/history")["items"]
+        assert [item["change"] for item in history] == ["resolved", "fired"]
+        first = listed(data, "alerts/history", limit=1)
+        (second,) = listed(data, "alerts/history", limit=1, cursor=first["next"])["items"]
+        assert second["change"] == "fired"
+        assert [fact.kind for fact in facts_of(data)] == [
+            names.FACT_ALERT_FIRED, names.FACT_ALERT_RESOLVED,
+        ]  # fmt: skip
+        assert facts_of(data)[0].subject["task_id"] == "charge"
+        assert facts_of(data)[0].actor == names.ACTOR_ALERTS
+
+    with hooked() as hook:
+        asyncio.run(live(hook, folder_of(tmp_path, hook)))
+        assert hook.statuses() == ["firing", "resolved"]
+
+
+def test_a_new_start_tells_nothing_twice(tmp_path: Path) -> None:
+    """What fires is known from the file; what was not delivered is."""
+
+    async def live(hook: Hook, data: Path) -> None:
+        clock = Time()
+        async with running(data, clock):
+            await heard(hook, 1)
+            await settled(data, firing=1)
+        for _ in range(2):
+            async with running(data, clock) as engine:
+                while (await engine.status())["evaluated_ns"] is None:
+                    await asyncio.sleep(0.02)
+        assert len(hook.posts) == 1
+
+    with hooked() as hook:
+        asyncio.run(live(hook, folder_of(tmp_path, hook)))
+
+
+def test_a_slow_receiver_holds_up_nobody(tmp_path: Path) -> None:
+    """While one does not answer, others are told, and rules are evaluated."""
+
+    async def live(slow: Hook, quick: Hook, data: Path) -> None:
+        clock = Time()
+        async with running(data, clock):
+            await heard(slow, 1)
+            await heard(quick, 1)
+            clock.now_ns += 3600 * SECOND_NS
+            await heard(quick, 2)
+            assert len(slow.posts) == 1
+            slow.hold.set()
+            assert [one["data"]["status"] for one in await heard(slow, 2)] == ["firing", "resolved"]
+            await settled(data, resolved=1)
+
+    with hooked() as slow, hooked() as quick:
+        slow.hold.clear()
+        asyncio.run(live(slow, quick, folder_of(tmp_path, slow, quick)))
+
+
+def test_other_rules_come_into_force_and_bad_ones_do_not(tmp_path: Path) -> None:
+    """An alert of a rule that is no more is over; a bad file changes nothing."""
+
+    async def live(hook: Hook, data: Path) -> None:
+        async with running(data, Time()) as engine:
+            await heard(hook, 1)
+            write(data, RULES.replace("terminal_failures", "terminal"), hook)
+            with pytest.raises(BadRules, match="key 'when'"):
+                await engine.reload()
+            assert (await engine.status())["rules"] == 1
+            write(data, RULES.replace('"failures"', '"other"'), hook)
+            assert await engine.reload() == {"rules": 1, "receivers": 1}
+            said = [(one["data"]["rule"], one["data"]["status"]) for one in await heard(hook, 3)]
+            assert sorted(said[1:]) == [("failures", "resolved"), ("other", "firing")]
+            await settled(data, firing=1, resolved=1)
+
+    with hooked() as hook:
+        asyncio.run(live(hook, folder_of(tmp_path, hook)))
+
+
+def test_maintenance_is_seen_and_not_told(tmp_path: Path) -> None:
+    """The alert is in the list, and says so."""
+    window = '[[maintenance]]\nfrom = "2026-05-28T00:00:00Z"\nuntil = "2026-05-29T00:00:00Z"\n'
+
+    async def live(hook: Hook, data: Path) -> None:
+        clock = Time()
+        async with running(data, clock):
+            await settled(data, firing=1)
+            assert listed(data)["items"][0]["muted"]
+            assert hook.posts == []
+            write(data, RULES, hook)
+
+    with hooked() as hook:
+        asyncio.run(live(hook, folder_of(tmp_path, hook, rules=RULES + window)))
+
+
+def test_without_views_nothing_is_said(tmp_path: Path) -> None:
+    """Rules that cannot be evaluated are told as problems, and no alert changes."""
+    data = folder_of(tmp_path)
+    (data / "views.db").unlink()
+
+    async def live() -> None:
+        async with running(data, Time()) as engine:
+            while not (status := await engine.status())["problems"]:
+                await asyncio.sleep(0.02)
+            assert "no views" in status["problems"]["failures"]
+
+    asyncio.run(live())
+    assert listed(data) == {"items": [], "receivers": [], "next": None, "complete": True}
+
+
+def test_while_the_views_are_behind_only_that_is_told(tmp_path: Path) -> None:
+    """What was not seen yet did not fail to happen."""
+    lag = '[[rule]]\nname = "behind"\nwhen = "projection_lag"\nabove = "1m"\n'
+    silent = '[[rule]]\nname = "silent"\nwhen = "silence"\nabove = "10s"\n'
+    data = folder_of(tmp_path, rules=RULES + lag + silent)
+    with closing(Writer(data)) as writer:
+        writer.door.append(make_batch([tried("charge", 1)]))
+    with closing(sqlite3.connect(data / "ledger.db")) as log:
+        (committed_ns,) = log.execute("SELECT max(committed_ns) FROM segment").fetchone()
+
+    async def live() -> None:
+        clock = Time()
+        clock.now_ns = committed_ns + 61 * SECOND_NS
+        async with running(data, clock) as engine:
+            while len((await engine.status())["problems"]) < 2:
+                await asyncio.sleep(0.02)
+            async with asyncio.timeout(60):
+                while not listed(data, rule="behind")["items"]:
+                    await asyncio.sleep(0.02)
+        assert {item["rule"] for item in listed(data)["items"]} == {"behind"}
+
+    asyncio.run(live())
