@@ -20,6 +20,7 @@ from projections.runs.candidates import (
 )
 from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.numbering import References, RunIdentity, in_order, number, place_of
+from projections.runs.queueing import Queueing
 from projections.runs.summary import Run, Totals, queued_run, run_of_one
 from projections.storage.columns import maker
 
@@ -78,13 +79,14 @@ def resolve(facts: RunFacts, run_identity: RunIdentity) -> Resolved:
     attempts: list[Attempt] = []
     totals = Totals()
     by_number = sorted(candidates, key=lambda c: c.number)
+    waited = Queueing(facts.spans).by_number(candidates)
     for candidate in by_number:
         before = None
         if attempts:
             totals.add(attempts[-1])
             before = attempts[-1].number
         repeated = repeated_by(candidate, references, before)
-        attempt = attempt_of(candidate, abandoned, repeated)
+        attempt = attempt_of(candidate, abandoned, repeated, waited.get(candidate.number))
         attempts.append(attempt if candidate is by_number[-1] else repeated_later(attempt))
     derived = Derived(totals.run_with(attempts[-1], queued), tuple(attempts))
     return Resolved(derived, tries, references, shift, queued)
@@ -99,6 +101,8 @@ def _single(span: SpanFact) -> Derived:
     flags = 0 if span.number is not None else words.FLAG_NUMBER_BY_ORDER
     if end_ns < start_ns:
         flags |= words.FLAG_NEGATIVE_DURATION
+    if span.queued_ns is not None and span.queued_ns > start_ns:
+        flags |= words.FLAG_NEGATIVE_WAIT
     more, will_retry = span.more, None
     if more is not None:
         will_retry = more.will_retry
@@ -117,7 +121,10 @@ def _single(span: SpanFact) -> Derived:
     return Derived(run_of_one(attempt), (attempt,))
 
 
-def attempt_of(candidate: Candidate, abandoned: Abandoned, repeated: int | None) -> Attempt:
+def attempt_of(
+    candidate: Candidate, abandoned: Abandoned, repeated: int | None, queued_ns: int | None = None
+) -> Attempt:
+    """What is known of one try; `queued_ns`: when it was queued, if it does not say that itself."""
     logs = sorted(candidate.logs, key=log_order) if candidate.logs else []
     span = candidate.span
     said = span if span is not None else main_log(logs)
@@ -139,13 +146,17 @@ def attempt_of(candidate: Candidate, abandoned: Abandoned, repeated: int | None)
         flags |= words.FLAG_NO_SPAN
     if ended is not None and ended < candidate.start_ns:
         flags |= words.FLAG_NEGATIVE_DURATION
+    if said.queued_ns is not None:
+        queued_ns = said.queued_ns
+    if queued_ns is not None and queued_ns > candidate.start_ns:
+        flags |= words.FLAG_NEGATIVE_WAIT
     more = said.more
     if more is not None:
         flags |= more.flags
     progress = (log.progress for log in reversed(logs) if log.progress is not None)
     return Attempt(
         number=candidate.number, status=status, flags=flags, started_ns=candidate.start_ns,
-        ended_ns=ended, queued_ns=said.queued_ns, retry_of=repeated,
+        ended_ns=ended, queued_ns=queued_ns, retry_of=repeated,
         max_attempts=said.max_attempts, source_no=said.source_no, error_no=error_no,
         message_no=message_no, heartbeat_ns=end.heartbeat_ns, heard=end.heard, signs=end.signs,
         progress=next(progress, None), trace_id=said.trace_id, span_id=said.span_id,

@@ -74,6 +74,7 @@ FLAG_BACKFILLED: Final = 8
 FLAG_NEGATIVE_DURATION: Final = 16
 FLAG_NO_SPAN: Final = 32  # known from lifecycle log records only
 FLAG_OUTCOME_INFERRED: Final = 64  # the status is a rule's conclusion; when it ended was said
+FLAG_NEGATIVE_WAIT: Final = 128  # it started before it was queued: clocks differ
 FLAGS_INFERRED: Final = (
     FLAG_NUMBER_BY_ORDER | FLAG_NUMBER_MOVED | FLAG_STATUS_INFERRED | FLAG_OUTCOME_INFERRED
 )

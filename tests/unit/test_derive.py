@@ -518,3 +518,43 @@ def test_the_short_way_gives_what_all_rules_give(fact: SpanFact) -> None:
     """A run of one ended span is derived directly; nothing else differs."""
     facts = RunFacts([fact], [], [])
     assert derive(facts, IDENTITY) == derive_all(facts, IDENTITY)
+
+
+def queued_at(run: Any) -> list[int | None]:
+    """When each attempt was queued, in seconds after the base."""
+    return [None if a.queued_ns is None else (a.queued_ns - BASE_NS) // SECOND_NS
+            for a in run.attempts]  # fmt: skip
+
+
+def test_a_try_was_queued_by_the_span_that_it_lies_below() -> None:
+    """The first of them, where the message was delivered twice."""
+    run = run_of(
+        span(0, ids=1, queues=True), span(5, ids=2, parent=1, number=1),
+        span(6, ids=3, parent=2, queues=True), span(9, parent=3, number=2), span(20, parent=3),
+    )  # fmt: skip
+    assert queued_at(run) == [0, 6, None]
+
+
+def test_a_try_without_a_parent_was_queued_last_before_it_started() -> None:
+    """After the try before had started: each put into the queue counts for one try."""
+    run = run_of(
+        span(0, queues=True), span(1, queues=True), span(5), span(8), span(9, queues=True), span(12)
+    )
+    assert queued_at(run) == [1, None, 9]
+
+
+def test_clocks_that_differ_make_a_negative_wait() -> None:
+    """What is queued after it started is marked, and both times stay as they were told."""
+    for parent in (0, 1):
+        attempt = only(run_of(span(7, ids=1, queues=True), span(5, parent=parent)))
+        assert attempt.queued_ns == BASE_NS + 7 * SECOND_NS
+        assert attempt.flags & words.FLAG_NEGATIVE_WAIT
+    told = only(run_of(span(5, queued_ns=BASE_NS + 7 * SECOND_NS)))
+    assert told.flags & words.FLAG_NEGATIVE_WAIT
+    assert not only(run_of(span(5, queued_ns=BASE_NS))).flags & words.FLAG_NEGATIVE_WAIT
+
+
+def test_what_a_try_says_of_its_queueing_counts_first() -> None:
+    """Its sender knows it best."""
+    run = run_of(span(1, queues=True), span(5, queued_ns=BASE_NS + 2 * SECOND_NS))
+    assert queued_at(run) == [2]

@@ -1,6 +1,11 @@
 """Which attempts of a run were replaced, and what they were like before."""
 
+from typing import NamedTuple
+
 from projections.runs.attempt import Attempt
+from projections.runs.changes import Difference
+from projections.runs.facts import RunFacts
+from projections.runs.long.left_out import Brief
 
 
 class Before:
@@ -32,3 +37,11 @@ class Before:
             if new is not None:
                 came.append(new)
         return gone, came
+
+
+class Added(NamedTuple):
+    """What more facts did: those that were not known, those that are left out now, the change."""
+
+    fresh: RunFacts
+    out: list[Brief]
+    change: Difference | None

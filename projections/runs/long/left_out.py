@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from projections.runs import words
-from projections.runs.facts import SpanFact
+from projections.runs.facts import LogFact, SpanFact
 from projections.runs.summary import Run
 from projections.runs.times import saturated
 
@@ -83,3 +83,13 @@ class LeftOut:
             idle_ns=max(0, wall - total),
             overlap_ns=max(0, total - max(0, wall)),
         )
+
+
+def time_of(fact: SpanFact | LogFact) -> tuple[int, bytes]:
+    """When a fact was, by its sender's clock: no fact counts as earlier for arriving so."""
+    return (fact.start_ns if isinstance(fact, SpanFact) else fact.time_ns), fact.event_id
+
+
+def is_counted(span: SpanFact) -> bool:
+    """Does a span count for the limit?"""
+    return span.end_ns > 0 and not span.queues

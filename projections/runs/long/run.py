@@ -6,7 +6,6 @@ goes the full way, which derives the run from all of its facts. Both give the sa
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import msgspec
 
@@ -16,9 +15,17 @@ from projections.runs.changes import Difference
 from projections.runs.derive import attempt_of, repeated_by, resolve
 from projections.runs.details import SpanKey, hangs, key_of, parent_of
 from projections.runs.facts import LogFact, LogKind, RunFacts, SpanFact, added_to
-from projections.runs.long.before import Before
-from projections.runs.long.left_out import ATTEMPTS_LIMIT, Brief, LeftOut, brief_of
+from projections.runs.long.before import Added, Before
+from projections.runs.long.left_out import (
+    ATTEMPTS_LIMIT,
+    Brief,
+    LeftOut,
+    brief_of,
+    is_counted,
+    time_of,
+)
 from projections.runs.numbering import FreeNumbers, RunIdentity, place_of, spelling
+from projections.runs.queueing import Queueing
 from projections.runs.scopes import Counts, Sources
 from projections.runs.summary import Run, Totals
 
@@ -65,7 +72,7 @@ class LongRun:
     def is_beyond(self, span: SpanFact) -> bool:
         """Would this span be left out, or is it?"""
         full = len(self._places) >= self._limit
-        return full and _counts(span) and _time(span) > self._places[-1]
+        return full and is_counted(span) and time_of(span) > self._places[-1]
 
     def add(self, new: RunFacts) -> "Added":
         """Take in more facts; of spans that are left out already it does not know."""
@@ -73,7 +80,7 @@ class LongRun:
         fresh, out, moves = self._within_limit(fresh)
         old, before = self.run, Before(self.attempts)
         facts: list[SpanFact | LogFact] = [*fresh.spans, *fresh.logs]
-        facts.sort(key=_time)
+        facts.sort(key=time_of)
         sure = not fresh.abandoned and self._plain and not moves
         for fact in facts:
             sure = sure and self._take(fact, before)
@@ -107,8 +114,8 @@ class LongRun:
     def _within_limit(self, fresh: RunFacts) -> tuple[RunFacts, list[Brief], bool]:
         """The facts without the spans beyond the limit; those; and whether the bound moved."""
         for span in fresh.spans:
-            if _counts(span):
-                insort(self._places, _time(span))
+            if is_counted(span):
+                insort(self._places, time_of(span))
         beyond = self._places[self._limit :]
         if not beyond:
             return fresh, [], False
@@ -164,7 +171,7 @@ class LongRun:
     def _is_unlisted(self, fact: SpanFact | LogFact) -> bool:
         """Does a fact tell of an attempt behind the limit that has not ended?"""
         bound_ns = self._bound_ns()
-        if bound_ns is None or _time(fact)[0] <= bound_ns:
+        if bound_ns is None or time_of(fact)[0] <= bound_ns:
             return False
         return not fact.end_ns if isinstance(fact, SpanFact) else key_of(fact) not in self._keys
 
@@ -179,7 +186,7 @@ class LongRun:
         self._beating: dict[SpanKey | int, Candidate] = {}
         self._last_beat: dict[SpanKey | int, tuple[int, bytes]] = {}
         self._keys = {key_of(span) for span in facts.spans if not span.queues}
-        self._queueing = {key_of(span) for span in facts.spans if span.queues}
+        self._queueing = Queueing(facts.spans)
         self._keys |= {key_of(log) for log in facts.logs if log.span_id}
         self._parents = {parent_of(span) for span in facts.spans} - {None}
         self._tail = 0
@@ -206,7 +213,7 @@ class LongRun:
         if one.span is None:
             key = key_of(one.said)
             self._beating[key] = one
-            self._last_beat[key] = max(_time(log) for log in one.logs)
+            self._last_beat[key] = max(time_of(log) for log in one.logs)
 
     # The short way: False if it is not sure, and then the full way is gone
 
@@ -288,7 +295,8 @@ class LongRun:
     def _append(self, one: Candidate, before: Before) -> bool:
         """One more attempt, whose number nobody else has or gets."""
         number = self._number(one)
-        if not number or self._is_wanted(one, number):
+        queued = self._queueing.may_change(one, len(self.attempts), self._top[0])
+        if not number or queued or self._is_wanted(one, number):
             return False
         target = self._references.find(one)
         if isinstance(target, int) or self._references.is_loose(one):
@@ -335,12 +343,12 @@ class LongRun:
         one, number = self._beating[key], self._beating[key].number
         if log.kind not in (LogKind.HEARTBEAT, LogKind.PROGRESS):
             return False
-        if _time(log) < self._last_beat[key] or (key in self._parents and log.number is not None):
+        if time_of(log) < self._last_beat[key] or (key in self._parents and log.number is not None):
             return False
         if self.attempts[number].ended_ns is not None or (not one.claim and log.number is not None):
             return False
         one.logs.append(log)
-        self._last_beat[key] = _time(log)
+        self._last_beat[key] = time_of(log)
         attempt = self.attempts[number]
         beat = log.time_ns if log.kind == LogKind.HEARTBEAT else attempt.heartbeat_ns
         signs, heard = attempt.signs, attempt.heard
@@ -359,7 +367,12 @@ class LongRun:
         """The span of the last attempt, which was known from log records only."""
         key, parent = key_of(span), parent_of(span)
         one = self._beating.get(key)
-        if one is None or one.number != self._last.number or place_of(one) != self._top:
+        if (
+            self._queueing
+            or one is None
+            or one.number != self._last.number
+            or place_of(one) != self._top
+        ):
             return False
         claim, said = self._claim(span.number), one.repeats
         alone = not claim or self._claims.get(claim) == 1
@@ -370,9 +383,9 @@ class LongRun:
         if said != (None if span.more is None else span.more.retry_of):
             return False
         one.span, one.start_ns, one.event_id = span, span.start_ns, span.event_id
-        attempt = attempt_of(one, _NONE_ABANDONED, self._last.retry_of)
         before.note(one.number)
-        self.attempts[one.number] = self._last = attempt
+        self._last = attempt_of(one, _NONE_ABANDONED, self._last.retry_of)
+        self.attempts[one.number] = self._last
         del self._beating[key], self._last_beat[key]
         self._top = place_of(one)
         if one.claim:
@@ -380,21 +393,3 @@ class LongRun:
         else:
             self._top_other = self._top
         return self._learn(key, parent)
-
-
-class Added(NamedTuple):
-    """What more facts did: those that were not known, those that are left out now, the change."""
-
-    fresh: RunFacts
-    out: list[Brief]
-    change: Difference | None
-
-
-def _time(fact: SpanFact | LogFact) -> tuple[int, bytes]:
-    """When a fact was, by its sender's clock: no fact counts as earlier for arriving so."""
-    return (fact.start_ns if isinstance(fact, SpanFact) else fact.time_ns), fact.event_id
-
-
-def _counts(span: SpanFact) -> bool:
-    """Does a span count for the limit?"""
-    return span.end_ns > 0 and not span.queues

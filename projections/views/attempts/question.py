@@ -65,6 +65,10 @@ class Attempt(Extra, frozen=True):
         None
     )
     duration_s: float | None
+    queue_wait_ns: Annotated[
+        int, Meta(description="Start - queued; negative if the clocks of both differ")
+    ] | None  # fmt: skip
+    queue_wait_s: float | None
     queue: str | None
     component: Annotated[str, Meta(description="Service name of the sender")] | None
     error: Failure | None
@@ -239,6 +243,7 @@ def attempt(tenant: str, verdicts: Verdicts, row: AttemptRow) -> Attempt:
     """The record of a row."""
     number = row.attempt_key & words.NUMBER_LIMIT
     duration_ns = None if row.ended_ns is None else row.ended_ns - row.started_ns
+    wait_ns = None if row.queued_ns is None else row.started_ns - row.queued_ns
     return Attempt(
         attempt_id=words.attempt_id(tenant, row.task_id, row.run_id, number),
         task_id=row.task_id,
@@ -256,6 +261,8 @@ def attempt(tenant: str, verdicts: Verdicts, row: AttemptRow) -> Attempt:
         ended_ns=row.ended_ns,
         duration_ns=duration_ns,
         duration_s=seconds(duration_ns),
+        queue_wait_ns=wait_ns,
+        queue_wait_s=seconds(wait_ns),
         progress=row.progress,
         queue=row.queue,
         executor=row.executor,

@@ -1,4 +1,4 @@
-"""Counters and duration buckets of one scope, and what a run adds to each of its scopes."""
+"""Counters and buckets of one scope, and what a run adds to each of its scopes."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ from projections.storage.buckets import Counts, bucket_of
 COUNTERS: Final = (
     "executions", "completed", "failed", "timed_out", "abandoned", "cancelled", "skipped",
     "retries", "runs", "completed_runs", "failed_runs", "recovered_runs", "anomalies",
-    "duration_count", "duration_sum_ns",
+    "wait_count", "duration_count", "wait_sum_ns", "duration_sum_ns",
 )  # fmt: skip
 _OF_STATUS: Final = {
     words.COMPLETED: COUNTERS.index("completed"),
@@ -29,28 +29,32 @@ _EXECUTIONS, _RETRIES, _RUNS, _COMPLETED_RUNS, _FAILED_RUNS, _RECOVERED_RUNS = m
 _ANOMALIES, _DURATION_COUNT, _DURATION_SUM = map(
     COUNTERS.index, ("anomalies", "duration_count", "duration_sum_ns")
 )
+_WAIT_COUNT, _WAIT_SUM = map(COUNTERS.index, ("wait_count", "wait_sum_ns"))
 _UNTIMED: Final = words.FLAG_STATUS_INFERRED
 
 
 class Cell:
-    """Counters in the order of `COUNTERS`, and buckets."""
+    """Counters in the order of `COUNTERS`, and buckets of durations and of waits in the queue."""
 
-    __slots__ = ("buckets", "counters")
+    __slots__ = ("buckets", "counters", "waits")
 
-    def __init__(self, counters: list[int] | None = None, buckets: Counts | None = None) -> None:
+    def __init__(
+        self,
+        counters: list[int] | None = None,
+        buckets: Counts | None = None,
+        waits: Counts | None = None,
+    ) -> None:
         self.counters = counters or [0] * len(COUNTERS)
         self.buckets = {} if buckets is None else buckets
+        self.waits = {} if waits is None else waits
 
     def __bool__(self) -> bool:
-        return any(self.counters) or any(self.buckets.values())
+        return any(self.counters) or any(self.buckets.values()) or any(self.waits.values())
 
     def plus(self, other: "Cell") -> "Cell":
         """Both together, as a new cell."""
         counters = [a + b for a, b in zip(self.counters, other.counters, strict=True)]
-        buckets = self.buckets.copy()
-        for bucket, count in other.buckets.items():
-            buckets[bucket] = buckets.get(bucket, 0) + count
-        return Cell(counters, buckets)
+        return Cell(counters, _sum(self.buckets, other.buckets), _sum(self.waits, other.waits))
 
     def add_attempt(self, attempt: Attempt, sign: int) -> None:
         """Count an ended attempt."""
@@ -70,6 +74,18 @@ class Cell:
             counters[_DURATION_SUM] += sign * duration_ns
             bucket = bucket_of(duration_ns)
             self.buckets[bucket] = self.buckets.get(bucket, 0) + sign
+        if attempt.queued_ns is not None:
+            self._add_wait(attempt.started_ns - attempt.queued_ns, sign)
+
+    def _add_wait(self, wait_ns: int, sign: int) -> None:
+        counters = self.counters
+        if wait_ns < 0:
+            counters[_ANOMALIES] += sign
+            return
+        counters[_WAIT_COUNT] += sign
+        counters[_WAIT_SUM] += sign * wait_ns
+        bucket = bucket_of(wait_ns)
+        self.waits[bucket] = self.waits.get(bucket, 0) + sign
 
     def add_run(self, run: Run, sign: int) -> None:
         """Count a run that has an ended attempt here."""
@@ -81,6 +97,13 @@ class Cell:
             counters[_FAILED_RUNS] += sign
         if run.recovered:
             counters[_RECOVERED_RUNS] += sign
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    total = one.copy()
+    for bucket, count in other.items():
+        total[bucket] = total.get(bucket, 0) + count
+    return total
 
 
 def add_change(cells: dict[Scope, Cell], change: Change, sources: Sources) -> None:

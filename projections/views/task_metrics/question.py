@@ -71,6 +71,9 @@ class TaskMetric(msgspec.Struct, frozen=True, kw_only=True):
     recovered_runs: int
     retries: int
     duration_s: Durations
+    queue_wait_s: Annotated[
+        Durations, Meta(description="From the queue to the start, of ended attempts")
+    ]
 
 
 class MetricsQuestion(ListQuestion, frozen=True, kw_only=True):
@@ -124,8 +127,11 @@ class _FiguresRow(NamedTuple):
     completed_runs: int
     failed_runs: int
     recovered_runs: int
+    wait_count: int
     duration_count: int
+    wait_sum_ns: int
     duration_sum_ns: int
+    waits: bytes
     buckets: bytes
     executor: str | None
 
@@ -275,6 +281,7 @@ def _metric(task_id: str, row: _FiguresRow, bucket: str | None, start_ns: int | 
         recovered_runs=row.recovered_runs,
         retries=row.retries,
         duration_s=_durations(row.duration_count, row.duration_sum_ns, row.buckets),
+        queue_wait_s=_durations(row.wait_count, row.wait_sum_ns, row.waits),
     )
 
 

@@ -4,8 +4,8 @@
 -- The figures of a task in one scope, ascending by key, with a key between two.
 SELECT
     m.key, m.executions, m.completed, m.failed, m.timed_out, m.abandoned, m.cancelled, m.skipped,
-    m.retries, m.runs, m.completed_runs, m.failed_runs, m.recovered_runs, m.duration_count,
-    m.duration_sum_ns, m.buckets, e.executor
+    m.retries, m.runs, m.completed_runs, m.failed_runs, m.recovered_runs, m.wait_count,
+    m.duration_count, m.wait_sum_ns, m.duration_sum_ns, m.waits, m.buckets, e.executor
 FROM task_metric AS m
 LEFT JOIN executor AS e ON m.scope = 1 AND e.executor_no = m.key
 WHERE m.task_no = :task AND m.scope = :scope AND m.key > :above AND m.key < :below

@@ -21,9 +21,12 @@ CREATE TABLE metric (
     completed_runs INTEGER NOT NULL,
     failed_runs INTEGER NOT NULL,  -- failed, timed_out or abandoned
     recovered_runs INTEGER NOT NULL,
-    anomalies INTEGER NOT NULL,  -- negative durations, not in the sum
+    anomalies INTEGER NOT NULL,  -- negative durations and waits, which are not in the sums
+    wait_count INTEGER NOT NULL,
     duration_count INTEGER NOT NULL,
+    wait_sum_ns INTEGER NOT NULL,  -- from the queue to the start
     duration_sum_ns INTEGER NOT NULL,
+    waits BLOB NOT NULL,  -- as buckets
     buckets BLOB NOT NULL,  -- projections/storage/buckets.py: percentiles(), minimum and maximum
     PRIMARY KEY (task_no, scope, key)
 ) STRICT, WITHOUT ROWID;
@@ -31,24 +34,24 @@ CREATE TABLE metric (
 CREATE VIEW task_metric AS
 SELECT
     task_no, scope, key, executions, completed, failed, timed_out, abandoned, cancelled, skipped,
-    retries, runs, completed_runs, failed_runs, recovered_runs, anomalies, duration_count,
-    duration_sum_ns, buckets
+    retries, runs, completed_runs, failed_runs, recovered_runs, anomalies, wait_count,
+    duration_count, wait_sum_ns, duration_sum_ns, waits, buckets
 FROM metric
 UNION ALL
 SELECT
     task_no, 1, only_executor_no, executions, completed, failed, timed_out, abandoned, cancelled,
-    skipped, retries, runs, completed_runs, failed_runs, recovered_runs, anomalies, duration_count,
-    duration_sum_ns, buckets
+    skipped, retries, runs, completed_runs, failed_runs, recovered_runs, anomalies, wait_count,
+    duration_count, wait_sum_ns, duration_sum_ns, waits, buckets
 FROM metric WHERE scope = 0 AND only_executor_no IS NOT NULL
 UNION ALL
 SELECT
     task_no, 2, only_hour, executions, completed, failed, timed_out, abandoned, cancelled,
-    skipped, retries, runs, completed_runs, failed_runs, recovered_runs, anomalies, duration_count,
-    duration_sum_ns, buckets
+    skipped, retries, runs, completed_runs, failed_runs, recovered_runs, anomalies, wait_count,
+    duration_count, wait_sum_ns, duration_sum_ns, waits, buckets
 FROM metric WHERE scope = 0 AND only_hour IS NOT NULL
 UNION ALL
 SELECT
     task_no, 3, only_hour / 24, executions, completed, failed, timed_out, abandoned, cancelled,
-    skipped, retries, runs, completed_runs, failed_runs, recovered_runs, anomalies, duration_count,
-    duration_sum_ns, buckets
+    skipped, retries, runs, completed_runs, failed_runs, recovered_runs, anomalies, wait_count,
+    duration_count, wait_sum_ns, duration_sum_ns, waits, buckets
 FROM metric WHERE scope = 0 AND only_hour IS NOT NULL;

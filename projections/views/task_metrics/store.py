@@ -51,8 +51,11 @@ class MetricRow(NamedTuple):
     failed_runs: int
     recovered_runs: int
     anomalies: int
+    wait_count: int
     duration_count: int
+    wait_sum_ns: int
     duration_sum_ns: int
+    waits: bytes
     buckets: bytes
 
 
@@ -75,7 +78,7 @@ class MetricStore(Store):
     """Writes task metrics."""
 
     name = "task_metrics"
-    version = 2
+    version = 3
     tables = ("metric",)
 
     def __init__(self, sources: Sources) -> None:
@@ -116,10 +119,11 @@ class MetricStore(Store):
     ) -> Sequence[Bound]:
         """The rows of a task that had no run.
 
-        Of a run of one attempt, a short way to what `_cells` and `_merge` give, to which
-        tests/contract/test_first_rows.py holds it: its counters are few, and are kept.
+        Of a run of one attempt that was not queued, a short way to what `_cells` and `_merge`
+        give, to which tests/contract/test_first_rows.py holds it: its counters are few, and are
+        kept.
         """
-        if len(change.came) != 1:
+        if len(change.came) != 1 or change.came[0].queued_ns is not None:
             rows: list[Bound] = []
             cells = self._cells([change])
             if cells:
@@ -142,6 +146,7 @@ class MetricStore(Store):
             key=0,
             only_executor_no=executor_no or 0,
             only_hour=attempt.started_ns // HOUR_NS,
+            waits=b"",
             buckets=_one_in(bucket_of(duration_ns)) if timed else b"",
         )
         return (row,)
@@ -206,21 +211,22 @@ def _load(connection: sqlite3.Connection, task_no: int, scope: Scope) -> _Stored
     if found is None:
         return None
     row = MetricRow._make(found)
-    cell = Cell(list(_counters_of(row)), buckets.decode(row.buckets))
+    cell = Cell(list(_counters_of(row)), buckets.decode(row.buckets), buckets.decode(row.waits))
     return _Stored(row.only_executor_no, row.only_hour, cell)
 
 
 def _row(
     task_no: int, scope: Scope, cell: Cell, only_executor: int | None, only_hour: int | None
 ) -> Bound:
-    *counters, sum_ns = cell.counters
+    *counters, wait_ns, duration_ns = cell.counters
     kind, key = scope
     return _bound(
-        (*counters, wrapped(sum_ns)),
+        (*counters, wrapped(wait_ns), wrapped(duration_ns)),
         task_no=task_no,
         scope=kind,
         key=key,
         only_executor_no=only_executor,
         only_hour=only_hour,
+        waits=buckets.encode(cell.waits) if cell.waits else b"",
         buckets=buckets.encode(cell.buckets),
     )

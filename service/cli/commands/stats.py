@@ -28,6 +28,7 @@ COLUMNS = (
     Column("p95", "duration_s.p95", Kind.SECONDS, drop=1),
     Column("p99", "duration_s.p99", Kind.SECONDS, drop=4),
     Column("max", "duration_s.max", Kind.SECONDS, drop=8),
+    Column("wait p95", "queue_wait_s.p95", Kind.SECONDS, drop=8),
 )
 
 
