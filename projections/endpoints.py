@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Final
 
-from projections import views
+from projections import mapping_questions, views
 from projections.query import status
 from projections.query.endpoint import Endpoint
 
@@ -19,6 +19,7 @@ def _collected() -> Iterator[Endpoint]:
         if find_spec(f"{views.__name__}.{name}.question") is not None:
             yield from import_module(f"{views.__name__}.{name}.question").ENDPOINTS
     yield status.ENDPOINT
+    yield from mapping_questions.ENDPOINTS
 
 
 ENDPOINTS: Final = tuple(_collected())

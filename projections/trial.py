@@ -94,8 +94,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     unknown_words: tuple[UnknownWord, ...] = ()
 
 
-def try_rules(rules: RuleSet, rows: Iterable[Row]) -> Trial:
-    """The attempts that these rows are by these rules."""
+def try_rules(rules: RuleSet, rows: Iterable[Row], *, told: bool = True) -> Trial:
+    """The attempts that these rows are by these rules; with `told`, why each span is what it is."""
     observer = Observer(rules)
     seen: list[Observation] = []
     unmatched: Counter[tuple[str, str]] = Counter()
@@ -120,7 +120,7 @@ def try_rules(rules: RuleSet, rows: Iterable[Row]) -> Trial:
             Unmatched(scope=scope, name=name, spans=spans)
             for (scope, name), spans in unmatched.most_common(UNMATCHED_LIMIT)
         ),
-        spans=tuple(explain(seen, rules)),
+        spans=tuple(explain(seen, rules)) if told else (),
         unknown_words=tuple(_unknown_words(arrival.placed)),
     )
 

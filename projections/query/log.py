@@ -16,7 +16,7 @@ class Log:
     """Readers of one data folder's log, kept between questions; for many threads."""
 
     def __init__(self, data: Path) -> None:
-        self._data = data
+        self.data = data
         self._idle: list[LogReader] = []
         self._lock = threading.Lock()
 
@@ -26,7 +26,7 @@ class Log:
         with self._lock:
             reader = self._idle.pop() if self._idle else None
         if reader is None:
-            reader = open_reader(self._data)
+            reader = open_reader(self.data)
         try:
             yield reader
         except SpanledgerError:

@@ -7,7 +7,7 @@ come from these are null, and named, until the tables are made anew.
 import json
 import sqlite3
 from collections.abc import Iterator
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Final, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -16,6 +16,12 @@ from projections.query.endpoint import Endpoint
 from projections.storage.supplement import Supplement
 
 SQL = load_queries("projections.query", "seen.sql")
+
+_FOLLOWING: Final = {
+    "queued_ns": ("queue_wait_ns", "queue_wait_s"),
+    "ended_ns": ("duration_ns", "duration_s"),
+}
+"""Fields that are reckoned from a column."""
 
 
 class Seen(NamedTuple):
@@ -66,6 +72,7 @@ def _lacking(endpoint: Endpoint, supplement: Supplement) -> Iterator[str]:
 def _shown_as(column: str) -> Iterator[str]:
     """The fields that an answer may have of a column: times and durations have two."""
     yield column
+    yield from _FOLLOWING.get(column, ())
     if column.endswith("_ns"):
         stem = column.removesuffix("_ns")
         yield from (f"{stem}_at", f"{stem}_s")

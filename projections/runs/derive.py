@@ -13,6 +13,7 @@ from projections.runs.attempt import Attempt
 from projections.runs.candidates import (
     Abandoned,
     Candidate,
+    Queueing,
     begins_at_zero,
     candidates_of,
     log_order,
@@ -20,7 +21,6 @@ from projections.runs.candidates import (
 )
 from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.numbering import References, RunIdentity, in_order, number, place_of
-from projections.runs.queueing import Queueing
 from projections.runs.summary import Run, Totals, queued_run, run_of_one
 from projections.storage.columns import maker
 

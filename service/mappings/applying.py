@@ -12,11 +12,11 @@ from projections.engine.projector import Projector
 from projections.engine.versions import MakeFolds
 from projections.fold import MAPPINGS
 from projections.mapping.rules.files import load_rules
+from projections.mapping.rules.in_force import InForce, read
 from projections.storage.configuration import Configuration
 from service.control.socket import call, instances
 from service.mappings import in_force
 from service.mappings.asking import APPLY, RELOAD
-from service.mappings.in_force import InForce
 
 
 def folds_by(told: Callable[[], Mapping[str, Configuration]]) -> MakeFolds:
@@ -45,12 +45,12 @@ class Applying:
     def __init__(self, data: Path, directory: Path | None) -> None:
         self._data = data
         self._directory = directory
-        self._held: InForce | None = in_force.read(data)
+        self._held: InForce | None = read(data)
 
     @classmethod
     def again(cls, data: Path) -> "Applying":
         """With the user's files that were applied last, where no service runs that names any."""
-        held = in_force.read(data)
+        held = read(data)
         return cls(data, Path(held.directory) if held is not None and held.directory else None)
 
     def begin(self) -> None:

@@ -100,7 +100,12 @@ def nulled(document: Any, fields: list[str]) -> Any:
     [
         ("attempt", "progress", "attempts", ["progress"]),
         ("attempt", "max_attempts", "attempts", ["max_attempts"]),
-        ("attempt", "queued_ns", "attempts", ["queued_ns", "queued_at"]),
+        (
+            "attempt",
+            "queued_ns",
+            "attempts",
+            ["queued_ns", "queue_wait_ns", "queue_wait_s", "queued_at"],
+        ),
         ("run", "parents", "runs", ["parents"]),
         ("run", "left_out", "runs", []),
         ("run", "group_id", "runs", ["group_id"]),

@@ -58,4 +58,3 @@ def test_a_task_that_never_waited_has_no_figures_of_it(client: Any) -> None:
     """Nothing is known, which is not zero."""
     (line,) = client.get("/api/v1/metrics/tasks?task=mail&by=task").json()["items"]
     assert set(line["queue_wait_s"].values()) == {None}
-

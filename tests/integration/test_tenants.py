@@ -30,7 +30,8 @@ def world(tenant: str) -> list[Any]:
     )  # fmt: skip
     log = make_log(trace_id=TRACE, span_id=b"\x02" * 8, body=f"log of {tenant}")
     own = make_span(task=f"only-{tenant}", attributes=told)
-    return [failed, again, log, own]
+    unmatched = make_span(task=None, name=f"GET /{tenant}")
+    return [failed, again, log, own, unmatched]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from projections.runs.attempt import Attempt
-from projections.runs.candidates import Abandoned, Candidate, says_running
+from projections.runs.candidates import Abandoned, Candidate, Queueing, says_running
 from projections.runs.changes import Difference
 from projections.runs.derive import attempt_of, repeated_by, resolve
 from projections.runs.details import SpanKey, hangs, key_of, parent_of
@@ -25,7 +25,6 @@ from projections.runs.long.left_out import (
     time_of,
 )
 from projections.runs.numbering import FreeNumbers, RunIdentity, place_of, spelling
-from projections.runs.queueing import Queueing
 from projections.runs.scopes import Counts, Sources
 from projections.runs.summary import Run, Totals
 

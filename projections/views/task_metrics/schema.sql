@@ -22,11 +22,11 @@ CREATE TABLE metric (
     failed_runs INTEGER NOT NULL,  -- failed, timed_out or abandoned
     recovered_runs INTEGER NOT NULL,
     anomalies INTEGER NOT NULL,  -- negative durations and waits, which are not in the sums
-    wait_count INTEGER NOT NULL,
+    wait_count INTEGER NOT NULL DEFAULT 0,
     duration_count INTEGER NOT NULL,
-    wait_sum_ns INTEGER NOT NULL,  -- from the queue to the start
+    wait_sum_ns INTEGER NOT NULL DEFAULT 0,  -- from the queue to the start
     duration_sum_ns INTEGER NOT NULL,
-    waits BLOB NOT NULL,  -- as buckets
+    waits BLOB NOT NULL DEFAULT x'',  -- as buckets
     buckets BLOB NOT NULL,  -- projections/storage/buckets.py: percentiles(), minimum and maximum
     PRIMARY KEY (task_no, scope, key)
 ) STRICT, WITHOUT ROWID;

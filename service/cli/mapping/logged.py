@@ -1,15 +1,12 @@
 """Rows of a data folder's log, for rules to be tried on."""
 
-from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from events import codec
 from events.errors import NotFound
-from events.log.port import Recorded
 from events.log.reader import open_reader
-from events.schema import LogRecord, Span
+from projections.mapping_questions import rows_of
 from projections.query import ids
 from projections.storage.generation import Generations, connect_reader
 from projections.trial import Row
@@ -17,7 +14,6 @@ from projections.views.traces.fold import positions
 
 EVENTS_LIMIT: Final = 100_000
 """Spans and log records of a trace that are looked at."""
-_PAGE: Final = 64  # segments
 
 
 def rows_of_trace(data: Path, tenant: str, text: str) -> list[Row]:
@@ -42,20 +38,5 @@ def rows_of_trace(data: Path, tenant: str, text: str) -> list[Row]:
                 if it.tenant == tenant and getattr(it.event, "trace_id", None) == trace_id
             ]
             if found:
-                return list(_rows(found))
+                return list(rows_of(found))
     raise NotFound(f"no trace {text[:64]}")
-
-
-def last_rows(data: Path, tenant: str, events: int) -> Iterator[Row]:
-    """The last spans and log records of a tenant, oldest first; of so many events of the log."""
-    with closing(open_reader(data)) as log:
-        after = max(log.head().position - events, 0)
-        while (page := log.read(0, after, limit_segments=_PAGE)).count:
-            yield from _rows(it for it in page.recorded() if it.tenant == tenant)
-            after = page.through
-
-
-def _rows(found: Iterable[Recorded]) -> Iterator[Row]:
-    for it in found:
-        if isinstance(it.event, Span | LogRecord):
-            yield Row(codec.encode_context(it.context), codec.encode_event(it.event), it.event_id)

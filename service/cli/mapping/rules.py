@@ -191,13 +191,18 @@ def _text(value: Any, limit_chars: int = 10_000) -> str:
 
 def trial_document(trial: Trial, explain: bool) -> dict[str, Any]:
     document: dict[str, Any] = msgspec.to_builtins(trial)
-    document["items"] = [
-        one | {"inferred_fields": ", ".join(one["inferred"]) or None}
-        for one in document.pop("attempts")
-    ]
+    document["items"] = document.pop("attempts")
     if not explain:
         del document["spans"]
-    return document
+    return with_inferred(document)
+
+
+def with_inferred(document: Document) -> dict[str, Any]:
+    """The document, whose attempts say in one text what was concluded."""
+    items = [
+        one | {"inferred_fields": ", ".join(one["inferred"]) or None} for one in document["items"]
+    ]
+    return {**document, "items": items}
 
 
 def draw_trial(document: Document) -> RenderableType:
