@@ -77,6 +77,13 @@ ALERT_OUTBOX = _gauge(
 ALERT_EVALUATIONS = _counter(
     "spanledger_alert_evaluations_total", "Evaluations of rules", ["result"]
 )
+MCP_CALLS = _counter("spanledger_mcp_calls_total", "Tool calls of agents", ["tool", "outcome"])
+MCP_SECONDS = Histogram(
+    "spanledger_mcp_call_seconds",
+    "Time of one tool call",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+    registry=REGISTRY,
+)
 CHILD_RESTARTS = _counter("spanledger_child_restarts_total", "Children restarted", ["role"])
 PROCESS_UP = _gauge(
     "spanledger_process_up", "Whether a process told its metrics just now", ["process"],

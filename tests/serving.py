@@ -165,7 +165,7 @@ def start(
     """
     data.mkdir(parents=True, exist_ok=True)
     printed = data.parent / f"{output or data.name}.log"
-    ports = ["--grpc-port", "0", "--http-port", "0", "--api-port", "0"]
+    ports = ["--grpc-port", "0", "--http-port", "0", "--api-port", "0", "--mcp-port", "off"]
     with printed.open("ab") as file:
         process = subprocess.Popen(
             [*SERVE, "--data", str(data), *ports, *args], stdin=subprocess.DEVNULL, stdout=file,

@@ -50,6 +50,7 @@ COMMANDS: Final = {
     "policies": _Entry("policies.app", "app", "See, check, try and apply policies.", _SERVICE),
     "alerts": _Entry("alerts.app", "app", "See alerts, try rules and receivers.", _SERVICE),
     "run": _Entry("run", "app", "Run a command, with its tries as attempts.", _SERVICE),
+    "mcp": _Entry("mcp.app", "app", "Answer agents (MCP), and tell clients of it.", _QUESTIONS),
     "demo": _Entry("demo", "app", "Show Spanledger at work on a small orchestrator.", _SERVICE),
     "trace": _Entry("trace", "trace", "Show one trace with its attempts.", _QUESTIONS),
     "errors": _Entry("errors", "app", "List error patterns, show one, classify.", _QUESTIONS),

@@ -177,7 +177,10 @@ _DECLARED = (
     # First, with its open streams.
     Declaration(
         "api", "service.roles.api", drains=1, drain_share=0.25,
-        ports=(Port("api", "API", note="docs at /docs"),),
+        ports=(
+            Port("api", "API", note="docs at /docs"),
+            Port("mcp", "MCP", note="for agents, at /mcp", default=8001),
+        ),
         settings=(Setting("policies", Annotated[Path | None, Meta(description=_POLICIES)], None),),
     ),
 )  # fmt: skip

@@ -13,7 +13,15 @@ import msgspec
 from events.times import SECOND_NS, rfc3339
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_QUIET: Final = ("httpx", "httpcore", "uvicorn.error", "uvicorn.access", "grpc._cython", "asyncio")
+_QUIET: Final = (
+    "httpx",
+    "httpcore",
+    "uvicorn.error",
+    "uvicorn.access",
+    "grpc._cython",
+    "asyncio",
+    "mcp",
+)
 
 
 class TextLines(logging.Formatter):

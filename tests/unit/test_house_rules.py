@@ -47,6 +47,7 @@ SERVICE_ROOMS = {
     "alerts": {"forward", "configuration", "append"},
     "telemetry": {"control", "installation.version"},
     "installation": {"access", "forward", "network", "configuration", "roles.declaration"},
+    "mcp": {"access", "network", "configuration", "installation.version"},
     "web": {"access", "configuration", "installation", "api.asking"},
     "api": {
         "policies", "control", "access", "web", "network", "otlp", "configuration", "append",
@@ -56,7 +57,7 @@ SERVICE_ROOMS = {
     "roles": {
         "policies", "mappings", "control", "access", "network", "forward", "otlp",
         "configuration", "append",
-        "reactors", "alerts", "telemetry", "installation", "web", "api",
+        "reactors", "alerts", "telemetry", "installation", "mcp", "web", "api",
     },
     "process": {
         "policies",
@@ -67,7 +68,7 @@ SERVICE_ROOMS = {
     "cli": {
         "policies",
         "mappings", "control", "access", "network", "forward", "configuration", "telemetry",
-        "installation", "alerts",
+        "installation", "alerts", "mcp",
         "roles", "process", "demo", "run", "otlp.decode", "otlp.scrub",
     },
 }  # fmt: skip

@@ -1,0 +1,1 @@
+"""`spanledger mcp` and its commands."""

@@ -1,0 +1,1 @@
+"""The tools: each a record of its arguments and a function that asks a `Source`."""
