@@ -41,7 +41,7 @@ class Queries:
         self.log = Log(data)
         self._budget_s = budget_s
         self._clock = clock
-        self._verdicts = Verdicts(data / FOLDER)
+        self.verdicts = Verdicts(data / FOLDER)
 
     def answer(
         self,
@@ -97,7 +97,7 @@ class Queries:
                 self._budget_s,
                 "/".join((endpoint.path, *arguments)),
                 self.log,
-                self._verdicts,
+                self.verdicts,
                 self._clock(),
             )
             return endpoint.answer(inquiry, question, *arguments)

@@ -49,6 +49,11 @@ class Verdicts:
             self._looked_s = -LOOK_S
             return self._current().rules
 
+    def classifier(self) -> Classifier:
+        """The rules as the files are now, applied."""
+        with self._lock:
+            return self._current()
+
     def of(self, content: bytes) -> tuple[Verdict, str | None]:
         """What the rules say of a stored signature, and the type of the error."""
         with self._lock:

@@ -21,7 +21,7 @@ from service.api.writing import BODY_LIMIT_BYTES, json_body, parsed
 from service.configuration.settings import Settings
 from service.otlp.decompression import decompress
 from service.policies.applying import Applying
-from service.policies.deciding import Decided, answer, shipped_classifier
+from service.policies.deciding import Decided, answer
 from service.policies.history import Histories
 
 POLICIES: Final = "policies"
@@ -62,6 +62,7 @@ class Deciding:
         self._origins = settings.cors_origins
         self._tokens = tokens
         self._applying = applying
+        self._verdicts = queries.verdicts
         self._histories = Histories(queries)
         self._limiter = anyio.CapacityLimiter(_AT_ONCE)
 
@@ -93,7 +94,7 @@ class Deciding:
             question = parsed(content, DecideQuestion)
             history = self._histories.of(who.tenant)
             return answer(
-                question, self._applying.policies, shipped_classifier(), chances=history,
+                question, self._applying.policies, self._verdicts.classifier(), chances=history,
                 look=history.look,
             )  # fmt: skip
 

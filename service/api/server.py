@@ -1,5 +1,6 @@
 """The API's server: its application behind uvicorn, and the live streams that end first."""
 
+from projections.errors.classify.classifier import Classifier
 from service.access.tokens import TokenStore
 from service.api.app import Application, create_app
 from service.api.system import Metrics, Probe, own_metrics
@@ -26,6 +27,10 @@ class ApiServer(WebServer):
     def policies(self) -> Applying:
         """The policies that it decides by."""
         return self._app.policies
+
+    def classifier(self) -> Classifier:
+        """What classifies errors; made when it is asked for first."""
+        return self._app.queries.verdicts.classifier()
 
     def drain(self, deadline_s: float) -> None:
         """End the live streams, take no new connection, finish what was asked."""

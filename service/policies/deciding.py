@@ -3,22 +3,15 @@
 import random
 import time
 from collections.abc import Callable
-from functools import cache
 
 import msgspec
 
-from projections.errors.classify.classifier import Classifier, make_classifier
+from projections.errors.classify.classifier import Classifier
 from projections.errors.classify.rule import Severity
 from projections.policies.asking import DecideQuestion, Look, nothing_known, understood
 from projections.policies.chances import Chances
 from projections.policies.decision import NOTHING_KNOWN, Decision, decide
 from projections.policies.resolving import PolicySet
-
-
-@cache
-def shipped_classifier() -> Classifier:
-    """The classifier by the shipped rules; making it takes a tenth of a second, once."""
-    return make_classifier()
 
 
 class Decided(Decision, frozen=True, kw_only=True):

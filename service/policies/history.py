@@ -52,7 +52,7 @@ class TenantHistory:
             with self._queries.views.read() as connection:
                 number = find_tenant(connection, self._tenant)
                 if number is not None:
-                    self._history = read_history(connection, number)
+                    self._history = read_history(connection, number, self._queries.verdicts)
         except SpanledgerError as exc:
             extra = {"action": "policies", "error": str(exc)}
             _log.debug("what retries came to could not be read", extra=extra)

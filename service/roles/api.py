@@ -17,7 +17,6 @@ from service.control.locks import is_held
 from service.control.socket import call, instances
 from service.mcp.http import McpServer
 from service.network.endpoints import SUPERVISOR
-from service.policies.deciding import shipped_classifier
 from service.roles import Place
 from service.roles.declaration import ROLES
 from service.telemetry.gathering import Gatherer
@@ -59,8 +58,8 @@ class ApiRole:
 
     def _begin(self) -> None:
         """What need not be done before questions are answered."""
-        shipped_classifier()  # else the first decision would wait for it
         if self._server is not None:
+            self._server.classifier()  # else the first decision would wait for it
             self._server.policies.begin()
 
     def _start_mcp(self, tokens: TokenStore) -> dict[str, str]:

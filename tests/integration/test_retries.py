@@ -91,3 +91,19 @@ def test_history_is_read_anew_after_a_minute(data: Path, tmp_path: Path) -> None
     now[0] = FRESH_S - 1
     history.of(case, 2)
     assert not calls
+
+
+def test_a_policy_is_replayed_over_the_past(data: Path, tmp_path: Path) -> None:
+    """One attempt for all would have saved 80 attempts and lost the 50 runs that completed."""
+    file = tmp_path / "new.toml"
+    file.write_text('inherit = false\n[defaults]\nretry = "never"\n')
+    words = ["policies", "replay", "--policies", str(file), "--data", str(data)]
+    told = CliRunner().invoke(app, [*words, "--json", "--cost-per-hour", "3600"])
+    (whole, network) = json.loads(told.stdout)["items"]
+    assert (whole["category"], network["category"]) == ("all", "network")
+    assert (whole["runs"], whole["attempts_saved"], whole["runs_lost_low"]) == (56, 80, 50)
+    assert whole["cost_usd"] == -80.0
+    assert "lost" in CliRunner().invoke(app, words).stdout.lower()
+    few = CliRunner().invoke(app, [*words, "--limit", "10"])
+    assert few.exit_code == 2
+    assert "--limit" in few.stderr

@@ -3,17 +3,12 @@ that occurred last."""
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Iterator
 from statistics import median
 from typing import Final, NamedTuple
 
-import msgspec
-
 from events.log.sqlite import load_queries
-from projections.errors.assessment import assess
-from projections.errors.classify.classifier import Classifier, make_classifier
-from projections.errors.record import Record
+from projections.errors.verdicts import Verdicts
 from projections.policies.asking import Known
 from projections.policies.chances import Basis, Chance, chance
 from projections.policies.rule import Case
@@ -26,7 +21,6 @@ OCCURRENCES: Final = 500
 ENOUGH: Final = 20
 """So many retries of a narrower group outweigh a wider one."""
 SECOND_NS: Final = 1_000_000_000
-Describe = Callable[[str, str, str], Known]
 
 
 class Pattern(NamedTuple):
@@ -110,43 +104,30 @@ def _grouped(
     yield from groups.items()
 
 
-@lru_cache(1)
-def _classifier() -> Classifier:
-    return make_classifier()
-
-
-@lru_cache(4096)
-def described(kind: str, message: str, stack: str) -> Known:
-    """What the shipped rules say of a pattern."""
-    made = assess(Record(kind, message, stack), _classifier())
-    return Known(
-        category=made.category, transient=made.transient, severity=made.severity,
-        suggestion=made.suggestion,
-    )  # fmt: skip
-
-
 def read_history(
     connection: sqlite3.Connection,
     tenant_no: int,
+    verdicts: Verdicts,
     *,
     since_ns: int = 0,
     component: str | None = None,
-    describe: Describe = described,
 ) -> History:
     """What a tenant's retries came to.
 
     Args:
+        verdicts: say what a pattern is.
         since_ns: only failures from then on.
         component: only attempts of this one.
-        describe: says what a pattern is, by type, message and stack.
     """
     history = History()
     bounds = {"tenant": tenant_no, "since": since_ns, "patterns": PATTERNS}
-    for number, fingerprint, kind, message, stack in connection.execute(SQL["patterns"], bounds):
-        known = msgspec.structs.replace(
-            describe(kind or "", message or "", stack or ""), fingerprint=fingerprint
-        )
-        pattern = Pattern(number, fingerprint, kind, known)
+    for number, fingerprint, signature in connection.execute(SQL["patterns"], bounds):
+        told = verdicts.told(signature, None, None)
+        known = Known(
+            fingerprint=fingerprint, category=told["category"], transient=told["transient"],
+            severity=told["severity"], suggestion=told["suggestion"],
+        )  # fmt: skip
+        pattern = Pattern(number, fingerprint, told["type"], known)
         history.patterns[fingerprint] = pattern
         values = {
             "fingerprint": number, "since": since_ns, "component": component,

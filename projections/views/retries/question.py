@@ -62,8 +62,8 @@ def retries(inquiry: Inquiry, question: RetriesQuestion) -> Retries:
     items: list[Retried] = []
     if inquiry.tenant_no is not None:
         history = read_history(
-            inquiry.connection, inquiry.tenant_no, since_ns=window(question)[0] or 0,
-            component=question.component,
+            inquiry.connection, inquiry.tenant_no, inquiry.verdicts,
+            since_ns=window(question)[0] or 0, component=question.component,
         )  # fmt: skip
         items = list(_items(history, question.by))
     return Retries(items=items, position=str(inquiry.position), behind=inquiry.seen.behind)

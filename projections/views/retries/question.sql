@@ -2,7 +2,7 @@
 
 -- name: patterns
 -- The patterns of a tenant that occurred last, at most so many.
-SELECT p.fingerprint_no, f.fingerprint, f.error_type, f.normal_message, f.sample_stack
+SELECT p.fingerprint_no, f.fingerprint, f.signature
 FROM error_pattern AS p
 CROSS JOIN fingerprint AS f ON f.fingerprint_no = p.fingerprint_no
 WHERE p.tenant_no = :tenant AND p.last_seen_ns >= :since

@@ -25,7 +25,7 @@ from service.cli.output.documents import write_json
 from service.cli.output.render import ABSENT, console, plain
 from service.cli.source.folder import data_folder
 from service.cli.source.source import open_remote
-from service.policies.deciding import Decided, answer, shipped_classifier
+from service.policies.deciding import Decided, answer
 from service.policies.history import TenantHistory
 
 _SHOWN: Final = (
@@ -95,7 +95,7 @@ def _local(question: DecideQuestion, policies: Policies, where: Where) -> Decide
     with closing(Queries(data_folder(where.data))) as queries:
         history = TenantHistory(queries, where.tenant or names.DEFAULT_TENANT)
         return answer(
-            question, chosen(policies, where.data), shipped_classifier(), chances=history,
+            question, chosen(policies, where.data), queries.verdicts.classifier(), chances=history,
             look=history.look,
         )  # fmt: skip
 

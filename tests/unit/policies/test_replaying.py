@@ -1,0 +1,102 @@
+"""What a policy would have changed of a run."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from projections.policies.reading import read_policies
+from projections.policies.replaying import PastChances, Tried, replay, tried_of
+from projections.policies.resolving import PolicySet
+from projections.policies.rule import Case
+
+CASE = Case(category="network", fingerprint="f")
+
+
+def at_most(attempts: int) -> PolicySet:
+    """Policies that allow so many, with pauses of 2 s."""
+    return read_policies(
+        f'inherit = false\n[defaults]\nretry = "transient"\nmax_attempts = {attempts}\n'
+        'backoff = { kind = "constant", base_s = 2 }\n', "p",
+    )  # fmt: skip
+
+
+def run_of(ends: str) -> list[Tried]:
+    """Attempts of 10 s with pauses of 5 s: `f` fails, `c` completes, `x` is cancelled."""
+    words = {"f": "failed", "c": "completed", "x": "cancelled"}
+    return [
+        Tried(n + 1, words[end], n * 15.0, 10.0, 5.0 if n else 0.0, CASE, True)
+        for n, end in enumerate(ends)
+    ]
+
+
+PAST = PastChances([run_of("fc")] * 30 + [run_of("ff")] * 10)
+NONE = PastChances([])
+
+
+def test_the_same_policy_changes_only_pauses() -> None:
+    """Where the past did as the policy would."""
+    effect = replay(at_most(3), run_of("ffc"), PAST)
+    assert (effect.changed_runs, effect.attempts_saved, effect.runs_lost_high) == (0, 0, 0)
+    assert effect.waited_s == -6.0
+
+
+def test_an_earlier_end_saves_attempts_and_loses_the_run() -> None:
+    """For certain: history knows that it completed."""
+    effect = replay(at_most(1), run_of("ffc"), PAST)
+    assert (effect.attempts_saved, effect.busy_saved_s, effect.waited_s) == (2, 20.0, -10.0)
+    assert (effect.runs_lost_low, effect.runs_lost_high) == (1, 1)
+
+
+def test_an_earlier_end_of_a_run_that_failed_anyway_loses_nothing() -> None:
+    """It is only cheaper."""
+    effect = replay(at_most(1), run_of("fff"), PAST)
+    assert (effect.attempts_saved, effect.runs_lost_high) == (2, 0)
+
+
+def test_a_later_end_wins_what_such_retries_won() -> None:
+    """The share of the past, within its interval."""
+    effect = replay(at_most(2), run_of("f"), PAST)
+    assert effect.runs_won == pytest.approx(0.75)
+    assert 0.5 < effect.runs_won_low < 0.75 < effect.runs_won_high < 0.9
+    assert (effect.attempts_spent, effect.busy_spent_s, effect.waited_s) == (1.0, 10.0, 2.0)
+
+
+def test_without_any_such_retry_everything_is_possible() -> None:
+    """And nothing is expected."""
+    effect = replay(at_most(4), run_of("f"), NONE)
+    assert (effect.runs_won, effect.runs_won_low, effect.runs_won_high) == (0, 0, 1)
+    assert (effect.attempts_spent_low, effect.attempts_spent_high) == (1, 3)
+
+
+@given(st.lists(st.sampled_from(["f", "fc", "ff", "ffc", "fff", "x", "fx", "c"]), max_size=20),
+       st.integers(1, 6))  # fmt: skip
+def test_bounds_hold_what_is_expected(past: list[str], most: int) -> None:
+    """Of any history; a run is either saved attempts of, or given more."""
+    runs = [run_of(ends) for ends in past]
+    chances = PastChances(runs)
+    for attempts in runs:
+        effect = replay(at_most(most), attempts, chances)
+        assert effect.runs_won_low - 1e-9 <= effect.runs_won <= effect.runs_won_high + 1e-9
+        assert effect.attempts_spent_low <= effect.attempts_spent + 1e-9 or effect.runs_won == 0
+        assert effect.attempts_spent <= effect.attempts_spent_high + 1e-9
+        assert not (effect.attempts_saved and effect.attempts_spent)
+        assert effect.attempts_saved <= max(len(attempts) - most, 0)
+
+
+def test_what_the_api_tells_is_an_attempt() -> None:
+    """Pauses are from end to start; clocks that ran back make none."""
+    record: dict[str, Any] = {
+        "attempt": 1, "status": "failed", "started_ns": 10**9, "duration_s": 2.0, "task_id": "t",
+        "task_name": None, "component": "c", "run_id": "r",
+        "error": {"category": "network", "transient": True, "fingerprint": "f"},
+    }  # fmt: skip
+    first = tried_of(record, None, "prod")
+    again = {**record, "attempt": 2, "started_ns": 7 * 10**9, "error": None}
+    second = tried_of(again, first, "prod")
+    assert (first.case.category, first.transient, first.case.environment) == (
+        "network", True, "prod",
+    )  # fmt: skip
+    assert (second.wait_s, second.case.category) == (4.0, "unknown")
+    assert tried_of({**again, "duration_s": -1.0, "started_ns": 0}, first, "").wait_s == 0.0
