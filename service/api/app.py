@@ -32,6 +32,7 @@ from service.configuration.settings import Settings
 from service.control.socket import socket_path
 from service.policies.applying import Applying
 from service.roles.declaration import needed_roles
+from service.web.live import Live
 from service.web.site import Site
 
 
@@ -41,6 +42,7 @@ class Application(Litestar):
 
     queries: Queries
     feed: Feed
+    live: Live
     policies: Applying
     hosts: Hosts
     proxies: Proxies
@@ -50,6 +52,11 @@ class Application(Litestar):
         """Only what our handlers need. The others are for models of pydantic and attrs, whose
         loading was a fifth of the start; if Litestar renames this, they are loaded again."""
         return [*plugins, MsgspecDIPlugin()]
+
+    async def end_streams(self) -> None:
+        """End the live streams, which would never end by themselves."""
+        self.live.close()
+        await self.feed.close()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """See ASGI; counts each answer by its status."""
@@ -98,11 +105,13 @@ def create_app(
     )
     system = System(queries, tokens, needed_roles(settings), probe, metrics)
 
+    site = Site(settings, queries, tokens, system.missing)
+
     @contextlib.asynccontextmanager
-    async def living(app: Litestar) -> AsyncIterator[None]:
+    async def living(started: Litestar) -> AsyncIterator[None]:
         yield
         policies.close()
-        await feed.close()
+        await app.end_streams()
         queries.close()
         appender.close()
 
@@ -110,7 +119,7 @@ def create_app(
         route_handlers=[
             *Answers(queries, tokens).routes(),
             *system.routes(),
-            *Site(settings, queries, tokens, system.missing).routes(),
+            *site.routes(),
             *Alerts(settings.data, tokens).routes(),
             *Writing(settings, appender, tokens).routes(),
             *Deciding(settings, tokens, policies, queries).routes(),
@@ -123,7 +132,7 @@ def create_app(
         logging_config=None,
         request_max_body_size=BODY_LIMIT_BYTES,
     )
-    app.queries, app.feed, app.policies = queries, feed, policies
+    app.queries, app.feed, app.policies, app.live = queries, feed, policies, site.live
     app.hosts = Hosts(settings.allowed_hosts, tokens.is_open)
     app.proxies = Proxies(settings.trusted_proxies, settings.root_path)
     return app

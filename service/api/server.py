@@ -34,5 +34,5 @@ class ApiServer(WebServer):
 
     def drain(self, deadline_s: float) -> None:
         """End the live streams, take no new connection, finish what was asked."""
-        self.run_in_loop(self._app.feed.close(), deadline_s)
+        self.run_in_loop(self._app.end_streams(), deadline_s)
         super().drain(deadline_s)

@@ -15,6 +15,7 @@ from service.web.statuses import kind_of
 
 NAVIGATION: Final = (
     ("Overview", ""),
+    ("Live", "live"),
     ("Tasks", "tasks"),
     ("Errors", "errors"),
 )
@@ -30,6 +31,7 @@ def environment() -> jinja2.Environment:
     )  # fmt: skip
     pages.filters |= {
         "age": human_age,
+        "as_": named_for,
         "bytes": human_bytes,
         "cut": cut,
         "duration": human_duration,
@@ -95,6 +97,11 @@ def cut(text: str, characters: int) -> str:
     """The beginning of a text, on one line."""
     line = " ".join(text[: 2 * characters].split())
     return line if len(line) <= characters else f"{line[: characters - 1]}…"
+
+
+def named_for(figures: dict[str, str], window: str, live: bool) -> dict[str, str]:
+    """Figures of a window that is not kept up to date, under names of their own."""
+    return figures if live else {f"{name}-{window}": text for name, text in figures.items()}
 
 
 def with_(given: dict[str, Any], **more: Any) -> dict[str, Any]:

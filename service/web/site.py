@@ -19,11 +19,13 @@ from service.web.answers import cookie, lead_to, page, wants_page
 from service.web.assets import ASSETS
 from service.web.forms import secret_of
 from service.web.links import Links
+from service.web.live import Live
 from service.web.pages import (
     attempt,
     attempts,
     error,
     errors,
+    live,
     overview,
     run,
     runs,
@@ -38,6 +40,7 @@ from service.web.visit import Moved, Page, Said, Shown, Table, Visit
 
 ALL: Final[tuple[Page, ...]] = (
     *overview.PAGES,
+    *live.PAGES,
     *tasks.PAGES,
     *task.PAGES,
     *run.PAGES,
@@ -73,6 +76,7 @@ class Site:
         self._tokens = tokens
         self._missing = missing
         self._sessions = Sessions(settings, tokens)
+        self.live = Live(queries, tokens)
         self._limiter = anyio.CapacityLimiter(_AT_ONCE)
 
     def routes(self) -> list[HTTPRouteHandler]:
@@ -83,7 +87,7 @@ class Site:
 
         pages = [self._route(each) for each in ALL]
         files = get("/static/{name:str}", name="static")(asset)
-        return [*pages, files, *self._sessions.routes()]
+        return [*pages, files, self.live.route(), *self._sessions.routes()]
 
     def _route(self, each: Page) -> HTTPRouteHandler:
         wanted = re.findall(r"{(\w+)}", each.path)

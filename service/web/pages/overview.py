@@ -1,58 +1,63 @@
 """`/`: what runs now, what failed for good, what recovered, and whether the ledger keeps up."""
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from events.errors import Unavailable
-from events.times import human_duration
+from events.times import SECOND_NS, human_duration
+from service.web.charts.columns import Column, columns
+from service.web.figures import figures_of
+from service.web.rendering import moment
 from service.web.visit import Page, Shown, Visit
 
-_MOST: Final = "100"
-_ROWS: Final = 8
-_DAY: Final = "1d"
-
-
-class Counted(NamedTuple):
-    """How many rows of a list there are, as far as one page tells: `100+` if there are more."""
-
-    items: list[Any]
-    more: bool
-
-    @property
-    def text(self) -> str:
-        """The figure."""
-        return f"{len(self.items):,}{'+' if self.more else ''}"
+WINDOWS: Final = (
+    ("15m", "15 min"),
+    ("1h", "hour"),
+    ("6h", "6 hours"),
+    ("1d", "day"),
+    ("7d", "week"),
+)
+_ROWS: Final = "8"
 
 
 def overview(visit: Visit) -> Shown:
     """The start page; while there are no views it says what is missing."""
-    visit.refuse_others()
-    values: dict[str, Any] = {"missing": visit.missing(), "facts": None, "base": visit.links.base}
+    visit.refuse_others("window")
+    window = visit.parameters["window"] or "1h"
+    values: dict[str, Any] = {
+        "missing": visit.missing(), "facts": None, "window": window, "windows": WINDOWS,
+    }  # fmt: skip
     try:
-        values["facts"] = _facts(visit)
+        values["facts"] = _facts(visit, window)
     except Unavailable as exc:
         values["unavailable"] = str(exc)
     return Shown("overview.html.j2", "Overview", values)
 
 
-def _facts(visit: Visit) -> dict[str, Any]:
-    day = visit.filters(since=_DAY)["since"]
-    running = _count(visit, "attempts", status="running")
+def _facts(visit: Visit, window: str) -> dict[str, Any]:
+    found = visit.ask("overview", window=window)
     return {
-        "running": running,
-        "retrying": _count(visit, "runs", status="retrying"),
-        "queued": _count(visit, "runs", status="queued"),
-        "failed": _count(visit, "runs", status="failed", since=day),
-        "errors": visit.ask("errors", limit=str(_ROWS)).items,
-        "recent": visit.ask("attempts", limit="12").items,
-        "now": running.items[:_ROWS],
+        "figures": figures_of(found),
+        "found": found,
+        "chart": _chart(found),
+        "errors": visit.ask("errors", limit=_ROWS).items,
+        "failed": visit.ask("runs", status="failed", limit=_ROWS).items,
+        "recent": visit.ask("attempts", limit="10").items,
+        "now": visit.ask("attempts", status="running", limit=_ROWS).items,
         "counts": visit.queries.counts(visit.tenant),
         "log": _log(visit),
     }
 
 
-def _count(visit: Visit, path: str, **filters: str) -> Counted:
-    page = visit.ask(path, limit=_MOST, **filters)
-    return Counted(page.items, page.next is not None)
+def _chart(found: Any) -> Any:
+    data = [
+        Column(
+            each.completed + each.other, each.failed,
+            f"{moment(each.start_ns)}: {each.completed:,} completed, {each.failed:,} failed"
+            f", {each.other:,} others",
+        )
+        for each in found.buckets
+    ]  # fmt: skip
+    return columns(data, height=96)
 
 
 def _log(visit: Visit) -> dict[str, Any]:
@@ -62,7 +67,7 @@ def _log(visit: Visit) -> dict[str, Any]:
     return {
         "events": None if visit.who.is_bound else int(projections.head),
         "lag_events": worst.lag_events if worst else 0,
-        "lag": human_duration(worst.lag_s * 1e9) if worst and worst.lag_s else "",
+        "lag": human_duration(worst.lag_s * SECOND_NS) if worst and worst.lag_s else "",
         "paused": [item for item in projections.items if item.state in ("paused", "stopped")],
     }
 

@@ -1,0 +1,132 @@
+"""`/live/stream`: what changes, once a second, as server-sent events for any number of pages.
+
+The views are asked once for all pages of a tenant, and what is told is written once. A page that
+does not keep up misses messages, and is told how many; nobody waits for it. While no page is open,
+or nothing was folded, nothing is asked.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import anyio
+import msgspec
+from litestar import Request, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
+
+from events.errors import SpanledgerError
+from projections.queries import Queries
+from service.access.tokens import TokenStore
+from service.api.asking import AnyRequest, admitted
+from service.web.pulse import Pulse
+
+EVERY_S: Final = 1.0
+HEARTBEAT_S: Final = 15.0
+MOST_PAGES: Final = 1_000
+_WAITING: Final = 4
+"""Messages that may wait for one page."""
+_log = logging.getLogger(__name__)
+
+
+class _Tenant:
+    """The pages of a tenant that are open, and the task that asks for them."""
+
+    def __init__(self) -> None:
+        self.pages: set[asyncio.Queue[bytes]] = set()
+        self.task: asyncio.Task[None] | None = None
+        self.last = b""
+
+
+class Live:
+    """Serves the stream; belongs to one event loop."""
+
+    def __init__(self, queries: Queries, tokens: TokenStore) -> None:
+        self._queries = queries
+        self._tokens = tokens
+        self._tenants: dict[str, _Tenant] = {}
+        self._closed = asyncio.Event()
+
+    def route(self) -> HTTPRouteHandler:
+        """The handler."""
+
+        async def stream(request: Request[Any, Any, Any]) -> Stream:
+            who = await admitted(request, self._tokens)
+            return Stream(
+                self._frames(request, who.tenant),
+                media_type="text/event-stream",
+                headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+            )
+
+        return get("/live/stream", name="live stream")(stream)
+
+    def close(self) -> None:
+        """End all streams."""
+        self._closed.set()
+
+    async def _frames(self, request: AnyRequest, tenant: str) -> AsyncIterator[bytes]:
+        yield b"retry: 3000\n\n"
+        if sum(len(each.pages) for each in self._tenants.values()) >= MOST_PAGES:
+            return  # the browser asks again
+        queue: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
+        with self._opened(tenant, queue) as opened:
+            if opened.last:
+                yield opened.last
+            while not self._closed.is_set():
+                try:
+                    async with asyncio.timeout(HEARTBEAT_S):
+                        frame = await queue.get()
+                except TimeoutError:
+                    frame = b": heartbeat\n\n"
+                if not frame or not await self._is_allowed(request, tenant):
+                    return
+                yield frame
+
+    @contextlib.contextmanager
+    def _opened(self, tenant: str, queue: "asyncio.Queue[bytes]") -> Any:
+        """Count a page in; the first one begins the asking, the last one ends it."""
+        opened = self._tenants.setdefault(tenant, _Tenant())
+        opened.pages.add(queue)
+        if opened.task is None:
+            opened.task = asyncio.create_task(self._follow(tenant, opened))
+        try:
+            yield opened
+        finally:
+            opened.pages.discard(queue)
+            if not opened.pages:
+                opened.task.cancel()
+                self._tenants.pop(tenant, None)
+
+    async def _is_allowed(self, request: AnyRequest, tenant: str) -> bool:
+        """Whether the token is still good."""
+        try:
+            return (await admitted(request, self._tokens)).tenant == tenant
+        except SpanledgerError:
+            return False
+
+    async def _follow(self, tenant: str, opened: _Tenant) -> None:
+        pulse = Pulse(self._queries, tenant)
+        while not self._closed.is_set():
+            try:
+                beat = await anyio.to_thread.run_sync(pulse.beat)
+            except SpanledgerError as exc:
+                _log.debug("no live news", extra={"action": "live", "error": str(exc)})
+                beat = None
+            if beat is not None:
+                opened.last = b"data: %b\n\n" % msgspec.json.encode(beat)
+                _hand_out(opened)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(EVERY_S):
+                    await self._closed.wait()
+        opened.last = b""
+        _hand_out(opened)
+
+
+def _hand_out(opened: _Tenant) -> None:
+    """Give the last message to every page; of what waits too long the oldest goes."""
+    for queue in opened.pages:
+        if queue.full():
+            queue.get_nowait()
+        queue.put_nowait(opened.last)
