@@ -15,6 +15,8 @@ from projections.mapping.rules.rule import When
 Wants = Callable[[bytes], bool]
 _FEW: Final = 12
 """So many marks are searched one by one, which is the fastest way for few."""
+FEW_IN_MANY: Final = 6
+"""The same in the content of many rows, where a search takes longer than its start."""
 _LEAST: Final = 4  # bytes of a prefix that are worth a search
 _OPTIONS = re2.Options()
 _OPTIONS.encoding = re2.Options.Encoding.LATIN1
@@ -54,12 +56,15 @@ def _holds_without(wanted: Any) -> bool:
     return any(map(_holds_without, wanted)) if isinstance(wanted, list) else wanted == "!"
 
 
-def any_of(marks: Sequence[bytes | None]) -> Wants:
-    """Whether a row has one of these marks; a None among them wants every row."""
+def any_of(marks: Sequence[bytes | None], few: int = _FEW) -> Wants:
+    """Whether a row has one of these marks; a None among them wants every row.
+
+    Up to `few` of them are searched one by one.
+    """
     if None in marks:
         return _every
     distinct = sorted({mark for mark in marks if mark is not None})
-    if len(distinct) <= _FEW:
+    if len(distinct) <= few:
         return _one_of(distinct)
     pattern = re2.compile(b"|".join(map(re2.escape, distinct)), _OPTIONS)
     return lambda row: pattern.search(row) is not None

@@ -14,7 +14,14 @@ from events import codec, names
 from events.bounded import BoundedDict
 from events.codec import is_tagged
 from events.schema import Context
-from projections.mapping.observe.marks import Wants, any_of, mark_of, name_mark, text_mark
+from projections.mapping.observe.marks import (
+    FEW_IN_MANY,
+    Wants,
+    any_of,
+    mark_of,
+    name_mark,
+    text_mark,
+)
 from projections.mapping.observe.observation import Observation, Origin
 from projections.mapping.observe.questions import Question, questions_of
 from projections.mapping.observe.rows import (
@@ -64,7 +71,7 @@ class Observer:
         anywhere = [
             rule for rule in rules.rules if rule.id not in NATIVE_RULES and _is_anywhere(rule)
         ]
-        self.may_be_in = any_of([mark_of(rule.match) for rule in anywhere])
+        self.may_be_in = any_of([mark_of(rule.match) for rule in anywhere], FEW_IN_MANY)
         """Whether content of many rows may have one that a rule takes which looks in any context;
         of native spans nothing is said."""
 
