@@ -1,18 +1,24 @@
 """Bodies that are cheap to send and were dear to decode, as a table; and honest ones beside them.
 
-Each shape makes a body of about `size` bytes. `encoding` and `signal` say which decoder it is for.
+Each shape makes a body of about `size` bytes, before it is compressed if it is; and says which
+decoder it is for.
 """
 
+import gzip
 import json
 import random
+import zlib
 from collections.abc import Callable
 from typing import Final, NamedTuple
+
+import zstandard
 
 from service.otlp.decode.decoded import Decoded
 from service.otlp.decode.decoder import decode_logs, decode_traces
 from service.otlp.decode.json_body import decode_traces_json
 from service.otlp.decode.limits import Limits
 from service.otlp.decode.metric_count import count_metrics
+from service.otlp.decompression import decompress
 from service.otlp.request import Encoding
 from tests.otlp import logs as log_request
 from tests.otlp import make_log, make_span, part, to_json
@@ -28,11 +34,15 @@ _JSON: Final = (
 
 
 class Shape(NamedTuple):
-    """How a body is made, which decoder takes it, and the honest shape to compare it with."""
+    """How a body is made, which decoder takes it, and the honest shape to compare it with.
+
+    `packed`: it is compressed, and may cost as much as its size before that is worth.
+    """
 
     make: Callable[[int], bytes]
     decode: Decode
     honest: str
+    packed: bool = False
 
 
 def _metrics(body: bytes, limits: Limits) -> Decoded:
@@ -232,6 +242,37 @@ def _of_json() -> dict[str, Shape]:
     return {name: Shape(make, decode_traces_json, "honest JSON") for name, make in makers.items()}
 
 
+_PACK: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "gzip": lambda plain: gzip.compress(plain, 1),
+    "deflate": lambda plain: zlib.compress(plain, 1),
+    "zstd": zstandard.ZstdCompressor().compress,
+}
+_INFLATED_BYTES: Final = 4_500_000
+"""The bound of bodies here once they are decompressed."""
+
+
+def _compressed() -> dict[str, Shape]:
+    """Bodies that decompress to hostile ones, to more than the bound, or to nothing, in parts."""
+    found: dict[str, Shape] = {}
+    for coding, pack in _PACK.items():
+        makers = {
+            "empty spans": lambda size, pack=pack: pack(_as_spans(b"\x12\x00")(size)),
+            "small spans": lambda size, pack=pack: pack(_as_spans(_SMALL)(size)),
+            "unknown fields of a span": lambda size, pack=pack: pack(_in_span(b"\x7a\x00")(size)),
+            "over the bound": lambda size, pack=pack: pack(bytes(4 * _INFLATED_BYTES + size)),
+            "torn": lambda size, pack=pack: pack(_honest(size))[:-9],
+            "empty parts": lambda size, pack=pack: _filled(pack(b""), size),
+            "parts of one byte": lambda size, pack=pack: _filled(pack(b"\x0a"), size),
+        }
+        for name, make in makers.items():
+            found[f"{coding}: {name}"] = Shape(make, _inflating(coding), "honest spans", True)
+    return found
+
+
+def _inflating(coding: str) -> Decode:
+    return lambda body, limits: decode_traces(decompress(coding, body, _INFLATED_BYTES), limits)
+
+
 HONEST: Final = {
     "honest spans": Shape(_honest, decode_traces, "honest spans"),
     "honest JSON": Shape(_honest_json, decode_traces_json, "honest JSON"),
@@ -240,6 +281,7 @@ HONEST: Final = {
 SHAPES: Final = (
     _protobuf()
     | _of_json()
+    | _compressed()
     | {
         "logs: 300 attributes each": Shape(
             _as_spans(part(2, _attributes(300, 6))), decode_logs, "honest logs"
