@@ -13,6 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from events import names
 from events.log.reader import open_reader
 from events.schema import Context, Span
+from projections.errors.verdicts import Verdicts
 from projections.query.reading import Views
 from service.alerts.findings import Finding, findings
 from service.alerts.rule import Rule
@@ -51,7 +52,7 @@ def sampled(
     data = make_folder(folder / "data", [batch])
     views = Views(data)
     with closing(views), closing(open_reader(data)) as log, views.read() as connection:
-        yield Samples(connection, log, now_ns)
+        yield Samples(connection, log, Verdicts(), now_ns)
 
 
 def found(folder: Path, spans: Sequence[Span], rule: Rule, **more: Any) -> list[Finding]:

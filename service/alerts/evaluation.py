@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from events.errors import SpanledgerError
+from projections.errors.verdicts import FOLDER, Verdicts
 from projections.query.log import Log
 from projections.query.reading import Views
 from service.alerts.findings import Finding, findings
@@ -34,6 +35,7 @@ class Evaluation:
     def __init__(self, data: Path, clock: Callable[[], int] = time.time_ns) -> None:
         self._views = Views(data)
         self._log = Log(data)
+        self._verdicts = Verdicts(data / FOLDER)
         self._clock = clock
 
     def evaluate(self, rules: Iterable[Rule]) -> list[Outcome]:
@@ -43,7 +45,7 @@ class Evaluation:
     def _outcome(self, rule: Rule) -> Outcome:
         try:
             with self._views.read() as views, self._log.read() as log:
-                samples = Samples(views, log, self._clock())
+                samples = Samples(views, log, self._verdicts, self._clock())
                 if not isinstance(rule, ProjectionLag):
                     lag_s = max(samples.lags_s().values(), default=0.0)
                     if lag_s > LAG_LIMIT_S:

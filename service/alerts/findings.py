@@ -14,11 +14,12 @@ from events.times import human_duration
 from projections.runs import words
 from service.alerts import rule as rules
 from service.alerts.rule import Rule
-from service.alerts.samples import Ended, Samples, Wait
+from service.alerts.samples import Ended, Pattern, Samples, Wait
 
 _FAILURES: Final = (words.FAILED, words.TIMED_OUT, words.ABANDONED)
 _EXAMPLES: Final = 5
 _MESSAGE_CHARACTERS: Final = 300
+_OF_ERROR: Final = ("type", "category", "transient", "suggestion")
 GROUPS_LIMIT: Final = 500
 """Groups of one rule that are alerts at once; the others wait until some of these are over."""
 _LABELS: Final = {
@@ -69,8 +70,9 @@ def _terminal_failures(rule: rules.TerminalFailures, samples: Samples) -> Iterat
             yield Finding(
                 labels=labels,
                 value=len(group),
-                summary=f"{_runs(len(group))} failed for good{_of(labels)}{_because(group[0])}",
-                details=_details(group),
+                summary=f"{_runs(len(group))} failed for good{_of(labels)}"
+                + _because(group[0], samples),
+                details=_details(group, samples),
             )
 
 
@@ -80,8 +82,7 @@ def _new_error(rule: rules.NewError, samples: Samples) -> Iterator[Finding]:
             continue
         seen = _counting(rule, samples, samples.occurrences(rule, rule.window, pattern))
         if seen:
-            what = pattern.error_type or "an error"
-            yield _of_pattern(pattern.fingerprint, seen, f"{what} was never seen before")
+            yield _of_pattern(pattern, seen, samples, "was never seen before")
 
 
 def _regression(rule: rules.Regression, samples: Samples) -> Iterator[Finding]:
@@ -91,9 +92,8 @@ def _regression(rule: rules.Regression, samples: Samples) -> Iterator[Finding]:
             continue
         seen = _counting(rule, samples, samples.occurrences(rule, rule.window, pattern))
         if seen:
-            what, quiet = pattern.error_type or "an error", pattern.first_ns - before_ns
-            told = f"{what} is back after {human_duration(quiet)}"
-            yield _of_pattern(pattern.fingerprint, seen, told)
+            quiet = human_duration(pattern.first_ns - before_ns)
+            yield _of_pattern(pattern, seen, samples, f"is back after {quiet}")
 
 
 def _counting(
@@ -104,12 +104,13 @@ def _counting(
     return [one for one in seen if one.is_terminal(samples.now_ns, rule.settle)]
 
 
-def _of_pattern(fingerprint: str, seen: Sequence[Ended], told: str) -> Finding:
+def _of_pattern(pattern: Pattern, seen: Sequence[Ended], samples: Samples, told: str) -> Finding:
+    what = samples.error(seen[0]).get("type") or "an error"
     return Finding(
-        labels={"fingerprint": fingerprint},
+        labels={"fingerprint": pattern.fingerprint},
         value=len(seen),
-        summary=f"{told}, on {_tasks(seen)}{_because(seen[0])}",
-        details=_details(seen),
+        summary=f"{what} {told}, on {_tasks(seen)}{_because(seen[0], samples)}",
+        details=_details(seen, samples),
     )
 
 
@@ -124,7 +125,7 @@ def _failure_rate(rule: rules.FailureRate, samples: Samples) -> Iterator[Finding
                 value=len(group),
                 summary=f"{len(group)} {rule.of} failed{_of(labels)} in "
                 f"{human_duration(rule.window)}, more than {rule.above}",
-                details=_details(group),
+                details=_details(group, samples),
             )
 
 
@@ -141,7 +142,7 @@ def _success_rate(rule: rules.SuccessRate, samples: Samples) -> Iterator[Finding
                 value=share,
                 summary=f"{share:.1%} of {len(group)} {rule.of} completed{_of(labels)}, "
                 f"below {rule.below:.4g}",
-                details=_details(failed),
+                details=_details(failed, samples),
             )
 
 
@@ -236,7 +237,7 @@ def _groups(ended: Iterable[T], by: str) -> Iterator[tuple[dict[str, str], list[
         yield {label: "unknown" if value is None else str(value)}, group
 
 
-def _details(group: Sequence[Ended]) -> dict[str, Any]:
+def _details(group: Sequence[Ended], samples: Samples) -> dict[str, Any]:
     """Where to look, of the newest first."""
     newest = group[0]
     found: dict[str, Any] = {
@@ -247,7 +248,8 @@ def _details(group: Sequence[Ended]) -> dict[str, Any]:
     }
     if newest.message:
         found["message"] = newest.message[:_MESSAGE_CHARACTERS]
-    return found
+    error = samples.error(newest)
+    return found | {name: error[name] for name in _OF_ERROR if error.get(name) is not None}
 
 
 def _first(values: Iterable[str]) -> list[str]:
@@ -258,8 +260,8 @@ def _of(labels: Mapping[str, str]) -> str:
     return "".join(f" of {name} {value}" for name, value in labels.items())
 
 
-def _because(one: Ended) -> str:
-    said = ": ".join(part for part in (one.error_type, one.message) if part)
+def _because(one: Ended, samples: Samples) -> str:
+    said = ": ".join(part for part in (samples.error(one).get("type"), one.message) if part)
     first = said.partition("\n")[0][:_MESSAGE_CHARACTERS]
     return f": {first}" if first else ""
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from events.log.lag import behind
 from events.log.port import LogReader
 from events.log.sqlite import load_queries
+from projections.errors.verdicts import Verdicts
 from projections.query.listing import Budget
 from projections.query.lookup import find_tenant
 from projections.query.rows import select
@@ -42,7 +43,7 @@ class Ended(NamedTuple):
     component: str | None
     executor: str | None
     fingerprint: str | None
-    error_type: str | None
+    signature: bytes | None
     message: str | None
     status: int
     started_ns: int
@@ -77,7 +78,6 @@ class Pattern(NamedTuple):
 
     fingerprint_no: int
     fingerprint: str
-    error_type: str | None
     first_seen_ns: int
     occurrences: int
     first_ns: int
@@ -106,16 +106,26 @@ class Samples:
     Args:
         views: a connection in a read transaction.
         log: the log that the views follow.
+        verdicts: what the rules say of errors.
     """
 
-    def __init__(self, views: sqlite3.Connection, log: LogReader, now_ns: int) -> None:
+    def __init__(
+        self, views: sqlite3.Connection, log: LogReader, verdicts: Verdicts, now_ns: int
+    ) -> None:
         self._views = views
         self._log = log
+        self._verdicts = verdicts
         self.now_ns = now_ns
 
     def limit_time(self) -> None:
         """Let the questions from now on end with an error once they took too long together."""
         Budget(BUDGET_S / 2).guard(self._views)  # it leaves as much again to a statement under way
+
+    def error(self, one: Ended) -> dict[str, Any]:
+        """What is known of the error of an attempt: its type, category, suggestion, …"""
+        if one.signature is None:
+            return {}
+        return self._verdicts.told(one.signature, one.message, one.component)
 
     def ended(self, rule: Rule, statuses: Iterable[int], window_ns: int) -> list[Ended]:
         """The attempts that ended in the window with one of these statuses, newest first."""

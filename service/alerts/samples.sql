@@ -3,7 +3,7 @@
 -- name: attempts
 -- Attempts, newest first, and what became of their runs; filled in is which (samples.py).
 SELECT
-    k.task_id, s.component, e.executor, f.fingerprint, f.error_type, m.text AS message,
+    k.task_id, s.component, e.executor, f.fingerprint, g.content AS signature, m.text AS message,
     a.status, a.started_ns, a.ended_ns, a.attempt_key & 1048575 AS number, a.max_attempts,
     rk.run_id, r.status AS run_status, t.status AS task_status,
     NOT EXISTS (
@@ -17,7 +17,8 @@ LEFT JOIN run AS r ON r.run_no = a.attempt_key >> 20
 LEFT JOIN task AS t ON t.task_no = a.task_no
 LEFT JOIN source AS s ON s.source_no = a.source_no
 LEFT JOIN executor AS e ON e.executor_no = a.executor_no
-LEFT JOIN fingerprint AS f ON f.fingerprint_no = a.fingerprint_no
+LEFT JOIN signature AS g ON g.error_no = a.error_no
+LEFT JOIN fingerprint AS f ON f.fingerprint_no = a.error_no >> 16
 LEFT JOIN message AS m ON m.message_no = a.message_no
 WHERE {which}
     AND a.flags & 8 = 0  -- imported later, not seen live
@@ -75,7 +76,7 @@ SELECT DISTINCT status FROM task WHERE tenant_no = :tenant;
 -- The error patterns that occurred since, latest first; when each occurred first in that time, and
 -- last before it.
 SELECT
-    p.fingerprint_no, f.fingerprint, f.error_type, p.first_seen_ns, p.occurrences,
+    p.fingerprint_no, f.fingerprint, p.first_seen_ns, p.occurrences,
     (
         SELECT min(o.seen_ns) FROM error_occurrence AS o
         WHERE o.fingerprint_no = p.fingerprint_no AND o.seen_ns >= :since

@@ -29,6 +29,7 @@ def test_a_run_that_failed_for_good_isfindings(tmp_path: Path) -> None:
     assert finding.summary.startswith("1 run failed for good of task charge: ValueError")
     assert finding.details["runs"] == [{"task_id": "charge", "run_id": "r1"}]
     assert len(finding.details["fingerprints"]) == 1
+    assert (finding.details["type"], finding.details["category"]) == ("ValueError", "validation")
 
 
 def test_a_failure_settles_unless_no_attempt_was_left(tmp_path: Path) -> None:
