@@ -19,6 +19,7 @@ from setuptools.command.build_ext import build_ext
 SOURCES = {
     "events.log._table": "events/log/native/table.c",
     "service.otlp.decode._native": "service/otlp/decode/native/module.c",
+    "projections.views.spans._native": "projections/views/spans/native/module.c",
 }
 SDK = "sdk/spanledger_sdk"
 """A distribution of its own, for applications; `make install` installs it beside this one."""

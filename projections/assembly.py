@@ -7,6 +7,8 @@ from events.errors import BadInput
 from projections.engine.port import Fold
 from projections.fold import make_fold
 from projections.storage.configuration import Configuration
+from projections.views.spans.fold import NAME as SPANS
+from projections.views.spans.fold import Spans
 from projections.views.traces.fold import NAME as TRACES
 from projections.views.traces.fold import Traces
 
@@ -20,7 +22,7 @@ def make_folds(
     Raises:
         BadInput: no projection has one of these names.
     """
-    told_by_runs = None if names is None else set(names) - {TRACES}
+    told_by_runs = None if names is None else set(names) - {TRACES, SPANS}
     folds: list[Fold] = []
     if told_by_runs is None or told_by_runs:
         try:
@@ -29,9 +31,13 @@ def make_folds(
             raise BadInput(f"{exc}; there are {', '.join(sorted(NAMES))}") from exc
     if names is None or TRACES in names:
         folds.append(Traces())
+    if names is None or SPANS in names:
+        folds.append(Spans((configured or {}).get(SPANS, {})))
     return folds
 
 
 NAMES: Final = frozenset(
-    projection.name for fold in (make_fold(None), Traces()) for projection in fold.projections
+    projection.name
+    for fold in (make_fold(None), Traces(), Spans())
+    for projection in fold.projections
 )

@@ -43,6 +43,7 @@ class Service:
     grpc: str = ""
     http: str = ""
     api: str = ""
+    jaeger: str = ""
     tls: ssl.SSLContext | None = None
 
     @property
@@ -88,6 +89,7 @@ class Service:
             found = self.endpoints()
             if found and found["pid"] == self.pid:
                 self.grpc, self.http, self.api = found["grpc"], found["http"], found["api"]
+                self.jaeger = found.get("jaeger", "")
                 with contextlib.suppress(OSError):
                     self.ask("/api/v1/health/ready")
                     return self
@@ -165,7 +167,8 @@ def start(
     """
     data.mkdir(parents=True, exist_ok=True)
     printed = data.parent / f"{output or data.name}.log"
-    ports = ["--grpc-port", "0", "--http-port", "0", "--api-port", "0", "--mcp-port", "off"]
+    off = ["--mcp-port", "off", "--jaeger-port", "off"]
+    ports = ["--grpc-port", "0", "--http-port", "0", "--api-port", "0", *off]
     with printed.open("ab") as file:
         process = subprocess.Popen(
             [*SERVE, "--data", str(data), *ports, *args], stdin=subprocess.DEVNULL, stdout=file,

@@ -6,7 +6,7 @@
 import sqlite3
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from projections.assembly import make_folds
 from projections.engine.port import Fold
@@ -15,6 +15,8 @@ from projections.runs.changes import Changes
 from projections.views.store import Store
 
 NAME = "tally"
+ALONE: Final = frozenset({"traces", "spans"})
+"""The projections that read pages."""
 _DDL = (
     "CREATE TABLE toy_tally (run_no INTEGER PRIMARY KEY, attempts INTEGER NOT NULL)",
     "CREATE TABLE toy_tally_task (task_no INTEGER PRIMARY KEY, attempts INTEGER NOT NULL)",
@@ -89,8 +91,9 @@ class MakeTallied:
         if configured is not None:
             configuration = dict(configured.get(NAME, configuration))
         group = Tally(self, configuration)
-        told = None if names is None else set(names) - {"traces"}
-        others = make_folds({"traces"}, configured) if names is None or "traces" in names else ()
+        told = None if names is None else set(names) - ALONE
+        wanted = ALONE if names is None else ALONE & set(names)
+        others = make_folds(wanted, configured) if wanted else ()
         if told is None or told:
             return [make_fold(told, configured, [group]), *others]
         return list(others)

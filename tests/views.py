@@ -13,7 +13,7 @@ from events.log.port import Batch
 from projections.storage.generation import connect_reader
 from service.control.projector import build_projector
 
-_SORTED_RUNS = re.compile(r"(\w+)_(run|block|filter)")
+_SORTED_RUNS = re.compile(r"(?!search_)(\w+)_(run|block|filter)")
 
 
 def make_folder(data: Path, batches: Iterable[Batch]) -> Path:

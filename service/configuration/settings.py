@@ -130,6 +130,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         tuple[str, ...],
         Meta(description="Projections that run in a process and a file of their own; repeatable."),
     ] = ()
+    search_index: Annotated[
+        bool, Meta(description="Index all spans, so that Jaeger and Grafana can search them.")
+    ] = True
     mappings: Annotated[
         Path | None,
         Meta(description="Folder of rule files (*.toml) of your own; see `mappings apply`."),

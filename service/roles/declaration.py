@@ -174,6 +174,11 @@ _DECLARED = (
             ),
         ),
     ),
+    # What is read from it, one can do without.
+    Declaration(
+        "jaeger", "service.roles.jaeger", drains=1, drain_share=0.25,
+        ports=(Port("jaeger", "Jaeger's remote storage", is_web=False, default=17271),),
+    ),
     # First, with its open streams.
     Declaration(
         "api", "service.roles.api", drains=1, drain_share=0.25,

@@ -49,6 +49,8 @@ SERVICE_ROOMS = {
     "installation": {"access", "forward", "network", "configuration", "roles.declaration"},
     "mcp": {"access", "network", "configuration", "installation.version"},
     "web": {"access", "configuration", "installation", "api.asking"},
+    "traces": {"forward", "configuration"},
+    "jaeger": {"access", "network", "otlp", "configuration", "traces"},
     "api": {
         "policies", "control", "access", "web", "network", "otlp", "configuration", "append",
         "alerts", "telemetry",
@@ -57,7 +59,7 @@ SERVICE_ROOMS = {
     "roles": {
         "policies", "mappings", "control", "access", "network", "forward", "otlp",
         "configuration", "append",
-        "reactors", "alerts", "telemetry", "installation", "mcp", "web", "api",
+        "reactors", "alerts", "telemetry", "installation", "mcp", "web", "jaeger", "api",
     },
     "process": {
         "policies",

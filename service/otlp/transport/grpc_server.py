@@ -15,7 +15,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent import futures
-from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -26,9 +25,9 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from events import names
-from events.errors import BadSetting, QueueFull, Unavailable
+from events.errors import QueueFull
 from service.configuration.settings import Settings
-from service.network.addresses import addresses, authority, ensure_free, free_port
+from service.network.grpc import listen
 from service.otlp.request import Encoding, Signal
 from service.otlp.transport import answers
 from service.otlp.transport.codes import message_of, status_of
@@ -102,24 +101,15 @@ class GrpcServer:
             BadSetting: the certificates cannot be used.
         """
         settings = self._settings
-        port = settings.grpc_port or free_port(settings.host)
-        if settings.workers == 1:
-            ensure_free(settings.host, port)
-        credentials = _credentials(settings)
-        bound = [authority(address, port) for address in addresses(settings.host)]
-        for address in bound:
-            try:
-                if credentials:
-                    self._server.add_secure_port(address, credentials)
-                else:
-                    self._server.add_insecure_port(address)
-            except RuntimeError as exc:
-                raise Unavailable(f"OTLP over gRPC cannot listen on {address}: {exc}") from exc
+        bound = listen(
+            self._server, settings, settings.grpc_port, "OTLP over gRPC",
+            shared=settings.workers > 1,
+        )  # fmt: skip
         self._server.start()
         for name in ("", *_SERVICES):
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        _log.info("listening", extra={"action": "start", "transport": "grpc", "address": bound[0]})
-        return bound[0]
+        _log.info("listening", extra={"action": "start", "transport": "grpc", "address": bound})
+        return bound
 
     def _export(self, signal: Signal, body: bytes, context: grpc.ServicerContext) -> bytes:
         try:
@@ -174,22 +164,3 @@ class GrpcServer:
         """Stop at once; may be called twice and without `start`."""
         self._server.stop(None).wait(1.0)
         self._pool.shutdown(wait=False)
-
-
-def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    if settings.tls_cert is None or settings.tls_key is None:
-        return None
-    pair = (_pem(settings.tls_key), _pem(settings.tls_cert))
-    client_ca = settings.tls_client_ca
-    return grpc.ssl_server_credentials(
-        [pair],
-        root_certificates=_pem(client_ca) if client_ca else None,
-        require_client_auth=client_ca is not None,
-    )
-
-
-def _pem(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise BadSetting(f"{path} cannot be read: {exc.strerror}") from exc

@@ -1,0 +1,1 @@
+"""A stock Jaeger's remote storage, version 2, read from our log over gRPC."""
