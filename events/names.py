@@ -17,6 +17,7 @@ FACT_ABANDONED: Final = "spanledger.attempt_abandoned"
 FACT_POLICIES: Final = "spanledger.policies_applied"
 FACT_ALERT_FIRED: Final = "spanledger.alert.fired"
 FACT_ALERT_RESOLVED: Final = "spanledger.alert.resolved"
+FACT_TRIAGED: Final = "spanledger.error_triaged"
 
 # Tenants and positions on the wire.
 TENANT_HEADER: Final = "x-scope-orgid"

@@ -11,6 +11,8 @@ from projections.views.spans.fold import NAME as SPANS
 from projections.views.spans.fold import Spans
 from projections.views.traces.fold import NAME as TRACES
 from projections.views.traces.fold import Traces
+from projections.views.triage.fold import NAME as TRIAGE
+from projections.views.triage.fold import Triage
 
 
 def make_folds(
@@ -22,7 +24,7 @@ def make_folds(
     Raises:
         BadInput: no projection has one of these names.
     """
-    told_by_runs = None if names is None else set(names) - {TRACES, SPANS}
+    told_by_runs = None if names is None else set(names) - {TRACES, SPANS, TRIAGE}
     folds: list[Fold] = []
     if told_by_runs is None or told_by_runs:
         try:
@@ -33,11 +35,13 @@ def make_folds(
         folds.append(Traces())
     if names is None or SPANS in names:
         folds.append(Spans((configured or {}).get(SPANS, {})))
+    if names is None or TRIAGE in names:
+        folds.append(Triage())
     return folds
 
 
 NAMES: Final = frozenset(
     projection.name
-    for fold in (make_fold(None), Traces(), Spans())
+    for fold in (make_fold(None), Traces(), Spans(), Triage())
     for projection in fold.projections
 )

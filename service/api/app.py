@@ -121,7 +121,7 @@ def create_app(
             *system.routes(),
             *site.routes(),
             *Alerts(settings.data, tokens).routes(),
-            *Writing(settings, appender, tokens).routes(),
+            *Writing(settings, appender, tokens, queries).routes(),
             *Deciding(settings, tokens, policies, queries).routes(),
             Events(queries.log, feed, tokens).route(),
         ],

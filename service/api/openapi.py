@@ -97,17 +97,21 @@ def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _operation(endpoint: Endpoint | AlertsEndpoint, ref: dict[str, Any]) -> dict[str, Any]:
-    arguments = [
+def _arguments(path: str, description: str) -> list[dict[str, Any]]:
+    return [
         {
             "name": name,
             "in": "path",
             "required": True,
-            "description": getattr(endpoint, "argument", ""),
+            "description": description,
             "schema": {"type": "string"},
         }
-        for name in re.findall(r"{(\w+)}", endpoint.path)
+        for name in re.findall(r"{(\w+)}", path)
     ]
+
+
+def _operation(endpoint: Endpoint | AlertsEndpoint, ref: dict[str, Any]) -> dict[str, Any]:
+    arguments = _arguments(endpoint.path, getattr(endpoint, "argument", ""))
     return {
         "operationId": _identifier(endpoint.path),
         "tags": [endpoint.path.split("/")[0]],
@@ -118,12 +122,17 @@ def _operation(endpoint: Endpoint | AlertsEndpoint, ref: dict[str, Any]) -> dict
 
 
 def _writing(write: Write, body: dict[str, Any], written: dict[str, Any]) -> dict[str, Any]:
-    answers = _answers(_content("application/json", written), *_WRITE_PROBLEMS)
+    problems = (*_WRITE_PROBLEMS, "404") if write.about else _WRITE_PROBLEMS
+    answers = _answers(_content("application/json", written), *problems)
     return {
         "operationId": f"write_{_identifier(write.path)}",
         "tags": [write.path.split("/")[0]],
         "summary": write.summary,
-        "parameters": [_IDEMPOTENCY_KEY, _TENANT],
+        "parameters": [
+            *_arguments(write.path, "What it is about."),
+            _IDEMPOTENCY_KEY,
+            _TENANT,
+        ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "responses": {"201": answers.pop("200"), **answers},
     }

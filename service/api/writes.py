@@ -5,7 +5,7 @@ The HTTP API and its OpenAPI document are made from this table, as those that as
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +13,7 @@ from msgspec import Meta
 from events.schema import Fact
 from projections.query.records import Hex, PositionText
 from service.append.facts import NewFact, fact_of
+from service.append.triage import NewTriage, triage_of
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,18 +32,25 @@ class Write(NamedTuple):
     """One kind of request that writes.
 
     `path` is below /api/v1. `fact` makes what is appended of a `takes`, the actor, and the
-    idempotency key if one was sent.
+    idempotency key if one was sent. Where the path has an argument, the fact is about what a
+    question at `about` (with the same argument) answers, and is made of this answer, too.
     """
 
     path: str
     summary: str
     takes: type[msgspec.Struct]
-    fact: Callable[[Any, str, str | None], Fact]
+    fact: Callable[..., Fact]
+    about: str = ""
 
 
 WRITES: Final = (
     Write(
         "facts", "Append a fact: what was decided or happened, and no telemetry tells.",
         NewFact, fact_of,
+    ),
+    Write(
+        "errors/{fingerprint}/triage",
+        "Resolve, ignore or reopen an error pattern, give it an owner or a note.",
+        NewTriage, triage_of, "errors/{fingerprint}",
     ),
 )  # fmt: skip

@@ -1,5 +1,7 @@
 """One route for each write of `service.api.writes`; answered only after the commit."""
 
+import re
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -11,9 +13,10 @@ from litestar.handlers import HTTPRouteHandler
 
 from events import names
 from events.errors import TooLarge
+from projections.queries import Queries
 from projections.query.refusals import BadQuestion
 from service.access.tokens import TokenStore
-from service.api.asking import AnyRequest, admitted, parameters, require_own_page
+from service.api.asking import AnyRequest, admitted, arguments, parameters, require_own_page
 from service.api.routes import PREFIX
 from service.api.writes import WRITES, Write, Written
 from service.append.appender import Appender
@@ -22,6 +25,7 @@ from service.otlp.decompression import decompress
 
 CREATED: Final = 201
 _AT_ONCE: Final = 16
+_ARGUMENT: Final = re.compile(r"{(\w+)}")
 _JSON: Final = "application/json"
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 BODY_LIMIT_BYTES: Final = 64 << 10
@@ -33,10 +37,13 @@ _EXACT: Final = 1 << 53
 class Writing:
     """Serves writes; they wait for their commits in worker threads, at most so many at once."""
 
-    def __init__(self, settings: Settings, appender: Appender, tokens: TokenStore) -> None:
+    def __init__(
+        self, settings: Settings, appender: Appender, tokens: TokenStore, queries: Queries
+    ) -> None:
         self._origins = settings.cors_origins
         self._appender = appender
         self._tokens = tokens
+        self._queries = queries
         self._limiter = anyio.CapacityLimiter(_AT_ONCE)
 
     def routes(self) -> list[HTTPRouteHandler]:
@@ -47,7 +54,8 @@ class Writing:
         async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
             return await self._answer(write, request)
 
-        return post(f"{PREFIX}/{write.path}", name=f"write {write.path}")(answer)
+        path = _ARGUMENT.sub(r"{\1:str}", write.path)
+        return post(f"{PREFIX}/{path}", name=f"write {write.path}")(answer)
 
     async def _answer(self, write: Write, request: AnyRequest) -> Response[bytes]:
         require_own_page(request, self._origins)
@@ -57,10 +65,13 @@ class Writing:
         body = await json_body(request)
         coding = ",".join(request.headers.getall("content-encoding", []))
         key = _key(request)
+        named = arguments(request, _ARGUMENT.findall(write.about))
 
         def append() -> Written:
             content = decompress(coding, body, BODY_LIMIT_BYTES)
-            fact = write.fact(parsed(content, write.takes), who.token or names.ACTOR_LOCAL, key)
+            new = parsed(content, write.takes)
+            about = self._about(write, named, who.tenant)
+            fact = write.fact(new, who.token or names.ACTOR_LOCAL, key, *about)
             receipt = self._appender.record(who.tenant, fact)
             return Written(
                 event_id=receipt.event_id.hex(),
@@ -74,6 +85,18 @@ class Writing:
             msgspec.json.encode(written), status_code=CREATED, media_type=MediaType.JSON,
             headers=headers,
         )  # fmt: skip
+
+    def _about(self, write: Write, named: Sequence[str], tenant: str) -> list[msgspec.Struct]:
+        """What the fact is about, where the path names it.
+
+        Raises:
+            NotFound: it is not there.
+        """
+        if not write.about:
+            return []
+        values = iter(named)
+        resource = _ARGUMENT.sub(lambda _: next(values), write.about)
+        return [self._queries.answer(resource, {}, tenant=tenant)]
 
 
 async def json_body(request: AnyRequest) -> bytes:

@@ -53,7 +53,9 @@ COMMANDS: Final = {
     "mcp": _Entry("mcp.app", "app", "Answer agents (MCP), and tell clients of it.", _QUESTIONS),
     "demo": _Entry("demo", "app", "Show Spanledger at work on a small orchestrator.", _SERVICE),
     "trace": _Entry("trace", "trace", "Show one trace with its attempts.", _QUESTIONS),
-    "errors": _Entry("errors", "app", "List error patterns, show one, classify.", _QUESTIONS),
+    "errors": _Entry(
+        "errors.patterns", "app", "Error patterns: list, show, decide, classify.", _QUESTIONS
+    ),
     "stats": _Entry("stats", "stats", "Show success rates and durations.", _QUESTIONS),
     "log": _Entry("log", "app", "Read, follow and check the event log.", _CARE),
     "projections": _Entry("projections", "app", "See, rebuild and switch the views.", _CARE),

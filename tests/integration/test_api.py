@@ -209,7 +209,7 @@ def test_error_patterns_can_be_sorted(client: httpx.Client, sort: str) -> None:
 def test_an_error_pattern_leads_to_its_occurrences(client: httpx.Client) -> None:
     """The pattern by its fingerprint, its tasks, its occurrences and whether they recovered."""
     (pattern,) = ask(client, "errors", q="TimeoutError")["items"]
-    assert ask(client, f"errors/{pattern['fingerprint']}") == pattern
+    assert ask(client, f"errors/{pattern['fingerprint']}").items() >= pattern.items()
     assert (pattern["count"], pattern["recovered"], pattern["task_ids"]) == (1, 1, ["nightly"])
     (occurrence,) = ask(client, f"errors/{pattern['fingerprint']}/occurrences")["items"]
     assert (occurrence["task_id"], occurrence["recovered"]) == ("nightly", True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from projections.views.error_patterns.course import Course, course_of
+from projections.views.error_patterns.answers.course import Course, course_of
 
 NOW = 500_000
 """Hours since 1970."""

@@ -45,7 +45,28 @@ from projections.query.rows import Key, Rows, by_keys
 from projections.runs import words
 from projections.runs.scopes import HOUR_NS
 from projections.views.attempts.question import JOINS, Attempt, AttemptRow, attempt, rows_of
-from projections.views.error_patterns.course import LOOK_BACK_H, Course, State, Trend, course_of
+from projections.views.error_patterns.answers.correlation import Correlated
+from projections.views.error_patterns.answers.course import (
+    LOOK_BACK_H,
+    Course,
+    State,
+    Trend,
+    course_of,
+)
+from projections.views.error_patterns.answers.decided import (
+    Decided,
+    Triaged,
+    decisions_of,
+    state_of,
+)
+from projections.views.error_patterns.answers.detail import (
+    DAYS,
+    Examples,
+    Recovery,
+    Seen,
+    Why,
+    detail_of,
+)
 
 SQL = load_queries("projections.views.error_patterns", "question.sql")
 OCCURRENCE_KEY = ("seen_ns", "attempt_key")
@@ -80,6 +101,8 @@ class ErrorPattern(msgspec.Struct, frozen=True, kw_only=True):
     trend: Annotated[Trend, Meta(description="The last 24 hours against a usual day")]
     last_day: Annotated[int, Meta(description="Occurrences of the last 24 hours")]
     usual_day: Annotated[float, Meta(description="Mean of a day in the seven days before")]
+    note: Annotated[str, Meta(description="What somebody wrote of it, last")] | None
+    owner: Annotated[str, Meta(description="Who sees to it")] | None
     tasks: Annotated[int, Meta(description="Number of tasks touched")]
     component_count: int
     first_seen: Rfc3339 | None
@@ -89,6 +112,23 @@ class ErrorPattern(msgspec.Struct, frozen=True, kw_only=True):
     components: Annotated[list[str], Meta(description="At most 20, most touched first")]
     task_ids: Annotated[list[str], Meta(description="At most 10 of the tasks touched")]
     examples: Annotated[list[str], Meta(description="`attempt_id`s of the newest occurrences")]
+
+
+class OneError(ErrorPattern, frozen=True, kw_only=True):
+    """One error pattern in full; what is of its newest occurrences is of at most 1,000."""
+
+    why: Why
+    versions: Annotated[list[str], Meta(description="`service.version`s, of the newest 60")]
+    hosts: Annotated[list[str], Meta(description="Of the newest occurrences, most first")]
+    executors: Annotated[list[str], Meta(description="Of the newest occurrences, most first")]
+    example: Examples
+    recovery: Recovery
+    hours: Annotated[list[Seen], Meta(description="The last 48 hours in which it was seen")]
+    days: Annotated[list[Seen], Meta(description="The last 30 days in which it was seen")]
+    correlated: Annotated[
+        list[Correlated], Meta(description="What failing attempts have more than passing ones")
+    ]
+    triage: Annotated[list[Triaged], Meta(description="What was decided, newest first")]
 
 
 class Occurrence(Attempt, frozen=True, kw_only=True):
@@ -190,21 +230,27 @@ def errors(inquiry: Inquiry, question: ErrorsQuestion) -> Page[ErrorPattern]:
         strands = [Strand("error_pattern", key, "tenant_no = ?", (inquiry.tenant_no,))]
         values["since"], values["until"] = window(question)
     return inquiry.page(
-        question, strands, _patterns(inquiry.connection, values or {}), partial(_pattern, inquiry),
+        question, strands, _patterns(inquiry.connection, values or {}),
+        partial(_pattern, inquiry, decisions_of(inquiry) if strands else {}),
         newest_first=question.sort.startswith("-"),
         filtered=values is not None and is_filtered(values, None),
         bounded=by == "last_seen",
     )  # fmt: skip
 
 
-def error(inquiry: Inquiry, question: Question, fingerprint: str) -> ErrorPattern:
+def error(inquiry: Inquiry, question: Question, fingerprint: str) -> OneError:
     """One error pattern."""
     key = (0, _find(inquiry, fingerprint))
     values = {**(inquiry.numbers(question) or {}), "since": None, "until": None}
     rows = _patterns(inquiry.connection, values)([key])
     if not rows:
         raise NotFound(f"no error pattern {fingerprint[:200]!r}")
-    return _pattern(inquiry, rows[key])
+    row, decided = rows[key], decisions_of(inquiry)
+    pattern = _pattern(inquiry, decided, row)
+    triage = decided.get(row.fingerprint, Decided()).shown()
+    hours = _hours(inquiry, row, 24 * DAYS)
+    detail = detail_of(inquiry, row.fingerprint_no, row.signature, hours, triage)
+    return OneError(**msgspec.structs.asdict(pattern), **detail)
 
 
 def occurrences(
@@ -278,20 +324,32 @@ def _occurrence(
 
 def _course(inquiry: Inquiry, row: _PatternRow) -> Course:
     now_hour = inquiry.now_ns // HOUR_NS
-    values = {"fingerprint": row.fingerprint_no, "since": now_hour - LOOK_BACK_H}
-    hours = inquiry.connection.execute(SQL["hours"], values).fetchall()
     seen = row.first_seen_ns // HOUR_NS, row.last_seen_ns // HOUR_NS
-    return course_of([tuple(hour) for hour in hours], *seen, now_hour)
+    return course_of(_hours(inquiry, row, LOOK_BACK_H), *seen, now_hour)
 
 
-def _pattern(inquiry: Inquiry, row: _PatternRow) -> ErrorPattern:
+def _hours(inquiry: Inquiry, row: _PatternRow, back_hours: int) -> list[tuple[int, int]]:
+    """How often a pattern was seen in each of the last hours."""
+    since = inquiry.now_ns // HOUR_NS - back_hours
+    values = {"fingerprint": row.fingerprint_no, "since": since}
+    return [tuple(hour) for hour in inquiry.connection.execute(SQL["hours"], values)]
+
+
+def _pattern(
+    inquiry: Inquiry, all_decided: Mapping[str, Decided], row: _PatternRow
+) -> ErrorPattern:
+    decided = all_decided.get(row.fingerprint, Decided())
+
     def touched(name: str) -> list[tuple[Any, ...]]:
         return inquiry.connection.execute(SQL[name], {"fingerprint": row.fingerprint_no}).fetchall()
 
     course = _course(inquiry, row)
+    state = state_of(inquiry.connection, row.fingerprint_no, decided, course.state, inquiry.now_ns)
     return ErrorPattern(
         **inquiry.verdicts.told(row.signature, row.error_message, row.component),
-        **course._asdict(),
+        **course._replace(state=state)._asdict(),
+        note=decided.note,
+        owner=decided.owner,
         fingerprint=row.fingerprint,
         message=row.error_message,
         normal_message=row.normal_message or None,
@@ -319,11 +377,11 @@ def _pattern(inquiry: Inquiry, row: _PatternRow) -> ErrorPattern:
 ENDPOINTS: Final = (
     Endpoint(
         "errors", "Error patterns: failures that are the same error, last seen first.",
-        ErrorsQuestion, Page[ErrorPattern], ("error_patterns",), errors,
+        ErrorsQuestion, Page[ErrorPattern], ("error_patterns", "triage"), errors,
     ),
     Endpoint(
-        "errors/{fingerprint}", "One error pattern.",
-        Question, ErrorPattern, ("error_patterns",), error, _FINGERPRINT,
+        "errors/{fingerprint}", "One error pattern, and why these failures are one.",
+        Question, OneError, ("error_patterns", "attempts", "triage"), error, _FINGERPRINT,
     ),
     Endpoint(
         "errors/{fingerprint}/occurrences", "The failures of one error pattern, newest first.",

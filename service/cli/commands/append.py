@@ -73,7 +73,7 @@ def append(
         body["time"] = saying.time
     key = saying.key
     headers = {} if key is None else {names.IDEMPOTENCY_HEADER: sendable("--key", key)}
-    with open_remote(where, _url(where)) as remote:
+    with open_remote(where, url_of(where)) as remote:
         written = remote.send("facts", body, headers)
     if as_json:
         write_json(written)
@@ -81,7 +81,7 @@ def append(
         typer.echo(written["position"])
 
 
-def _url(where: Where) -> str:
+def url_of(where: Where) -> str:
     """The service that is asked for, else that of the data folder."""
     if where.url is not None:
         return where.url

@@ -17,7 +17,7 @@ from projections.errors.record import Record
 from projections.policies.asking import AskedError, DecideQuestion
 from projections.queries import Queries
 from service.cli.command import command
-from service.cli.commands.classify import read_records
+from service.cli.commands.errors.classify import read_records
 from service.cli.commands.policies.options import CaseOptions, Policies, chosen
 from service.cli.commands.policies.showing import ErrorPattern, OfCategory, category_of
 from service.cli.options import Json, Where

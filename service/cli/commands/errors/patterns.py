@@ -12,7 +12,8 @@ from projections.query.table import Column, Kind
 from projections.views.attempts import TABLE as ATTEMPTS
 from projections.views.error_patterns.question import ErrorsQuestion
 from service.cli.command import command
-from service.cli.commands.classify import classify
+from service.cli.commands.errors.classify import classify
+from service.cli.commands.errors.triage import triage
 from service.cli.filters import filters_of, options_of
 from service.cli.lists import show_list
 from service.cli.options import Asking, Form
@@ -31,8 +32,9 @@ class PatternsFirst(typer.core.TyperGroup):
         return super().parse_args(ctx, args if named else [_DEFAULT, *args])
 
 
-app = typer.Typer(cls=PatternsFirst, help="List error patterns, show one, or classify errors.")
+app = typer.Typer(cls=PatternsFirst, help="Error patterns: list, show, decide, classify.")
 app.command("classify")(classify)
+app.command("triage")(triage)
 
 COLUMNS = (
     Column("fingerprint", "fingerprint", narrow=32),

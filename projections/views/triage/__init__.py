@@ -1,0 +1,1 @@
+"""What people decided of errors: resolved, ignored, reopened, notes and owners."""

@@ -1,0 +1,1 @@
+"""`spanledger errors …`, a file for each command."""
