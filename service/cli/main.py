@@ -51,6 +51,8 @@ COMMANDS: Final = {
     "alerts": _Entry("alerts.app", "app", "See alerts, try rules and receivers.", _SERVICE),
     "run": _Entry("run", "app", "Run a command, with its tries as attempts.", _SERVICE),
     "mcp": _Entry("mcp.app", "app", "Answer agents (MCP), and tell clients of it.", _QUESTIONS),
+    "simulate": _Entry("kit.simulate", "simulate", "Send runs that fail as chosen.", _SERVICE),
+    "validate": _Entry("kit.validate", "validate", "Check what a component records.", _SERVICE),
     "demo": _Entry("demo", "app", "Show Spanledger at work on a small orchestrator.", _SERVICE),
     "trace": _Entry("trace", "trace", "Show one trace with its attempts.", _QUESTIONS),
     "errors": _Entry(

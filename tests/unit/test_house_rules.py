@@ -67,11 +67,12 @@ SERVICE_ROOMS = {
     },
     "demo": {"network", "configuration", "roles", "cli.output"},
     "run": set(),
+    "kit": set(),
     "cli": {
         "policies",
         "mappings", "control", "access", "network", "forward", "configuration", "telemetry",
         "installation", "alerts", "mcp",
-        "roles", "process", "demo", "run", "otlp.decode", "otlp.scrub",
+        "roles", "process", "demo", "run", "kit", "otlp.decode", "otlp.scrub",
     },
 }  # fmt: skip
 """The same of `service`, from below to above: whole rooms are those that stand before."""
