@@ -23,6 +23,7 @@ from service.api.asking import PLACE
 from service.api.deciding import Deciding
 from service.api.events import Events
 from service.api.feed import Feed
+from service.api.percepts import Percepts
 from service.api.problems import HANDLERS, spanledger_problem
 from service.api.routes import Answers
 from service.api.system import Metrics, Probe, System, own_metrics
@@ -124,6 +125,7 @@ def create_app(
             *Writing(settings, appender, tokens, queries).routes(),
             *Deciding(settings, tokens, policies, queries).routes(),
             Events(queries.log, feed, tokens).route(),
+            Percepts(queries, feed, tokens).route(),
         ],
         exception_handlers=HANDLERS,
         openapi_config=None,

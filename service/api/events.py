@@ -97,7 +97,7 @@ class Events:
         tenant = await tenant_of(request, self._tokens)
         question = parse(EventsQuestion, parameters(request))
         head = await self._feed.head()
-        after = _start(request, question, head)
+        after = start_of(request, question.after, head)
         if after > head:
             raise BeyondHead(after, head)
         tail = Tail(self._recent, tenant, question, after)
@@ -119,7 +119,7 @@ class Events:
                 return
             yield b"retry: 2000\n\n"
             quiet_s = 0.0
-            while not self._feed.closed and await self._is_allowed(request, tenant):
+            while not self._feed.closed and await is_allowed(request, self._tokens, tenant):
                 wait_s = min(question.heartbeat_s - quiet_s, _RECHECK_S)
                 if not await self._feed.beyond(tail.position, wait_s):
                     quiet_s += wait_s
@@ -136,23 +136,24 @@ class Events:
                     yield text
             yield b": closing\n\n"
 
-    async def _is_allowed(self, request: AnyRequest, tenant: str) -> bool:
-        """Whether the token is still good: it may have been revoked since, and nobody can say
-        while the tokens cannot be read."""
-        try:
-            return await tenant_of(request, self._tokens) == tenant
-        except SpanledgerError:
-            return False
+
+async def is_allowed(request: AnyRequest, tokens: TokenStore, tenant: str) -> bool:
+    """Whether the token is still good: it may have been revoked since, and nobody can say while
+    the tokens cannot be read."""
+    try:
+        return await tenant_of(request, tokens) == tenant
+    except SpanledgerError:
+        return False
 
 
-def _start(request: AnyRequest, question: EventsQuestion, head: int) -> int:
-    """The position after which the stream starts."""
+def start_of(request: AnyRequest, after: str | None, head: int) -> int:
+    """The position after which a stream starts: a `Last-Event-ID`, else `after`, else the head."""
     last = request.headers.get("last-event-id", "").strip()
     if last:
         if not (last.isascii() and last.isdigit() and len(last) <= 19):
             raise BadQuestion([("last-event-id", "not a position")])
         return int(last)
-    return head if question.after is None else int(question.after)
+    return head if after is None else int(after)
 
 
 class Tail:
@@ -172,7 +173,7 @@ class Tail:
             return b""
         gap = {"from": str(self.position + 1), "to": str(target)}
         self.position = target
-        return _frame("gap", target, gap)
+        return frame_of("gap", target, gap)
 
     def read(self) -> bytes:
         """The frames of the next events that pass the filters; a part of what there is."""
@@ -182,7 +183,7 @@ class Tail:
         for recorded in self._events():
             self.position = recorded.position
             if self._passes(recorded):
-                frame = _frame(kind_of(recorded.event), self.position, event_out(recorded))
+                frame = frame_of(kind_of(recorded.event), self.position, event_out(recorded))
                 frames.append(frame)
                 size += len(frame)
             if len(frames) >= _EVENTS_AT_ONCE or size >= _BYTES_AT_ONCE or time.monotonic() >= ends:
@@ -204,7 +205,8 @@ class Tail:
         )
 
 
-def _frame(event: str, position: int, data: Any) -> bytes:
+def frame_of(event: str, position: int, data: Any) -> bytes:
+    """One message of a stream."""
     return b"event: %b\nid: %d\ndata: %b\n\n" % (
         event.encode(),
         position,

@@ -15,6 +15,8 @@ from service.alerts.questions import AlertsEndpoint
 from service.api.deciding import DECIDE, POLICIES, PoliciesInForce
 from service.api.events import PATH as EVENTS_PATH
 from service.api.events import EventsQuestion
+from service.api.percepts import PATH as PERCEPTS_PATH
+from service.api.percepts import PerceptsFeed
 from service.api.problems import MEDIA_TYPE, Problem
 from service.api.routes import PREFIX
 from service.api.writes import WRITES, Write, Written
@@ -37,6 +39,14 @@ _TENANT: Final = {
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
 }
 
+_EVENTS: Final = (
+    "The log as it grows (server-sent events). `id` is the position; a `gap` event names the "
+    "positions that a client too far behind misses."
+)
+_PERCEPTS: Final = (
+    "Finished runs as their ends are told, each with a score of novelty and its reasons "
+    "(server-sent events). `id` is the position."
+)
 _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -170,7 +180,8 @@ def _system_paths(head: dict[str, Any]) -> dict[str, Any]:
     ready_answers = _answers(_content(json, health), "400", "503")
     metrics_answers = _answers(_content("text/plain", text), "400", "401", "403")
     return {
-        f"{PREFIX}/{EVENTS_PATH}": {"get": _events_operation(text)},
+        f"{PREFIX}/{EVENTS_PATH}": {"get": _stream(EVENTS_PATH, _EVENTS, EventsQuestion)},
+        f"{PREFIX}/{PERCEPTS_PATH}": {"get": _stream(PERCEPTS_PATH, _PERCEPTS, PerceptsFeed)},
         f"{PREFIX}/log/head": {"get": _simple("log/head", "The end of the log.", head_answers)},
         f"{PREFIX}/health/live": {
             "get": _simple(
@@ -208,15 +219,12 @@ def _policy_paths(
     }
 
 
-def _events_operation(text: dict[str, Any]) -> dict[str, Any]:
-    events = _simple(
-        EVENTS_PATH,
-        "The log as it grows (server-sent events). `id` is the position; a `gap` event names the "
-        "positions that a client too far behind misses.",
-        _answers(_content("text/event-stream", text), "400", "401", "403", "429", "503"),
-    )
-    events["parameters"] = [
-        *_parameters(EventsQuestion),
+def _stream(path: str, summary: str, asks: type[msgspec.Struct]) -> dict[str, Any]:
+    content = _content("text/event-stream", {"type": "string"})
+    answers = _answers(content, "400", "401", "403", "429", "503")
+    stream = _simple(path, summary, answers)
+    stream["parameters"] = [
+        *_parameters(asks),
         {
             "name": "Last-Event-ID",
             "in": "header",
@@ -226,7 +234,7 @@ def _events_operation(text: dict[str, Any]) -> dict[str, Any]:
         },
         _TENANT,
     ]
-    return events
+    return stream
 
 
 def _simple(path: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:
