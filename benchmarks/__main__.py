@@ -17,7 +17,7 @@ from benchmarks.figures import Figure
 
 NAMES: Final = (
     "acked", "workers", "keeping", "processor", "single", "large", "wide", "growth", "rebuild",
-    "projector", "long_run", "fairness", "hostile", "errors", "sdk",
+    "projector", "long_run", "fairness", "hostile", "errors", "sdk", "search",
 )  # fmt: skip
 LONG: Final = ("scale",)
 """Only run when named: they take minutes."""
