@@ -33,6 +33,8 @@ from service.configuration.settings import Settings
 from service.control.socket import socket_path
 from service.policies.applying import Applying
 from service.roles.declaration import needed_roles
+from service.tempo.routes import Tempo
+from service.traces.stored import StoredTraces
 from service.web.live import Live
 from service.web.site import Site
 
@@ -106,6 +108,7 @@ def create_app(
     )
     system = System(queries, tokens, needed_roles(settings), probe, metrics)
 
+    traces = StoredTraces(settings.data, settings.query_budget_s)
     site = Site(settings, queries, tokens, system.missing)
 
     @contextlib.asynccontextmanager
@@ -114,6 +117,7 @@ def create_app(
         policies.close()
         await app.end_streams()
         queries.close()
+        traces.close()
         appender.close()
 
     app = Application(
@@ -121,6 +125,7 @@ def create_app(
             *Answers(queries, tokens).routes(),
             *system.routes(),
             *site.routes(),
+            *Tempo(traces, tokens).routes(),
             *Alerts(settings.data, tokens).routes(),
             *Writing(settings, appender, tokens, queries).routes(),
             *Deciding(settings, tokens, policies, queries).routes(),

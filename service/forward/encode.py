@@ -148,20 +148,21 @@ def frame_request(items: Iterable[Item]) -> bytes:
     resources: dict[bytes, dict[bytes, list[bytes]]] = {}
     for item in items:
         scopes = resources.setdefault(item.frame.resource, {})
-        scopes.setdefault(item.frame.scope, []).append(_field(_CONTENTS_TAG, item.data))
+        scopes.setdefault(item.frame.scope, []).append(field(_CONTENTS_TAG, item.data))
     return b"".join(
-        _field(
+        field(
             _RESOURCES_TAG,
             resource
             + b"".join(
-                _field(_CONTENTS_TAG, scope + b"".join(held)) for scope, held in scopes.items()
+                field(_CONTENTS_TAG, scope + b"".join(held)) for scope, held in scopes.items()
             ),
         )
         for resource, scopes in resources.items()
     )
 
 
-def _field(tag: bytes, data: bytes) -> bytes:
+def field(tag: bytes, data: bytes) -> bytes:
+    """A length-delimited field of a message, behind its tag."""
     length, head = len(data), bytearray(tag)
     while length > 0x7F:
         head.append(length & 0x7F | 0x80)

@@ -51,7 +51,9 @@ SERVICE_ROOMS = {
     "web": {"access", "configuration", "installation", "api.asking"},
     "traces": {"forward", "configuration"},
     "jaeger": {"access", "network", "otlp", "configuration", "traces"},
+    "tempo": {"access", "forward", "traces", "api.asking"},
     "api": {
+        "traces", "tempo",
         "policies", "control", "access", "web", "network", "otlp", "configuration", "append",
         "alerts", "telemetry",
         "roles.declaration",

@@ -1,0 +1,1 @@
+"""What Grafana's Tempo data source asks of a Tempo, answered from our log over HTTP."""

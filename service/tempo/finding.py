@@ -1,0 +1,164 @@
+"""Searches as Grafana shows them, and the tags and values that it offers; plain functions."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, Final
+
+from events.log.port import Recorded
+from events.schema import Span
+from projections.views.spans.search import END_NS, Query
+from projections.views.spans.tokens import ANY, SERVICE_NAME, seed_of, token
+from service.tempo.traceql import INTRINSICS, KINDS, ROOT, SCOPES, STATUSES, Condition, query_of
+from service.traces.stored import StoredTraces
+from service.traces.summary import summarise
+
+_SAMPLE: Final = 2_000
+"""The newest spans of the time, by which it is told which attributes there are."""
+_MOST_VALUES: Final = 1_000
+_OVER_FETCHED: Final = 10
+"""Traces that are looked at for each that is wanted, where their root decides."""
+
+
+class Window:
+    """A time, in whole seconds since 1970, both ends included; None: no bound."""
+
+    def __init__(self, start_s: int | None, end_s: int | None) -> None:
+        self.first_ns = (start_s or 0) * 10**9
+        self.last_ns = END_NS if end_s is None else min((end_s + 1) * 10**9 - 1, END_NS)
+
+
+def search(
+    traces: StoredTraces,
+    tenant: str,
+    conditions: list[Condition],
+    window: Window,
+    *,
+    limit: int,
+    spans_each: int,
+) -> list[dict[str, Any]]:
+    """Traces with a span that fits, as Tempo's search answers them, the newest first."""
+    query = query_of(conditions, tenant, window.first_ns, window.last_ns)
+    asks_root = any(condition.scope == ROOT for condition in conditions)
+    most = limit * _OVER_FETCHED if asks_root else limit
+    found: dict[bytes, list[Span]] = {}
+    with traces.searching() as searching:
+        for recorded in searching.spans(query):
+            span = recorded.event
+            assert isinstance(span, Span)
+            if span.trace_id not in found and len(found) >= most:
+                break
+            found.setdefault(span.trace_id, []).append(span)
+    shown = (
+        _trace(traces, tenant, one, spans, conditions, spans_each) for one, spans in found.items()
+    )
+    return list(islice((trace for trace in shown if trace), limit))
+
+
+def _trace(
+    traces: StoredTraces,
+    tenant: str,
+    trace_id: bytes,
+    spans: list[Span],
+    conditions: list[Condition],
+    spans_each: int,
+) -> dict[str, Any] | None:
+    """One trace; None if its root does not fit."""
+    summary = summarise(traces.spans(tenant, trace_id))
+    if not all(c.holds_of_root(summary.root_service, summary.root_name) for c in conditions):
+        return None
+    shown = [_span(span, conditions) for span in spans[:spans_each]]
+    return {
+        "traceID": trace_id.hex(),
+        "rootServiceName": summary.root_service,
+        "rootTraceName": summary.root_name,
+        "startTimeUnixNano": str(summary.start_ns),
+        "durationMs": summary.duration_ns // 10**6,
+        "spanSets": [{"spans": shown, "matched": len(spans)}],
+    }
+
+
+def _span(span: Span, conditions: list[Condition]) -> dict[str, Any]:
+    asked = {condition.key for condition in conditions}
+    return {
+        "spanID": span.span_id.hex(),
+        "name": span.name,
+        "startTimeUnixNano": str(span.start_ns),
+        "durationNanos": str(max(span.end_ns - span.start_ns, 0)),
+        "attributes": [
+            {"key": key, "value": _otlp(value)}
+            for key, value in span.attributes.items() if key in asked
+        ],
+    }  # fmt: skip
+
+
+def _otlp(value: Any) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    if isinstance(value, float):
+        return {"doubleValue": value}
+    return {"stringValue": str(value)}
+
+
+def tags(traces: StoredTraces, tenant: str, window: Window, scope: str) -> list[dict[str, Any]]:
+    """The keys of each scope, or of one, by the newest spans of the time."""
+    held: dict[str, set[str]] = {one: set() for one in SCOPES}
+    for recorded in _newest(traces, tenant, window):
+        for name, attributes in _scoped(recorded):
+            held[name].update(attributes)
+    found = [{"name": name, "tags": sorted(keys)} for name, keys in held.items()]
+    found.append({"name": "intrinsic", "tags": [*INTRINSICS, "rootServiceName", "rootName"]})
+    return [one for one in found if scope in ("", one["name"]) and one["tags"]]
+
+
+def values(traces: StoredTraces, tenant: str, window: Window, tag: str) -> list[dict[str, Any]]:
+    """The values of a tag, `scope.key` or an intrinsic, by the newest spans of the time."""
+    if tag in ("status", "kind"):
+        words = STATUSES if tag == "status" else KINDS
+        return [{"type": "keyword", "value": word} for word in words]
+    scope, _, key = tag.partition(".")
+    if tag == "rootServiceName" or (key == SERVICE_NAME and scope in ("", "resource")):
+        with traces.searching() as searching:
+            names = searching.services(tenant)
+        return [{"type": "string", "value": name} for name in names[:_MOST_VALUES]]
+    found: dict[tuple[str, str], None] = {}
+    for recorded in _newest(traces, tenant, window):
+        span = recorded.event
+        assert isinstance(span, Span)
+        if tag in ("name", "rootName"):
+            found["string", span.name] = None
+            continue
+        for name, attributes in _scoped(recorded):
+            is_meant = name == scope or (not scope and name in ("span", "resource"))
+            if is_meant and (typed := _typed(attributes.get(key))):
+                found[typed] = None
+        if len(found) >= _MOST_VALUES:
+            break
+    return [{"type": kind, "value": text} for kind, text in sorted(found)]
+
+
+def _typed(value: Any) -> tuple[str, str] | None:
+    if isinstance(value, bool):
+        return "bool", str(value).lower()
+    kind = {str: "string", int: "int", float: "float"}.get(type(value))
+    return None if kind is None else (kind, str(value))
+
+
+def _scoped(recorded: Recorded) -> Iterator[tuple[str, dict[str, Any]]]:
+    span = recorded.event
+    assert isinstance(span, Span)
+    yield "span", span.attributes
+    yield "resource", recorded.context.resource_attributes
+    yield "instrumentation", recorded.context.scope_attributes
+    for event in span.events:
+        yield "event", event.attributes
+    for link in span.links:
+        yield "link", link.attributes
+
+
+def _newest(traces: StoredTraces, tenant: str, window: Window) -> Iterable[Recorded]:
+    every = ((token(seed_of(tenant), ANY, ""),),)
+    query = Query(tenant, every, lambda _, span: True, window.first_ns, window.last_ns)
+    with traces.searching() as searching:
+        return list(islice(searching.spans(query), _SAMPLE))

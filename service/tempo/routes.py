@@ -1,0 +1,139 @@
+"""The routes below `/tempo`: point a Grafana data source of type Tempo there."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import anyio
+import msgspec
+from litestar import MediaType, Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Meta
+
+from events.errors import BadInput, NotFound
+from projections.query import ids
+from service.access.tokens import TokenStore
+from service.api.asking import AnyRequest, arguments, parameters, tenant_of
+from service.forward.encode import field
+from service.tempo import finding
+from service.tempo.finding import Window
+from service.tempo.traceql import parse
+from service.traces.stored import StoredTraces
+
+PREFIX: Final = "/tempo/api"
+PROTOBUF: Final = "application/protobuf"
+MOST_BYTES: Final = 64 << 20
+"""Of one trace; a larger one is cut, and says so."""
+_TRACE, _STATUS, _MESSAGE = b"\x0a", b"\x18", b"\x22"
+_PARTIAL: Final = b"\x01"
+_CUT: Final = b"the trace is larger than 64 MiB; this is its beginning"
+_AT_ONCE: Final = 4
+_DEFAULT_LIMIT: Final = 20
+_DEFAULT_SPANS: Final = 3
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """Parameters; those that Tempo has besides are let pass, as Grafana sends them."""
+
+    q: str = "{}"
+    limit: Annotated[int, Meta(ge=1, le=1_000)] = _DEFAULT_LIMIT
+    spss: Annotated[int, Meta(ge=1, le=1_000)] = _DEFAULT_SPANS
+    start: Annotated[int, Meta(ge=0, le=1 << 33)] | None = None
+    end: Annotated[int, Meta(ge=0, le=1 << 33)] | None = None
+    scope: str = ""
+
+
+class Tempo:
+    """Answers what the data source asks; work is done in a few threads."""
+
+    def __init__(self, traces: StoredTraces, tokens: TokenStore) -> None:
+        self._traces = traces
+        self._tokens = tokens
+        self._limiter = anyio.CapacityLimiter(_AT_ONCE)
+
+    def routes(self) -> list[HTTPRouteHandler]:
+        """A handler for each route."""
+
+        async def echo(request: Request[Any, Any, Any]) -> Response[bytes]:
+            await tenant_of(request, self._tokens)
+            return Response(b"echo", media_type=MediaType.TEXT)
+
+        async def trace(request: Request[Any, Any, Any]) -> Response[bytes]:
+            return await self._trace(request, framed=True)
+
+        async def bare_trace(request: Request[Any, Any, Any]) -> Response[bytes]:
+            return await self._trace(request, framed=False)
+
+        async def search(request: Request[Any, Any, Any]) -> Response[bytes]:
+            return await self._json(request, self._search)
+
+        async def tags(request: Request[Any, Any, Any]) -> Response[bytes]:
+            return await self._json(request, self._tags)
+
+        async def values(request: Request[Any, Any, Any]) -> Response[bytes]:
+            (tag,) = arguments(request, ["tag"])
+            return await self._json(request, lambda *asked: self._values(tag, *asked))
+
+        return [
+            get(f"{PREFIX}/echo", name="tempo-echo")(echo),
+            get(f"{PREFIX}/v2/traces/{{trace_id:str}}", name="tempo-trace")(trace),
+            get(f"{PREFIX}/traces/{{trace_id:str}}", name="tempo-bare-trace")(bare_trace),
+            get(f"{PREFIX}/search", name="tempo-search")(search),
+            get(f"{PREFIX}/v2/search/tags", name="tempo-tags")(tags),
+            get(f"{PREFIX}/v2/search/tag/{{tag:str}}/values", name="tempo-values")(values),
+        ]
+
+    async def _trace(self, request: AnyRequest, *, framed: bool) -> Response[bytes]:
+        tenant = await tenant_of(request, self._tokens)
+        (named,) = arguments(request, ["trace_id"])
+        content, is_whole = await anyio.to_thread.run_sync(
+            self._read, tenant, named, limiter=self._limiter
+        )
+        if framed:
+            content = field(_TRACE, content)
+            content += b"" if is_whole else _STATUS + _PARTIAL + field(_MESSAGE, _CUT)
+        return Response(content, media_type=PROTOBUF)
+
+    def _read(self, tenant: str, named: str) -> tuple[bytes, bool]:
+        """A trace as `TracesData`, and whether it is whole.
+
+        Raises:
+            NotFound: nobody knows it.
+        """
+        for trace_id in ids.trace_ids(named):
+            parts: list[bytes] = []
+            size = 0
+            for chunk in self._traces.chunks(tenant, trace_id):
+                if parts and size + len(chunk) > MOST_BYTES:
+                    return b"".join(parts), False
+                parts.append(chunk)
+                size += len(chunk)
+            if parts:
+                return b"".join(parts), True
+        raise NotFound(f"no trace {named[:64]}")
+
+    async def _json(
+        self, request: AnyRequest, work: Callable[[str, _Asked], Any]
+    ) -> Response[bytes]:
+        tenant = await tenant_of(request, self._tokens)
+        try:
+            asked = msgspec.convert(parameters(request), _Asked, strict=False)
+        except msgspec.ValidationError as exc:
+            raise BadInput(str(exc)) from exc
+        found = await anyio.to_thread.run_sync(work, tenant, asked, limiter=self._limiter)
+        return Response(msgspec.json.encode(found), media_type=MediaType.JSON)
+
+    def _search(self, tenant: str, asked: _Asked) -> dict[str, Any]:
+        found = finding.search(
+            self._traces, tenant, parse(asked.q), Window(asked.start, asked.end),
+            limit=asked.limit, spans_each=asked.spss,
+        )  # fmt: skip
+        return {"traces": found, "metrics": {}}
+
+    def _tags(self, tenant: str, asked: _Asked) -> dict[str, Any]:
+        window = Window(asked.start, asked.end)
+        scope = "" if asked.scope == "none" else asked.scope
+        return {"scopes": finding.tags(self._traces, tenant, window, scope), "metrics": {}}
+
+    def _values(self, tag: str, tenant: str, asked: _Asked) -> dict[str, Any]:
+        window = Window(asked.start, asked.end)
+        return {"tagValues": finding.values(self._traces, tenant, window, tag), "metrics": {}}

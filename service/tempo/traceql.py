@@ -1,0 +1,271 @@
+"""The part of TraceQL that is understood: `{ a = b && c > d && … }`, of one span.
+
+    { }                                           any span
+    { resource.service.name = "shop" && name =~ "pay.*" && duration > 1.5s && status = error }
+
+Fields are attributes (`span.KEY`, `resource.KEY`, `event.KEY`, `link.KEY`, `instrumentation.KEY`,
+or `.KEY` for span and resource; a key may be quoted) and `name`, `status`, `kind`, `duration`, with
+or without `span:` before them; `rootServiceName` and `rootName` are of the trace's root. Operators
+are `=`, `!=`, `=~`, `!~`, `>`, `>=`, `<` and `<=`; values are strings, numbers, durations, `true`,
+`false`, `nil`, and words of status and kind. What else TraceQL has is refused by a message that
+says what it was.
+"""
+
+import operator
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+import re2
+
+from events.errors import BadInput
+from events.schema import Attributes, Context, Span
+from projections.views.spans.search import END_NS, Query
+from projections.views.spans.tokens import (
+    ANY,
+    KIND,
+    NAME,
+    RESOURCE,
+    STATUS,
+    seed_of,
+    text_of,
+    token,
+)
+
+STATUSES: Final = ("unset", "ok", "error")
+KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
+SCOPES: Final = ("span", "resource", "event", "link", "instrumentation")
+ROOT: Final = "root"
+ROOT_FIELDS: Final = {
+    "rootServiceName": "service", "rootService": "service", "rootName": "name",
+    "rootTraceName": "name",
+}  # fmt: skip
+INTRINSICS: Final = ("name", "status", "kind", "duration")
+MOST_CHARACTERS: Final = 4_096
+_UNITS_NS: Final = {
+    "ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
+}  # fmt: skip
+_tokens = re.compile(
+    r"""\s*(?:(?P<text>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<op>=~|!~|!=|>=|<=|=|>|<)|(?P<and>&&)
+    |(?P<number>-?\d+(?:\.\d+)?)(?P<unit>ns|us|µs|ms|s|m|h)?(?![\w.])
+    |(?P<field>(?:\w+:)?[\w]*(?:\.(?:[\w\-/.@]+|"(?:[^"\\]|\\.)*"))?)(?=[\s=!<>&)}]|$)
+    |(?P<other>.))""",
+    re.X,
+)
+_ESCAPED = re.compile(r"\\(.)")
+_COMPARED: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "=": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge, "<": operator.lt,
+    "<=": operator.le,
+}  # fmt: skip
+
+
+class NotUnderstood(BadInput):
+    """A query is none of TraceQL, or of a part that is not understood here."""
+
+
+class Condition(NamedTuple):
+    """One comparison. `scope` is empty where span and resource are meant, `intrinsic` or `root`
+    where the field is no attribute."""
+
+    scope: str
+    key: str
+    op: str
+    value: Any
+
+    def holds(self, context: Context, span: Span) -> bool:
+        """Whether any value that the field has compares so; `!=` wants one that differs."""
+        return any(_compares(self.op, value, self.value) for value in self._values(context, span))
+
+    def _values(self, context: Context, span: Span) -> Iterator[Any]:
+        if self.scope == "intrinsic":
+            yield _intrinsic(self.key, span)
+            return
+        held = [of[self.key] for of in _places(self.scope, context, span) if self.key in of]
+        yield from held
+        if not held and self.value is None:
+            yield None
+
+    def holds_of_root(self, service: str, name: str) -> bool:
+        """The same of the root of a trace; true if it is about something else."""
+        value = service if self.key == "service" else name
+        return self.scope != ROOT or _compares(self.op, value, self.value)
+
+    def tokens(self, seed: int) -> tuple[int, ...]:
+        """What a span has one of that it holds for; none where that cannot be told."""
+        if self.op != "=" or self.value is None or self.scope == ROOT:
+            return ()
+        if self.scope != "intrinsic":
+            key = RESOURCE + self.key if self.scope == "resource" else self.key
+            return (token(seed, key, text_of(self.value)),)
+        if self.key == "name":
+            return (token(seed, NAME, str(self.value)),)
+        if self.key in ("status", "kind"):
+            mark, words = (STATUS, STATUSES) if self.key == "status" else (KIND, KINDS)
+            return (token(seed, mark, str(words.index(self.value))),)
+        return ()
+
+
+def parse(text: str) -> list[Condition]:
+    """The conditions of a query.
+
+    Raises:
+        NotUnderstood: it is not of the part of TraceQL above; the message says what was met.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise NotUnderstood(f"q: longer than {MOST_CHARACTERS} characters")
+    inner = text.strip() or "{}"
+    if not (inner.startswith("{") and inner.endswith("}")):
+        raise NotUnderstood(
+            f"q: expected one set of spans, {{ … }}, not {inner[:80]!r}; pipelines and operators "
+            "between sets are not understood here"
+        )
+    parts = [found for found in _tokens.finditer(inner[1:-1].strip()) if found.group().strip()]
+    conditions: list[Condition] = []
+    at = 0
+    while at < len(parts):
+        if conditions:
+            _expect(parts, at, "and", "`&&`")
+            at += 1
+        field = _expect(parts, at, "field", "a field")
+        op = _expect(parts, at + 1, "op", "an operator (= != =~ !~ > >= < <=)")
+        if at + 2 >= len(parts):
+            raise NotUnderstood(f"q: a value is missing after {op}")
+        conditions.append(_condition(field, op, parts[at + 2]))
+        at += 3
+    return conditions
+
+
+def query_of(
+    conditions: list[Condition], tenant: str, first_ns: int = 0, last_ns: int = END_NS
+) -> Query:
+    """The query of conditions on one span that starts within a time, both ends included."""
+    seed = seed_of(tenant)
+    sets = [found for condition in conditions if (found := condition.tokens(seed))]
+    shortest_ns, longest_ns = _durations(conditions)
+    of_spans = [condition for condition in conditions if condition.scope != ROOT]
+    return Query(
+        tenant,
+        ((token(seed, ANY, ""),), *sets),
+        lambda context, span: all(one.holds(context, span) for one in of_spans),
+        first_ns, last_ns, shortest_ns, longest_ns,
+    )  # fmt: skip
+
+
+def _durations(conditions: list[Condition]) -> tuple[int, int]:
+    """Bounds by which the index may leave spans out."""
+    wanted = [c for c in conditions if c.scope == "intrinsic" and c.key == "duration"]
+    low = [c.value for c in wanted if c.op in (">", ">=", "=")]
+    high = [c.value for c in wanted if c.op in ("<", "<=", "=")]
+    return max(low, default=0), min(high, default=END_NS)
+
+
+def _expect(parts: list[re.Match[str]], at: int, kind: str, what: str) -> str:
+    if at >= len(parts):
+        raise NotUnderstood(f"q: {what} is missing at the end")
+    found = parts[at].group(kind)
+    if not found:
+        raise NotUnderstood(
+            f"q: expected {what}, not {parts[at].group().strip()!r}; only comparisons of one span "
+            "joined by && are understood here"
+        )
+    return found
+
+
+def _condition(field: str, op: str, given: re.Match[str]) -> Condition:
+    scope, key = _field(field)
+    value = _value(given)
+    if scope in ("intrinsic", ROOT):
+        value = _checked(key, op, value, given)
+    if op in ("=~", "!~"):
+        if not isinstance(value, str):
+            raise NotUnderstood(f"q: {op} takes a string, not {given.group().strip()!r}")
+        value = _pattern(value)
+    return Condition(scope, key, op, value)
+
+
+def _field(text: str) -> tuple[str, str]:
+    name = text.removeprefix("span:").removeprefix("trace:")
+    if name in ROOT_FIELDS:
+        return ROOT, ROOT_FIELDS[name]
+    if name in INTRINSICS:
+        return "intrinsic", name
+    scope, dot, key = text.partition(".")
+    if not dot or not key or scope not in ("", *SCOPES):
+        raise NotUnderstood(
+            f"q: no field is named {text!r}; there are {', '.join(INTRINSICS)}, .KEY, "
+            f"{', '.join(f'{one}.KEY' for one in SCOPES)}"
+        )
+    return scope, _unquoted(key) if key.startswith('"') else key
+
+
+def _value(given: re.Match[str]) -> Any:
+    text, number, unit, word = given.group("text", "number", "unit", "field")
+    if text:
+        return _unquoted(text)
+    if number:
+        plain = float(number) if "." in number else int(number)
+        return round(plain * _UNITS_NS[unit]) if unit else plain
+    words = {"true": True, "false": False, "nil": None}
+    if word in words:
+        return words[word]
+    if word in STATUSES or word in KINDS:
+        return word
+    raise NotUnderstood(f"q: expected a value, not {given.group().strip()!r}; strings are quoted")
+
+
+def _checked(key: str, op: str, value: Any, given: re.Match[str]) -> Any:
+    """A value that can be compared with an intrinsic."""
+    words = {"status": STATUSES, "kind": KINDS}.get(key, ())
+    is_right = (
+        value in words if words
+        else isinstance(value, str) if key in ("name", "service")
+        else isinstance(value, int | float) and not isinstance(value, bool)
+    )  # fmt: skip
+    if not is_right or (words and op not in ("=", "!=")) or (key == "duration" and "~" in op):
+        hint = f"= or != one of {', '.join(words)}" if words else "a string or a duration like 1.5s"
+        raise NotUnderstood(f"q: {key} {op} {given.group().strip()}: expected {hint}")
+    return value
+
+
+def _unquoted(text: str) -> str:
+    inner = text[1:-1]
+    return inner if text.startswith("`") else _ESCAPED.sub(r"\1", inner)
+
+
+def _pattern(text: str) -> Any:
+    try:
+        return re2.compile(text)
+    except re2.error as exc:
+        raise NotUnderstood(f"q: {text[:80]!r} is no regular expression: {exc}") from exc
+
+
+def _intrinsic(key: str, span: Span) -> Any:
+    if key == "name":
+        return span.name
+    if key == "duration":
+        return max(span.end_ns - span.start_ns, 0)
+    words, number = (STATUSES, span.status_code) if key == "status" else (KINDS, span.kind)
+    return words[number] if 0 <= number < len(words) else words[0]
+
+
+def _places(scope: str, context: Context, span: Span) -> list[Attributes]:
+    if scope in ("event", "link"):
+        held = span.events if scope == "event" else span.links
+        return [part.attributes for part in held]
+    of = {
+        "span": [span.attributes], "resource": [context.resource_attributes],
+        "instrumentation": [context.scope_attributes],
+    }  # fmt: skip
+    return of.get(scope, [span.attributes, context.resource_attributes])
+
+
+def _compares(op: str, value: Any, wanted: Any) -> bool:
+    if op in ("=~", "!~"):
+        return isinstance(value, str) and bool(wanted.fullmatch(value)) == (op == "=~")
+    if isinstance(value, bool) != isinstance(wanted, bool) and not isinstance(wanted, str):
+        return False
+    if isinstance(wanted, int | float) and not isinstance(value, int | float):
+        return False
+    if isinstance(wanted, str):
+        value = text_of(value)
+    return _COMPARED[op](value, wanted) if op in ("=", "!=") or wanted is not None else False

@@ -1,0 +1,179 @@
+"""What Grafana's Tempo data source asks is answered as it expects."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+from service.access.tokens import TokenStore
+from service.api.server import ApiServer
+from service.configuration.settings import Settings
+from tests.events import (
+    BASE_NS,
+    SECOND_NS,
+    make_batch,
+    make_context,
+    make_exception,
+    make_span,
+    span_id,
+    trace_id,
+)
+from tests.views import make_folder
+
+SHOP, MAIL = make_context(service="shop"), make_context(service="mail")
+START_S = BASE_NS // SECOND_NS
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An API on a folder in which a shop calls a mailer thrice, a second apart."""
+    batches = []
+    for number in (1, 2, 3):
+        start, one, root = BASE_NS + number * SECOND_NS, trace_id(number), span_id(number)
+        order = make_span(trace_id=one, span_id=root, name="order", kind=2, start_ns=start)
+        sent = make_span(
+            trace_id=one, parent_span_id=root, name="send", kind=3, start_ns=start + 1,
+            status_code=2 if number == 2 else 0, attributes={"to": f"c{number}", "tries": number},
+            events=[make_exception()] if number == 2 else [],
+        )  # fmt: skip
+        batches += [make_batch([order], context=SHOP), make_batch([sent], context=MAIL)]
+    batches.append(make_batch([make_span(trace_id=trace_id(1), name="theirs")], tenant="acme"))
+    data = make_folder(tmp_path_factory.mktemp("data"), batches)
+    settings = Settings(data=data, host="127.0.0.1", api_port=0)
+    server = ApiServer(settings, TokenStore(data / "tokens.json"), probe=lambda role: None)
+    yield server.start()
+    server.close()
+
+
+def get(address: str, path: str, **headers: str) -> bytes:
+    request = urllib.request.Request(f"http://{address}/tempo{path}", headers=headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        content: bytes = answer.read()
+        return content
+
+
+def ask(address: str, path: str, **asked: Any) -> Any:
+    return json.loads(get(address, f"{path}?{urlencode(asked)}"))
+
+
+def names_in(data: bytes) -> list[str]:
+    return [
+        span.name for resource in TracesData.FromString(data).resource_spans
+        for scope in resource.scope_spans for span in scope.spans
+    ]  # fmt: skip
+
+
+def test_save_and_test(address: str) -> None:
+    """The data source's own check."""
+    assert get(address, "/api/echo") == b"echo"
+
+
+def test_a_trace_by_its_id(address: str) -> None:
+    """Version 2 frames the trace in an answer; the older path gives it bare."""
+    path = f"traces/{trace_id(2).hex()}?start={START_S}&end={START_S + 60}"
+    framed = get(address, f"/api/v2/{path}", accept="application/protobuf")
+    assert framed[:1] == b"\x0a"
+    bare = get(address, f"/api/{path}")
+    assert framed.endswith(bare)
+    assert names_in(bare) == ["order", "send"]
+
+
+@pytest.mark.parametrize("version", ["", "v2/"])
+def test_an_unknown_trace_is_not_found(address: str, version: str) -> None:
+    """Grafana tells so from the status."""
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        get(address, f"/api/{version}traces/{trace_id(99).hex()}")
+    assert caught.value.code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("{}", [3, 2, 1]),
+        ('{ resource.service.name = "mail" && status = error }', [2]),
+        ('{ span.to =~ "c[13]" }', [3, 1]),
+        ("{ .tries > 1 }", [3, 2]),
+        ('{ rootServiceName = "shop" && name = "send" }', [3, 2, 1]),
+        ('{ rootServiceName = "mail" }', []),
+        ('{ event.exception.type = "ValueError" }', [2]),
+        ("{ duration > 2s }", []),
+    ],
+)
+def test_searches(address: str, query: str, found: list[int]) -> None:
+    """Traces with a span that fits, the newest first."""
+    traces = ask(address, "/api/search", q=query, limit=20, spss=3)["traces"]
+    assert [trace["traceID"] for trace in traces] == [trace_id(n).hex() for n in found]
+
+
+def test_a_search_says_what_a_table_shows(address: str) -> None:
+    """Root, times, and the spans that fit with what was asked of them."""
+    window = {"start": START_S + 2, "end": START_S + 2}
+    (trace,) = ask(address, "/api/search", q="{ .tries >= 1 }", **window)["traces"]
+    start = BASE_NS + 2 * SECOND_NS
+    (spans,) = trace.pop("spanSets")
+    assert trace == {
+        "traceID": trace_id(2).hex(), "rootServiceName": "shop", "rootTraceName": "order",
+        "startTimeUnixNano": str(start), "durationMs": 1000,
+    }  # fmt: skip
+    assert spans["matched"] == 1
+    (span,) = spans["spans"]
+    assert span["attributes"] == [{"key": "tries", "value": {"intValue": "2"}}]
+    assert (span["name"], span["durationNanos"]) == ("send", str(SECOND_NS))
+
+
+def test_tags_and_values(address: str) -> None:
+    """What the drop-downs offer, by scope."""
+    scopes = {s["name"]: s["tags"] for s in ask(address, "/api/v2/search/tags")["scopes"]}
+    assert scopes["resource"] == ["service.instance.id", "service.name"]
+    assert {"to", "tries"} <= set(scopes["span"])
+    assert "exception.type" in scopes["event"]
+    assert "duration" in scopes["intrinsic"]
+    only = ask(address, "/api/v2/search/tags", scope="resource")["scopes"]
+    assert [scope["name"] for scope in only] == ["resource"]
+
+    def values(tag: str) -> list[tuple[str, str]]:
+        answer = ask(address, f"/api/v2/search/tag/{quote(tag, safe='')}/values")
+        return [(value["type"], value["value"]) for value in answer["tagValues"]]
+
+    assert values("resource.service.name") == [("string", "mail"), ("string", "shop")]
+    assert values("span.tries") == [("int", "1"), ("int", "2"), ("int", "3")]
+    assert values("name") == [("string", "order"), ("string", "send")]
+    assert ("keyword", "error") in values("status")
+
+
+def test_what_is_not_understood_is_a_bad_request(address: str) -> None:
+    """The answer says what it was."""
+    for path in ("/api/search?q=" + quote("{ } | count() > 1"), "/api/search?limit=0"):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            get(address, path)
+        assert caught.value.code == 400
+        assert json.loads(caught.value.read())["detail"]
+
+
+def test_a_tenant_sees_its_own(address: str) -> None:
+    """By the header that the data source can be given."""
+    path = f"/api/traces/{trace_id(1).hex()}"
+    assert names_in(get(address, path, **{"X-Scope-OrgID": "acme"})) == ["theirs"]
+
+
+def test_a_token_is_needed_where_there_is_one(tmp_path: Path) -> None:
+    """Reading needs the scope `read`."""
+    data = make_folder(tmp_path, [make_batch([make_span()])])
+    tokens = TokenStore(data / "tokens.json")
+    token = tokens.add("grafana", "read")
+    settings = Settings(data=data, host="127.0.0.1", api_port=0)
+    server = ApiServer(settings, tokens, probe=lambda role: None)
+    address = server.start()
+    try:
+        assert get(address, "/api/echo", authorization=f"Bearer {token}") == b"echo"
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            get(address, "/api/echo")
+        assert caught.value.code == 401
+    finally:
+        server.close()

@@ -1,0 +1,93 @@
+"""The part of TraceQL that is understood means what it says; the rest is refused by name."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events.schema import Context, Span, SpanEvent
+from projections.views.spans.tokens import context_tokens, seed_of, span_tokens
+from service.tempo.traceql import NotUnderstood, parse, query_of
+from tests.events import make_span
+
+CONTEXT = Context(
+    resource_attributes={"service.name": "shop", "zone": "a"}, scope_attributes={"lib": "x"}
+)
+SPAN: Span = make_span(
+    name="GET /pay", kind=2, status_code=2, start_ns=10, end_ns=1_500_000_010,
+    attributes={"http.status_code": 500, "ok": False, "ratio": 0.5, "a key": 'say "hi"'},
+    events=[SpanEvent(1, "e", {"exception.type": "ValueError"}, 0)],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}", "", " { } ", '{ name = "GET /pay" }', '{name="GET /pay"}', '{ span:name =~ "GET.*" }',
+        "{ status = error && kind = server }", "{ status != ok }", "{ duration > 1s }",
+        "{ duration >= 1500ms && duration <= 1.5s }", '{ resource.service.name = "shop" }',
+        '{ .zone = "a" }', "{ .http.status_code = 500 }", "{ span.http.status_code >= 500 }",
+        "{ span.ok = false }", "{ .ratio < 0.6 }", '{ span."a key" = "say \\"hi\\"" }',
+        '{ event.exception.type =~ "Value.*|Key.*" }', '{ instrumentation.lib = "x" }',
+        "{ .nothing = nil }", '{ .zone != "b" && .zone !~ "b.*" }', '{ .http.status_code = "500" }',
+        "{ .zone = `a` }",
+    ],
+)  # fmt: skip
+def test_a_span_that_is_so_is_found(text: str) -> None:
+    """It matches, and has a token of each set."""
+    query = query_of(parse(text), "default")
+    assert query.matches(CONTEXT, SPAN)
+    seed = seed_of("default")
+    held = {*context_tokens(seed, CONTEXT), *span_tokens(seed, SPAN)}
+    assert all(held & {*alternatives} for alternatives in query.tokens)
+    assert query.shortest_ns <= 1_500_000_000 <= query.longest_ns
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{ name = "GET" }', '{ name =~ "GET" }', "{ status = ok }", "{ kind = client }",
+        "{ duration > 1.5s }", '{ span.service.name = "shop" }', '{ resource.zone = "b" }',
+        "{ .http.status_code > 500 }", "{ .ok = true }", "{ .nothing != 1 }", '{ .zone > "b" }',
+        '{ .http.status_code =~ "5.*" }', '{ .zone = "a" && .zone = "b" }', "{ .zone = nil }",
+    ],
+)  # fmt: skip
+def test_a_span_that_is_not_so_is_not(text: str) -> None:
+    """One comparison that fails is enough; what is absent fails every one but `= nil`."""
+    assert not query_of(parse(text), "default").matches(CONTEXT, SPAN)
+
+
+def test_conditions_of_the_root_are_not_of_the_span() -> None:
+    """They hold of a trace's root, and say nothing of a span."""
+    conditions = parse('{ rootServiceName = "front" && rootName != "x" }')
+    assert query_of(conditions, "default").matches(CONTEXT, SPAN)
+    assert all(condition.holds_of_root("front", "y") for condition in conditions)
+    assert not all(condition.holds_of_root("front", "x") for condition in conditions)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{ } | count() > 2", "one set of spans"), ("{} >> {}", "expected a field"),
+        ("{ .a = 1 || .b = 2 }", "expected `&&`, not '|'"), ("{ (.a = 1) }", "expected a field"),
+        ("{ foo = 1 }", "no field is named 'foo'"), ("{ .a }", "an operator .* is missing"),
+        ("{ .a = }", "a value is missing"), ("{ .a = b }", "strings are quoted"),
+        ("{ .a = 1 && }", "a field is missing"), ('{ .a =~ "(" }', "no regular expression"),
+        ("{ .a =~ 1 }", "takes a string"), ("{ status = 2 }", "one of unset, ok, error"),
+        ("{ status > ok }", "one of unset, ok, error"), ('{ duration > "1s" }', "a duration"),
+        ("{" + "x" * 5000 + "}", "longer than"), ("count()", "one set of spans"),
+        ("{ nestedSetParent < 0 }", "no field is named 'nestedSetParent'"),
+    ],
+)  # fmt: skip
+def test_what_is_not_understood_is_refused(text: str, said: str) -> None:
+    """The message says what was met, or what is missing."""
+    with pytest.raises(NotUnderstood, match=said):
+        parse(text)
+
+
+@given(st.text(max_size=60) | st.text(alphabet='{}."=~!<>&|() abs015', max_size=40))
+def test_any_text_is_taken_or_refused(text: str) -> None:
+    """Nothing else can happen."""
+    with contextlib.suppress(NotUnderstood):
+        query_of(parse(text), "default").matches(CONTEXT, SPAN)
