@@ -28,13 +28,13 @@ ENDPOINTS: Final = tuple(_collected())
 def route(resource: str) -> tuple[Endpoint, tuple[str, ...]] | None:
     """The endpoint of a path below /api/v1 and its arguments; a task id may hold slashes."""
     parts = resource.strip("/").split("/")
+    for endpoint in ENDPOINTS:  # a name of its own goes before an argument
+        if parts == endpoint.path.split("/"):
+            return endpoint, ()
     for endpoint in sorted(ENDPOINTS, key=lambda e: e.path.count("/"), reverse=True):
         pattern = endpoint.path.split("/")
         tail = len(pattern) - 2
-        if "{" not in endpoint.path:
-            if parts == pattern:
-                return endpoint, ()
-        elif (
+        if "{" in endpoint.path and (
             parts[0] == pattern[0]
             and len(parts) >= len(pattern)
             and (parts[len(parts) - tail :] == pattern[2:])

@@ -13,6 +13,7 @@ from projections.views.attempts import TABLE as ATTEMPTS
 from projections.views.error_patterns.question import ErrorsQuestion
 from service.cli.command import command
 from service.cli.commands.errors.classify import classify
+from service.cli.commands.errors.compare import compare
 from service.cli.commands.errors.triage import triage
 from service.cli.filters import filters_of, options_of
 from service.cli.lists import show_list
@@ -35,6 +36,7 @@ class PatternsFirst(typer.core.TyperGroup):
 app = typer.Typer(cls=PatternsFirst, help="Error patterns: list, show, decide, classify.")
 app.command("classify")(classify)
 app.command("triage")(triage)
+app.command("compare")(compare)
 
 COLUMNS = (
     Column("fingerprint", "fingerprint", narrow=32),

@@ -1,0 +1,1 @@
+"""What another version of fingerprints would change among the error patterns that there are."""
