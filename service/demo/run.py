@@ -85,6 +85,7 @@ def _stop_once(number: int, frame: FrameType | None) -> None:
 
 def _play(shop: Shop, endpoints: dict[str, Any], data: Path, keep: bool, console: Console) -> None:
     api = Api(f"http://{endpoints['api']}")
+    console.print(f"Open http://{endpoints['api']}/ in a browser: the page moves by itself.")
     try:
         for number in _rounds(console, lambda: screen(api, console), ROUND_S, SHOWN_ROUNDS):
             shop.play(number)

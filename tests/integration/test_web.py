@@ -344,3 +344,14 @@ def test_traces_link_to_other_tools(data: Path) -> None:
     for wrong in ("http://x/{trace_id}", "J=javascript:{trace_id}", "J=http://x/"):
         with pytest.raises(BadSetting, match="--trace-links"):
             trace_links([wrong])
+
+
+def test_a_search_finds_attempts(client: httpx.Client) -> None:
+    """By words, fields and their negation; what is no search is refused with its reason."""
+    found = client.get("/search", params={"q": "status:failed AND error:answer"}).text
+    assert found.count('class="badge') == 1
+    listed = client.get("/api/v1/attempts", params={"search": "NOT status:failed executor:w2"})
+    assert [item["attempt"] for item in listed.json()["items"]] == [2]
+    wrong = client.get("/search", params={"q": "colour:red failed"})
+    assert wrong.status_code == 400
+    assert "is no field" in wrong.text

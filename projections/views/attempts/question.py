@@ -33,6 +33,8 @@ from projections.query.refusals import BadQuestion
 from projections.query.rows import Rows, by_keys
 from projections.runs import words
 from projections.runs.more import Extra, shown_of
+from projections.views.attempts.search import search
+from projections.views.attempts.searching import passing, reading
 
 SQL = load_queries("projections.views.attempts", "question.sql")
 KEY = ("started_ns", "attempt_key")
@@ -95,6 +97,18 @@ class AttemptsQuestion(ListQuestion, frozen=True, kw_only=True):
     component: Component | None = None
     backfilled: Backfilled | None = None
     q: Prefix | None = None
+    search: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=2000,
+                description="Words that attempts must say; `field:word`, `*`, AND, OR, NOT and "
+                "brackets, see docs/web.md.",
+            ),
+        ]
+        | None
+    ) = None
     sort: ByStart = "-started"
 
 
@@ -168,11 +182,14 @@ def attempts(inquiry: Inquiry, question: AttemptsQuestion) -> Page[Attempt]:
     """Attempts by start."""
     values = inquiry.numbers(question)
     strands, served = _strands(inquiry, question, values)
+    filtered = values is not None and is_filtered(values, served)
+    rows = rows_of(inquiry, values or {})
+    if question.search is not None:
+        rows = passing(rows, search(question.search, reading(inquiry.verdicts)))
     return inquiry.page(
-        question, strands, rows_of(inquiry, values or {}),
-        partial(attempt, inquiry.tenant, inquiry.verdicts),
+        question, strands, rows, partial(attempt, inquiry.tenant, inquiry.verdicts),
         newest_first=question.sort == "-started",
-        filtered=values is not None and is_filtered(values, served),
+        filtered=filtered or question.search is not None,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`/search`: where an id leads, or the attempts that a text names."""
+"""`/search`: where an id leads, or the attempts that pass a search with AND, OR and NOT."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -6,24 +6,25 @@ from typing import Final
 
 from events.errors import NotFound
 from projections.query.refusals import BadQuestion
+from projections.views.attempts.search import FIELDS, MEASURES
 from service.web.pages.lists import listed
-from service.web.statuses import ATTEMPT_WORDS
-from service.web.visit import Moved, Page, Shown, Table, Visit
+from service.web.visit import Moved, Page, Said, Shown, Table, Visit
 
 
 def search(visit: Visit) -> Shown | Table | Moved:
-    """What is sought: the thing that has this id, else attempts of tasks that begin so."""
+    """What is sought: the thing that has this id, else attempts that say it."""
     sought = visit.parameters["q"].strip()
     if sought and len(visit.parameters) == 1:
         link = next(_places(visit, sought), None)
         if link is not None:
             return Moved(link)
-    found = listed(visit, "attempts")
+    found = listed(visit.leaving_out("q"), "attempts", search=sought or None)
     if isinstance(found, Table):
         return found
     values = {
-        "page": found.page, "filters": found.filters, "given": visit.parameters,
-        "words": ATTEMPT_WORDS, "sought": sought,
+        "page": found.page, "given": visit.parameters, "sought": sought,
+        "filters": Said({**found.filters, "q": sought} if sought else found.filters),
+        "fields": (*FIELDS, *MEASURES),
     }  # fmt: skip
     return Shown("search.html.j2", "Search", values)
 

@@ -32,6 +32,7 @@
     if (source || asking) return;
     if (!navigator.locks) { connect(); return; } // not a secure context: each tab listens
     asking = new AbortController();
+    channel.postMessage("hello"); // if another tab listens already, it says so
     navigator.locks.request("spanledger-live " + home.pathname, { signal: asking.signal }, () => {
       asking = null;
       connect();
@@ -50,6 +51,7 @@
 
   channel.onmessage = (event) => {
     if (event.data === "open") told();
+    else if (event.data === "hello") { if (source?.readyState === EventSource.OPEN) channel.postMessage("open"); }
     else if (event.data === "lost") { if (!paused) tell("broken", "no connection, trying again"); }
     else take(event.data);
   };
