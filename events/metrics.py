@@ -49,6 +49,14 @@ COMMIT_SECONDS = Histogram(
 LOG_BYTES = _counter("spanledger_log_bytes_total", "Payload bytes appended to the log")
 LOG_HEAD = _gauge("spanledger_log_head_position", "Last committed position", rule="max")
 PROJECTED = _counter("spanledger_projected_events_total", "Events applied to the views")
+ATTEMPTS = _counter("spanledger_attempts_total", "Attempts that ended", ["status"])
+ATTEMPT_SECONDS = _counter("spanledger_attempt_seconds_total", "Durations of these, summed")
+RETRIES = _counter("spanledger_retries_total", "Ended attempts that repeat another")
+QUEUE_WAITS = _counter("spanledger_queue_waits_total", "Ended attempts that were queued before")
+QUEUE_WAIT_SECONDS = _counter("spanledger_queue_wait_seconds_total", "Waits of these, summed")
+RUN_CHANGES = _counter(
+    "spanledger_run_changes_total", "Times that a run came to a status", ["status"]
+)
 PROJECTION_LAG_EVENTS = _gauge(
     "spanledger_projection_lag_events", "Events behind the head", ["projection"],
     rule="recent",

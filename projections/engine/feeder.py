@@ -300,6 +300,7 @@ class Feeder:
         self._apply(view, page, live=live)
         if live:
             metrics.PROJECTED.inc(page.count)
+            view.tally.publish()
             self.lag.applied(view.position(0))
             with self._moved:
                 self._moved.notify_all()

@@ -17,6 +17,7 @@ from events.errors import Unavailable
 from events.log.port import LogReader, Page
 from projections.engine import spool
 from projections.engine.apart.follower import Follower
+from projections.engine.counting.tally import Tally
 from projections.engine.delivery import Delivery, GroupFailed
 from projections.engine.pages import follows, split
 from projections.engine.parking import ParkAll, Parking, is_not_the_event
@@ -55,6 +56,7 @@ class View(ViewFile):
         """
         if not page.segments:
             return
+        self.tally.clear()
         partition = page.partition
         folds = [
             f for f in self._reading() if self.at(f.projections[0].name, partition) == page.after
@@ -192,7 +194,9 @@ class View(ViewFile):
             return []
         quick = [delivery for delivery in live if delivery not in careful]
         told: list[Changes] = []
+        tally = Tally()
         for changes in fold.changes(self.connection, page):
+            tally.add(changes)
             for delivery in quick:
                 delivery.quickly(changes)
             if wanted or careful:
@@ -201,6 +205,7 @@ class View(ViewFile):
             delivery.flush()
         for delivery in careful:
             delivery.carefully(told, (page.partition, page.through), parking)
+        self.tally.join(tally)
         return told
 
     def _park(self, name: str, page: Page, parking: Parking, exc: Exception) -> None:

@@ -10,6 +10,7 @@ from typing import Self
 from events.log.chain import genesis
 from events.log.port import LogReader
 from projections.engine.apart.follower import Follower
+from projections.engine.counting.tally import Tally
 from projections.engine.delivery import Delivery
 from projections.engine.port import Fold, Staged
 from projections.storage import checkpoint, configuration
@@ -41,6 +42,7 @@ class ViewFile:
         self.names = [p.name for fold in folds for p in fold.projections]
         self.paused: dict[str, str] = {}
         self.slow: set[str] = set()
+        self.tally = Tally()
         self.followers: Sequence[Follower] = ()
         self.holds_spool: Callable[[], bool] = lambda: False
         self._deliveries = {

@@ -153,7 +153,8 @@ def test_the_collector_file_is_whole() -> None:
 
 def test_tempo_and_grafana_point_at_each_other() -> None:
     """Grafana's data source is Tempo's query port, and Tempo takes OTLP from Spanledger."""
-    (source,) = load(DEPLOY / "grafana-datasources.yaml")["datasources"]
+    sources = load(DEPLOY / "grafana/provisioning/datasources/spanledger.yaml")["datasources"]
+    source = sources[0]
     tempo = load(DEPLOY / "tempo.yaml")
     assert source["type"] == "tempo"
     assert source["url"] == f"http://tempo:{tempo['server']['http_listen_port']}"

@@ -1,0 +1,1 @@
+"""What the projector counts for `/metrics`."""
