@@ -7,6 +7,7 @@ come from these are null, and named, until the tables are made anew.
 import json
 import sqlite3
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -63,10 +64,16 @@ def _lacking(endpoint: Endpoint, supplement: Supplement) -> Iterator[str]:
     for name, fields in endpoint.joins.items():
         if name in supplement.absent or supplement.null.get(name):
             yield from fields
-    known = {f for kind in _structs(endpoint.answers, set()) for f in kind.__struct_fields__}
+    known = _fields_of(endpoint.answers)
     for name, columns in supplement.null.items():
         if name not in endpoint.joins:
             yield from (f for column in columns for f in _shown_as(column) if f in known)
+
+
+@cache
+def _fields_of(answers: Any) -> frozenset[str]:
+    """The fields of all records that an answer is made of."""
+    return frozenset(f for kind in _structs(answers, set()) for f in kind.__struct_fields__)
 
 
 def _shown_as(column: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Finds the most specific rule for an error; that of a cause, if the error itself says less."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -162,11 +163,12 @@ def _overridden(files: Sequence[RuleFile]) -> Iterable[Rule]:
                 yield rule
 
 
-def built_in_files() -> list[RuleFile]:
-    """The rules that are shipped."""
+@cache
+def built_in_files() -> tuple[RuleFile, ...]:
+    """The rules that are shipped; reading them takes longer than most questions."""
     folder = resources.files(_BUILT_IN).joinpath("rules")
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml"))
-    return [read_rules(folder.joinpath(name).read_text("utf-8"), name) for name in names]
+    return tuple(read_rules(folder.joinpath(name).read_text("utf-8"), name) for name in names)
 
 
 def make_classifier(own: Iterable[Path] = ()) -> Classifier:
@@ -175,7 +177,7 @@ def make_classifier(own: Iterable[Path] = ()) -> Classifier:
     Raises:
         BadSetting: a file of the user's is wrong; the message names file, rule and key.
     """
-    files = built_in_files()
+    files = list(built_in_files())
     for path in own:
         if path.is_dir():
             files += [read_rule_file(one) for one in sorted(path.glob("*.toml"))]
