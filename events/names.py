@@ -19,6 +19,13 @@ FACT_ALERT_FIRED: Final = "spanledger.alert.fired"
 FACT_ALERT_RESOLVED: Final = "spanledger.alert.resolved"
 FACT_TRIAGED: Final = "spanledger.error_triaged"
 
+# A recovery: an event of an attempt's span, or the kind of a fact.
+RECOVERY_EVENT: Final = "task.recovery"
+RECOVERY_ACTION: Final = "task.recovery.action"
+RECOVERY_OUTCOME: Final = "task.recovery.outcome"
+RECOVERY_DURATION: Final = "task.recovery.duration"
+RECOVERY_CATEGORY: Final = "task.recovery.category"
+
 # Tenants and positions on the wire.
 TENANT_HEADER: Final = "x-scope-orgid"
 POSITION_HEADER: Final = "spanledger-position"

@@ -7,6 +7,8 @@ from events.errors import BadInput
 from projections.engine.port import Fold
 from projections.fold import make_fold
 from projections.storage.configuration import Configuration
+from projections.views.recovery_actions.fold import NAME as RECOVERY
+from projections.views.recovery_actions.fold import RecoveryActions
 from projections.views.spans.fold import NAME as SPANS
 from projections.views.spans.fold import Spans
 from projections.views.traces.fold import NAME as TRACES
@@ -24,7 +26,7 @@ def make_folds(
     Raises:
         BadInput: no projection has one of these names.
     """
-    told_by_runs = None if names is None else set(names) - {TRACES, SPANS, TRIAGE}
+    told_by_runs = None if names is None else set(names) - {TRACES, SPANS, TRIAGE, RECOVERY}
     folds: list[Fold] = []
     if told_by_runs is None or told_by_runs:
         try:
@@ -37,11 +39,13 @@ def make_folds(
         folds.append(Spans((configured or {}).get(SPANS, {})))
     if names is None or TRIAGE in names:
         folds.append(Triage())
+    if names is None or RECOVERY in names:
+        folds.append(RecoveryActions())
     return folds
 
 
 NAMES: Final = frozenset(
     projection.name
-    for fold in (make_fold(None), Traces(), Spans(), Triage())
+    for fold in (make_fold(None), Traces(), Spans(), Triage(), RecoveryActions())
     for projection in fold.projections
 )

@@ -95,7 +95,7 @@ class Deciding:
             history = self._histories.of(who.tenant)
             return answer(
                 question, self._applying.policies, self._verdicts.classifier(), chances=history,
-                look=history.look,
+                look=history.look, past=history.action,
             )  # fmt: skip
 
         return _answer(await anyio.to_thread.run_sync(decided, limiter=self._limiter))

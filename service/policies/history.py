@@ -12,6 +12,7 @@ from projections.policies.chances import Chance
 from projections.policies.rule import Case
 from projections.queries import Queries
 from projections.query.lookup import find_tenant
+from projections.views.recovery_actions.question import ActionRow, action_rows
 from projections.views.retries.history import History, read_history
 
 FRESH_S: Final = 60.0
@@ -32,6 +33,7 @@ class TenantHistory:
         self._tenant = tenant
         self._clock = clock
         self._history = History()
+        self._actions: dict[tuple[str, str, str], ActionRow] = {}
         self._read_s: float | None = None
         self._lock = threading.Lock()
 
@@ -46,6 +48,11 @@ class TenantHistory:
         found = self._history.patterns.get(fingerprint)
         return None if found is None else found.known
 
+    def action(self, case: Case, action: str) -> ActionRow | None:
+        """What an action came to for failures of this category in this component."""
+        self._freshen()
+        return self._actions.get((case.category, action, case.component))
+
     def read(self) -> None:
         """Read what there is now; what was known stays if that fails."""
         try:
@@ -53,6 +60,8 @@ class TenantHistory:
                 number = find_tenant(connection, self._tenant)
                 if number is not None:
                     self._history = read_history(connection, number, self._queries.verdicts)
+                rows = action_rows(connection, self._tenant)
+                self._actions = {row[:3]: row for row in rows}
         except SpanledgerError as exc:
             extra = {"action": "policies", "error": str(exc)}
             _log.debug("what retries came to could not be read", extra=extra)

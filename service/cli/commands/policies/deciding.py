@@ -96,7 +96,7 @@ def _local(question: DecideQuestion, policies: Policies, where: Where) -> Decide
         history = TenantHistory(queries, where.tenant or names.DEFAULT_TENANT)
         return answer(
             question, chosen(policies, where.data), queries.verdicts.classifier(), chances=history,
-            look=history.look,
+            look=history.look, past=history.action,
         )  # fmt: skip
 
 
