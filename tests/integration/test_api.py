@@ -339,4 +339,4 @@ def test_pages_for_people(client: httpx.Client) -> None:
         page = client.get(path)
         assert page.headers["content-type"].startswith("text/html")
         assert not re.findall(r"(?:src|href)=\"(?:\w+:)?//", page.text)
-    assert "6 runs of 6 tasks" in client.get("/").text
+    assert "7 attempts of all time" in client.get("/").text
