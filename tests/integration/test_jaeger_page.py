@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from service.access.tokens import TokenStore
 from tests.events import BASE_NS, SECOND_NS
 from tests.otlp import pair
-from tests.peers import JaegerPage
+from tests.peers.jaeger_page import JaegerPage
 from tests.serving import Service, serving
 
 pytestmark = [pytest.mark.peers, pytest.mark.slow]

@@ -6,7 +6,7 @@ and `Collector`, which bind loopback ports only and end the process they started
 """
 
 from tests.peers.collector import Collector
-from tests.peers.jaeger import Jaeger, JaegerPage
+from tests.peers.jaeger import Jaeger
 from tests.peers.process import PeerFailed
 
-__all__ = ["Collector", "Jaeger", "JaegerPage", "PeerFailed"]
+__all__ = ["Collector", "Jaeger", "PeerFailed"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-START_S = 30.0
+START_S = 90.0
 STOP_S = 15.0
 """Jaeger waits 10 s for its query server when it ends in order."""
 
