@@ -87,5 +87,6 @@ def _check_traces(reader: SqliteReader, live: sqlite3.Connection) -> None:
 def wait_views(service: Service, within_s: float = 60.0) -> str:
     """Wait until the views have seen everything that is stored; the head's position."""
     head: str = service.ask("/api/v1/log/head")["position"]
-    service.ask(f"/api/v1/tasks?limit=1&min_position={head}", timeout_s=within_s)
+    path = f"/api/v1/tasks?limit=1&min_position={head}&wait_s={within_s}"
+    service.ask(path, timeout_s=within_s + 30)
     return head

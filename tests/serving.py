@@ -18,8 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.control.socket import call
 
-READY_S: Final = 40.0
-STOP_S: Final = 20.0
+READY_S: Final = 90.0
+STOP_S: Final = 60.0
 SERVE: Final = [sys.executable, "-P", "-m", "service.cli.main", "serve"]
 
 
@@ -67,7 +67,7 @@ class Service:
         status = call(self.data, "supervisor", "status")
         return {child["instance"]: child["pid"] for child in status if child["pid"]}
 
-    def ask(self, path: str, *, timeout_s: float = 10.0, **headers: str) -> Any:
+    def ask(self, path: str, *, timeout_s: float = 30.0, **headers: str) -> Any:
         """The JSON document that the API answers to GET `path`."""
         scheme = "https" if self.tls else "http"
         request = urllib.request.Request(f"{scheme}://{self.api}{path}", headers=headers)
@@ -149,7 +149,7 @@ def addresses_of(role: Service, *labels: str, within_s: float = READY_S) -> list
     raise NotServing(f"{labels} not printed:\n{role.said()[-6000:]}")
 
 
-def until(condition: Callable[[], Any], within_s: float = 20.0) -> None:
+def until(condition: Callable[[], Any], within_s: float = 60.0) -> None:
     """Wait until `condition` holds."""
     deadline_s = time.monotonic() + within_s
     while not condition():

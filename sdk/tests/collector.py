@@ -34,19 +34,28 @@ class Collector:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self._taken: list[Request] = []
         self.reply: Callable[[Request], Reply] = lambda request: Reply()
         self.url = ""
 
     @property
     def spans(self) -> list[Any]:
         """All spans of all requests that were taken or not."""
-        return [
-            span
-            for request in self.requests if request.path == "/v1/traces"
-            for resource in ExportTraceServiceRequest.FromString(request.body).resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]  # fmt: skip
+        return _spans_of(self.requests)
+
+    @property
+    def taken(self) -> list[Any]:
+        """Those of the requests that were answered 200."""
+        return _spans_of(self._taken)
+
+    def answer(self, request: Request) -> Reply:
+        """What is answered to a request, as the test chose, and after it has waited."""
+        self.requests.append(request)
+        reply = self.reply(request)
+        time.sleep(reply.wait_s)
+        if reply.status == 200:
+            self._taken.append(request)
+        return reply
 
     @property
     def records(self) -> list[Any]:
@@ -72,9 +81,7 @@ def collecting() -> Iterator[Collector]:
             body = self.rfile.read(int(self.headers["content-length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = Request(self.path, headers, body, time.monotonic())
-            collector.requests.append(request)
-            reply = collector.reply(request)
-            time.sleep(reply.wait_s)
+            reply = collector.answer(request)
             self.send_response(reply.status)
             for name, value in reply.headers:
                 self.send_header(name, value)
@@ -97,6 +104,16 @@ def collecting() -> Iterator[Collector]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _spans_of(requests: list[Request]) -> list[Any]:
+    return [
+        span
+        for request in requests if request.path == "/v1/traces"
+        for resource in ExportTraceServiceRequest.FromString(request.body).resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]  # fmt: skip
 
 
 def attributes_of(item: Any) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def program(name: str, folder: Path, port: int, tenant: str, expected: int = 0) 
     )
     command = [sys.executable, "-m", "sdk.tests.programs", name, str(folder / "truth")]
     done = subprocess.run(
-        command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == expected, done.stderr
 
@@ -127,7 +127,7 @@ def test_while_the_service_is_away_attempts_wait(tmp_path: Path) -> None:
     began_s = time.monotonic()
     for _ in range(2):
         program("short", tmp_path, port, "away")
-    assert time.monotonic() - began_s < 20
+    assert time.monotonic() - began_s < 100
     program("killed", tmp_path, port, "away", expected=-9)
     assert list((tmp_path / "spool").rglob("*.seg"))
     with serving(tmp_path, "--http-port", str(port)) as service:

@@ -9,8 +9,8 @@ from typing import Any, Final
 from tests.orchestrators.programs.truth import Try
 from tests.serving import Service
 
-CAUGHT_UP_S: Final = 20.0
-SLACK_NS: Final = 3_000_000_000
+CAUGHT_UP_S: Final = 90.0
+SLACK_NS: Final = 15_000_000_000
 """How much earlier than the program an attempt may start, and how much later it may end: what
 an orchestrator does around it, on a busy machine."""
 

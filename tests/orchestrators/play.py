@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from tests.orchestrators.programs import truth
 from tests.serving import clean_environment, until
 
 PROGRAMS: Final = Path(__file__).with_name("programs")
-START_S: Final = 60.0
+START_S: Final = 120.0
 RUN_S: Final = 150.0
 STOP_S: Final = 20.0
 SEND_EVERY_MS: Final = "200"
@@ -111,10 +110,18 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def settled(play: Play, for_s: float = 1.0) -> list[truth.Try]:
-    """The truth, once it has not changed for a while."""
-    before: list[truth.Try] = []
-    while (now := play.truth) != before:
-        before = now
-        time.sleep(for_s)
-    return now
+def settled(play: Play, tries: int, killed: int) -> list[truth.Try]:
+    """The truth, once it is whole.
+
+    Args:
+        tries: how many there are to be; one more is a fault, and is told.
+        killed: of how many nobody lives to tell the end.
+    """
+
+    def ended() -> int:
+        return sum(bool(one.outcome) for one in play.truth)
+
+    until(lambda: len(play.truth) >= tries and ended() >= tries - killed, RUN_S)
+    found = play.truth
+    assert (len(found), ended()) == (tries, tries - killed)
+    return found

@@ -12,7 +12,7 @@ from tests.orchestrators.comparison import Key, Known, compare, usual
 from tests.orchestrators.play import PROGRAMS, Play, settled
 from tests.orchestrators.programs.truth import Try
 from tests.orchestrators.redis import redis
-from tests.serving import serving, until
+from tests.serving import serving
 
 pytestmark = pytest.mark.orchestrators
 
@@ -23,6 +23,7 @@ def play_shop(
     worker: tuple[str, ...],
     ready: str,
     tries: int,
+    killed: int,
     tells: Callable[[list[Try]], Callable[[Try], Known | None]],
 ) -> dict[Key, dict[str, Any]]:
     """The attempts of one shop, once they are its truth."""
@@ -30,10 +31,8 @@ def play_shop(
         play = Play(name, folder / "play", service.http, {"BROKER": broker})
         with play.working(*worker, ready=ready):
             play.run(str(PROGRAMS / f"{name}_shop.py"))
-            until(lambda: len(play.truth) >= tries, within_s=40)
-            tried = settled(play)
-        assert len(tried) == tries
-        return compare(service, tried, tells(tried))
+            tried = settled(play, tries, killed)
+            return compare(service, tried, tells(tried))
 
 
 def test_taskiq(tmp_path: Path) -> None:
@@ -48,7 +47,7 @@ def test_taskiq(tmp_path: Path) -> None:
         return known
 
     worker = ("-m", "taskiq", "worker", "taskiq_shop:broker", "-w", "1", "--no-configure-logging")
-    attempts = play_shop("taskiq", tmp_path, worker, "", 12, lambda _: tells)
+    attempts = play_shop("taskiq", tmp_path, worker, "", 12, 1, lambda _: tells)
     assert {attempt["system"] for attempt in attempts.values()} == {"taskiq"}
 
 
@@ -61,7 +60,7 @@ def test_rq(tmp_path: Path) -> None:
         return usual(one) or Known("abandoned", when=False)
 
     worker = (str(PROGRAMS / "rq_worker.py"),)
-    attempts = play_shop("rq", tmp_path, worker, "istening on", 13, lambda _: tells)
+    attempts = play_shop("rq", tmp_path, worker, "istening on", 13, 1, lambda _: tells)
     assert {attempt["system"] for attempt in attempts.values()} == {"rq"}
 
 
@@ -80,5 +79,5 @@ def test_dramatiq(tmp_path: Path) -> None:
         return tells
 
     worker = ("-m", "dramatiq", "-p", "1", "-t", "4", "dramatiq_shop")
-    attempts = play_shop("dramatiq", tmp_path, worker, "ready for action", 12, telling)
+    attempts = play_shop("dramatiq", tmp_path, worker, "ready for action", 12, 1, telling)
     assert {attempt["system"] for attempt in attempts.values()} == {"dramatiq"}
