@@ -3,7 +3,7 @@
 `tokens` are 4 bytes each, ascending. `postings`, compressed: how many places each token has
 (2 bytes), each place as the distance from the one before it (the low bytes of all, then the high
 ones), and of each place of the block how late it starts between the earliest and the latest span
-(2 bytes) and the class of its duration (1 byte).
+(2 bytes) and the class of its duration (2 bytes).
 """
 
 from typing import Final, NamedTuple
@@ -17,8 +17,9 @@ from projections.views.spans.rows import Ints, Tokens
 Flags = npt.NDArray[np.bool_]
 _LEVEL: Final = 3
 _STEPS: Final = 65_535
-_CLASSES: Final = 4
-"""Classes of durations to each doubling."""
+_CLASSES: Final = 512
+"""Classes of durations to each doubling: at four, a sixth of all spans could be just too short, and
+each was read in the log."""
 
 
 class Encoded(NamedTuple):
@@ -48,7 +49,7 @@ def encode(places: Ints, tokens: Tokens, starts: Ints, ends: Ints, spans: Flags)
         (distances & 0xFF).astype(np.uint8),
         (distances >> 8).astype(np.uint8),
         steps_of(starts, first_ns, last_ns).astype("<u2"),
-        classes_of(durations).astype(np.uint8),
+        classes_of(durations).astype("<u2"),
     )
     content = b"".join(part.tobytes() for part in parts)
     packed = zstandard.ZstdCompressor(level=_LEVEL).compress(content)
@@ -88,7 +89,7 @@ class Postings:
         self._high = np.frombuffer(content, np.uint8, total, at + total)
         at += 2 * total
         self.steps = np.frombuffer(content, "<u2", size, at)
-        self.classes = np.frombuffer(content, np.uint8, size, at + 2 * size)
+        self.classes = np.frombuffer(content, "<u2", size, at + 2 * size)
 
     def having(self, token: int) -> Flags:
         """Which places have a token."""

@@ -41,7 +41,7 @@ class Spans:
     """Projection and fold in one."""
 
     name = NAME
-    version = 1
+    version = 2
     tables: Sequence[str] = (
         "search_block", "search_content", "search_filter", "search_filter_part", "search_service",
         "search_operation",
