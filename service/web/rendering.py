@@ -18,6 +18,7 @@ NAVIGATION: Final = (
     ("Live", "live"),
     ("Tasks", "tasks"),
     ("Errors", "errors"),
+    ("Alerts", "alerts"),
 )
 """Pages that every page leads to."""
 

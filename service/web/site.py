@@ -21,6 +21,7 @@ from service.web.forms import secret_of
 from service.web.links import Links
 from service.web.live import Live
 from service.web.pages import (
+    alerts,
     attempt,
     attempts,
     error,
@@ -51,6 +52,7 @@ ALL: Final[tuple[Page, ...]] = (
     *errors.PAGES,
     *error.PAGES,
     *search.PAGES,
+    *alerts.PAGES,
 )
 _AT_ONCE: Final = 16
 _FOR_A_YEAR: Final = "public, max-age=31536000, immutable"

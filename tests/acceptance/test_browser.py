@@ -93,7 +93,8 @@ def paths(service: Service) -> list[str]:
         "/", "/live", "/tasks", "/tasks/nightly", "/tasks/nightly/runs/r1", "/runs", "/attempts",
         f"/attempts/{attempt['attempt_id']}?task=nightly&run=r1",
         f"/traces/{trace}?span={span}",
-        "/errors", f"/errors/{attempt['error']['fingerprint']}", "/search?q=failed", "/tasks/none",
+        "/errors", f"/errors/{attempt['error']['fingerprint']}", "/search?q=failed",
+        "/alerts", "/tasks/none",
     ]  # fmt: skip
 
 
