@@ -24,6 +24,9 @@ IMAGES: Final = Path(__file__).parents[1] / "docs" / "images"
 MOST_BYTES: Final = 200_000
 _HEIGHT: Final = 800
 _THEMES: Final = ("light", "dark")
+_PLAIN_PATHS: Final = """here => document.querySelectorAll(".stack-trace li").forEach(
+    line => { line.textContent = line.textContent.replace(here, "/srv/app"); })"""
+"""Pictures do not tell where they were taken."""
 
 
 def main() -> None:
@@ -54,8 +57,7 @@ def take(base: str) -> None:
     attempt = f"attempts/{failed['attempt_id']}?task={quote(failed['task_id'])}"
     pages = {
         "overview": "", "run": run, "attempt": attempt, "trace": f"traces/{failed['trace_id']}",
-        "error": f"errors/{failed['error']['fingerprint']}", "task": f"tasks/{failed['task_id']}",
-        "live": "live",
+        "error": f"errors/{failed['error']['fingerprint']}", "live": "live",
     }  # fmt: skip
     with chromium() as browser:
         for theme in _THEMES:
@@ -78,6 +80,7 @@ def _ask(base: str, path: str) -> Any:
 def _take(page: Page, address: str, file: Path) -> None:
     page.goto(address)
     page.wait_for_timeout(2_500)  # rows that come by themselves
+    page.evaluate(_PLAIN_PATHS, str(IMAGES.parents[1]))
     page.screenshot(path=file, animations="disabled")
     page.close()
     size = file.stat().st_size
