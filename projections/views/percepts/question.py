@@ -178,6 +178,7 @@ ENDPOINTS: Final = (
     Endpoint(
         "percepts/page",
         "Finished runs with a score of novelty, in the order in which their ends were told.",
-        PerceptsQuestion, PerceptPage, ("runs", "attempts", "error_patterns", "traces"), percepts,
+        PerceptsQuestion, PerceptPage,
+        ("runs", "tasks", "attempts", "error_patterns", "traces"), percepts,
     ),
 )  # fmt: skip
