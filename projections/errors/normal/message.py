@@ -74,8 +74,9 @@ _NO_DIGITS: Final = str.maketrans("", "", "0123456789")
 _DIGITS: Final = bytes.maketrans(b"0123456789", b"1" * 10)
 _HASHES: Final = re.compile(
     rb"(?<![\w.+@=:'-])(?:[1a-f]{8}-(?:[1a-f]{4}-){3}[1a-f]{12}"
-    rb"|(?=[a-f]*1)(?=1*[a-f])[1a-f]{7,}[1abcf])(?![\w.+@=:'-])"
+    rb"|(?=[a-f]*1)(?=1*[a-f]+1|[1de]*[abcf])[1a-f]{8,})(?![\w.+@=:'-])"
 )
+_NUMBERS: Final = re.compile(rb"(?<![\w.+@=:'/-])1+(?![\w.+@=:'/-])")
 _kept: BoundedDict[bytes, str] = BoundedDict(16 << 20)
 _settled: BoundedDict[bytes, bool] = BoundedDict(4 << 20)
 _pieces: BoundedDict[bytes, bytes] = BoundedDict(4 << 20)
@@ -96,14 +97,14 @@ def normal_message(message: str) -> str:
 
 
 def _shape(message: str) -> bytes:
-    """What decides the template: the message with equal digits, and equal hashes.
+    """What decides the template: the message with equal digits, hashes and numbers of their own.
 
     But for `0x`: there the zero counts.
     """
     data = message[:MESSAGE_LIMIT_CHARS].encode("utf-8", "replace")
     if b"0x" in data or b"0X" in data:
         return data
-    return _HASHES.sub(b"\x01", data.translate(_DIGITS))
+    return _NUMBERS.sub(b"1", _HASHES.sub(b"\x01", data.translate(_DIGITS)))
 
 
 def _normal(text: str) -> str:

@@ -381,7 +381,8 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "errors/{fingerprint}", "One error pattern, and why these failures are one.",
-        Question, OneError, ("error_patterns", "attempts", "triage"), error, _FINGERPRINT,
+        Question, OneError, ("error_patterns", "attempts", "runs", "triage"), error,
+        _FINGERPRINT,
     ),
     Endpoint(
         "errors/{fingerprint}/occurrences", "The failures of one error pattern, newest first.",

@@ -123,6 +123,8 @@ def test_shipped_rules_are_sound() -> None:
         ({"type": "RateLimitError",
           "message": "Error code: 429 - {'error': {'code': 'insufficient_quota'}}"},
          ("permission", False)),
+        ({"message": "SQLSTATE[HY000] [2002] No such file or directory"}, ("network", True)),
+        ({"message": "SQLSTATE[HY000] [2002] Connection refused"}, ("network", True)),
         ({"message": "HTTP 504"}, ("timeout", True)),
         ({"message": "HTTP 413"}, ("validation", False)),
         ({"attributes": {"rpc.grpc.status_code": 4}}, ("timeout", True)),
