@@ -19,6 +19,8 @@ NAVIGATION: Final = (
     ("Tasks", "tasks"),
     ("Errors", "errors"),
     ("Alerts", "alerts"),
+    ("Executors", "executors"),
+    ("Ledger", "ledger"),
 )
 """Pages that every page leads to."""
 

@@ -26,6 +26,8 @@ from service.web.pages import (
     attempts,
     error,
     errors,
+    executors,
+    ledger,
     live,
     overview,
     run,
@@ -53,6 +55,8 @@ ALL: Final[tuple[Page, ...]] = (
     *error.PAGES,
     *search.PAGES,
     *alerts.PAGES,
+    *executors.PAGES,
+    *ledger.PAGES,
 )
 _AT_ONCE: Final = 16
 _FOR_A_YEAR: Final = "public, max-age=31536000, immutable"
