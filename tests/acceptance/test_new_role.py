@@ -83,7 +83,8 @@ def test_a_default_port_that_is_taken_is_left_out(tmp_path: Path) -> None:
             (check,) = (check for check in doctor["checks"] if check["name"] == "port toy")
             assert check["state"] == "warning"
             assert service.ask("/api/v1/health/ready")["status"] == "ready"
-        refused = asked(tmp_path / "other", "serve", "--toy-port", port, env=toys)
+        free = ("--grpc-port", "0", "--http-port", "0", "--api-port", "0")
+        refused = asked(tmp_path / "other", "serve", *free, "--toy-port", port, env=toys)
         assert refused.returncode == 4
         assert "--toy-port" in refused.stderr
 
