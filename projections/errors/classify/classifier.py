@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
 import re2
 
 from events.bounded import BoundedDict
@@ -29,6 +30,9 @@ NOTHING: Final = Verdict(
     "unknown", "medium", None, 0.6, "nothing in the record tells the cause",
     "Record the exception's type, message and stack trace where {component} fails.", "", "",
 )  # fmt: skip
+
+_NO_BRACES: Final = str.maketrans("", "", "{}")
+"""Braces in a suggestion stand for values of the record."""
 
 
 class Evidence(NamedTuple):
@@ -75,7 +79,7 @@ class Classifier:
     def _classify(self, signature: Signature) -> Verdict:
         found = sorted(self._evidence(signature), key=self._place)
         if not found:
-            return NOTHING
+            return _unknown(signature.thrown)
         best = found[0]
         rival = next((e for e in found if e.rule.category != best.rule.category), None)
         close = rival is not None and best.rank - rival.rank < _AGREEMENT
@@ -116,6 +120,20 @@ class Classifier:
             if rule.match == "all" and not _all_given(rule, matched):
                 continue
             yield _of_rule(rule, matched, ranks.get(name, 0))
+
+
+def _unknown(thrown: Part) -> Verdict:
+    """What is said where no rule knows the error: where to look, if the record tells it."""
+    if not thrown.type or not thrown.frames:
+        return NOTHING
+    own = next((frame for frame in thrown.frames if not frame.startswith("~")), thrown.frames[0])
+    kind, place = (text.lstrip("~").translate(_NO_BRACES) for text in (thrown.type, own))
+    return msgspec.structs.replace(
+        NOTHING,
+        reason=f"no rule knows {kind}",
+        suggestion=f"Look at {place}, which raises {kind}; a rule of your own can say what it is "
+        "and whether it passes.",
+    )
 
 
 def _class_of(code: str) -> str:
