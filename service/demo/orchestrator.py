@@ -69,6 +69,7 @@ class Orchestrator:
                 pause_s = self._attempt(job, run_id, attempt, executor, queued_ns)
                 if pause_s is None or self._stopping.wait(pause_s):
                     return
+                queued_ns = time.time_ns()
 
     def _attempt(
         self, job: Job, run_id: str, attempt: int, executor: str, queued_ns: int

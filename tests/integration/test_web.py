@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, urljoin
@@ -28,10 +29,12 @@ STACK = (
 )
 PAGE_BYTES = 200_000
 TRACE = trace_of(1 << 40).hex()
+RUN = "/tasks/nightly/runs/r1"
 
 
 def make_world() -> list[object]:
-    """`nightly` is queued, fails, then recovers; a task with an odd id failed for good."""
+    """`nightly` fails, then recovers, each try says when the run was queued; a task with an odd id
+    failed for good."""
     first = make_span(
         task="nightly", run="r1", attempt=1, trace_id=trace_of(1 << 40), status_code=2,
         events=[make_exception("TimeoutError", "no answer", STACK)],
@@ -42,7 +45,10 @@ def make_world() -> list[object]:
     )  # fmt: skip
     second = make_span(
         task="nightly", run="r1", attempt=2, trace_id=trace_of(1 << 40),
-        start_ns=BASE_NS + 3 * SECOND_NS, attributes={names.TASK_EXECUTOR_ID: "w2"},
+        start_ns=BASE_NS + 3 * SECOND_NS,
+        attributes={
+            names.TASK_EXECUTOR_ID: "w2", names.TASK_QUEUED_AT: BASE_NS - 2 * SECOND_NS,
+        },
     )  # fmt: skip
     odd = make_span(task=ODD, run=ODD, status_code=2, start_ns=BASE_NS + 9 * SECOND_NS)
     shared = make_span(task=ODD, run="r1", start_ns=BASE_NS + 12 * SECOND_NS)
@@ -153,6 +159,14 @@ def test_a_run_shows_all_its_tries(client: httpx.Client) -> None:
     assert "recovered after a failure" in page
 
 
+def test_a_wait_is_no_longer_than_the_pause_between_tries(client: httpx.Client) -> None:
+    """A try that repeats when its run was queued waited from the end of the try before it."""
+    (first, second) = re.findall(r'<a class="row"[^>]* title="([^"]*)"', client.get(RUN).text)
+    assert "2.00 s in the queue" in first
+    assert "queue" not in second
+    assert "after the try before it" in second
+
+
 def test_an_attempt_shows_its_stack_and_its_event(client: httpx.Client) -> None:
     """Own lines are marked, the failing one most; position and hash of the event are there."""
     (attempt,) = client.get("/api/v1/attempts?task=nightly&status=failed").json()["items"]
@@ -166,6 +180,23 @@ def test_an_attempt_shows_its_stack_and_its_event(client: httpx.Client) -> None:
     assert one["span"]["attributes"][names.TASK_ID] == "nightly"
     assert one["segment_hash"] in page
     assert (one["previous"], bool(one["following"])) == (None, True)
+
+
+def test_a_failure_says_what_to_do(client: httpx.Client) -> None:
+    """Try and run tell of an error what its pattern tells: the rules' verdict and its advice."""
+    (failed,) = client.get("/api/v1/attempts?task=nightly&status=failed").json()["items"]
+    (lost,) = client.get("/api/v1/runs?status=failed").json()["items"]
+    pages = {
+        f"/attempts/{failed['attempt_id']}": failed["error"],
+        f"/errors/{failed['error']['fingerprint']}": failed["error"],
+        f"/tasks/{quote(ODD, safe='')}/runs/{quote(ODD, safe='')}": lost["error"],
+    }
+    for path, error in pages.items():
+        page = unescape(client.get(path).text)
+        assert f'<p class="strong">{error["suggestion"]}</p>' in page, path
+        assert error["reason"] in page, path
+        assert f"{error['severity']} severity" in page, path
+        assert f">{error['category'].replace('_', ' ')}</span>" in page, path
 
 
 def test_an_attempt_is_found_where_it_is_said_to_be(client: httpx.Client) -> None:

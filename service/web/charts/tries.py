@@ -10,7 +10,11 @@ from service.web.statuses import kind_of
 
 class Lane(NamedTuple):
     """One try. `wait` is its time in the queue, `backoff` the pause since the try before it,
-    `overlap` where both ran at once; `told` says the same in words."""
+    `overlap` where both ran at once; `told` says the same in words.
+
+    Many orchestrators repeat with every try when the run was queued. Nothing waits in a queue while
+    the try before it runs, so of such a wait only the pause since that one's end is drawn and told.
+    """
 
     attempt: Any
     kind: str
@@ -64,6 +68,8 @@ def _least(*times: int | None) -> int:
 
 def _lane(scale: Scale, attempt: Any, end_ns: int, before_ns: int | None) -> Lane:
     started_ns, queued_ns = attempt.started_ns, attempt.queued_ns
+    if queued_ns is not None and before_ns is not None and queued_ns < before_ns:
+        queued_ns = None
     told = [f"{attempt.status.replace('_', ' ')} after {human_duration(end_ns - started_ns)}"]
     wait = backoff = overlap = None
     if queued_ns is not None and queued_ns < started_ns:
