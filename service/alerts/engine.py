@@ -84,7 +84,7 @@ class Engine:
         changes: list[tuple[Change, Alert]] = []
         told: list[tuple[Rule | None, Told, Alert]] = []
         for rule, one_id, step in self._steps(outcomes, now_ns):
-            alert = None if _is_old(step.alert, now_ns) else step.alert
+            alert = None if _is_old(step.alert, rule, now_ns) else step.alert
             if alert != self._kept.get(one_id):
                 differing[one_id] = alert
             if alert is not None and step.change is not None:
@@ -225,11 +225,12 @@ async def _first_of(seconds: float, *events: asyncio.Event) -> None:
             wait.cancel()
 
 
-def _is_old(alert: Alert | None, now_ns: int) -> bool:
-    """Whether it was resolved so long ago that it is only history."""
+def _is_old(alert: Alert | None, rule: Rule | None, now_ns: int) -> bool:
+    """Whether it was resolved so long ago that it is only history: no cool-down asks for it."""
     if alert is None or alert.resolved_ns is None or alert.state != "resolved":
         return False
-    return now_ns - alert.resolved_ns >= RESOLVED_KEPT_NS
+    cool_down_ns = 0 if rule is None else rule.cool_down
+    return now_ns - alert.resolved_ns >= max(RESOLVED_KEPT_NS, cool_down_ns)
 
 
 def _without_rule(alert: Alert, now_ns: int) -> Step:

@@ -18,6 +18,7 @@ import msgspec
 from events.times import human_duration, parse_duration
 from projections.mapping.rules.problems import BadRules, Problem, near
 from service.alerts.maintenance import covers
+from service.alerts.notice import LOG
 from service.alerts.rule import AlertsFile, AnyRule, Maintenance, Receiver, Rule, Span, span
 
 _FILE_BYTES: Final = 1 << 20
@@ -173,6 +174,10 @@ class _Reader:
                 if one is not None and one.name in named[table]:
                     self._tell(table, number, "name", f"there is another {table} {one.name!r}")
                 named[table] += [one.name] if one is not None else []
+        for number, one in enumerate(tables["receiver"]):
+            if one is not None and one.name == LOG:
+                told = f"{LOG!r} is what the log of events is called here; choose another name"
+                self._tell("receiver", number, "name", told)
         for table, key, other in (("rule", "notify", "receiver"), ("maintenance", "rules", "rule")):
             for number, one in enumerate(tables[table]):
                 for name in (getattr(one, key, None) or ()) if one is not None else ():

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -16,6 +17,8 @@ from projections.mapping.rules.problems import BadRules
 from service.alerts.engine import Engine, open_engine
 from service.alerts.questions import answer
 from service.alerts.sending.guard import networks_of
+from service.alerts.sending.sender import Sender
+from service.alerts.sending.shapes import Request
 from service.append.appender import Appender
 from service.configuration.settings import Settings
 from tests.alerting import NOW_NS, tried
@@ -195,6 +198,61 @@ def test_other_rules_come_into_force_and_bad_ones_do_not(tmp_path: Path) -> None
 
     with hooked() as hook:
         asyncio.run(live(hook, folder_of(tmp_path, hook)))
+
+
+def test_reloads_at_once_leave_one_delivery_to_each(tmp_path: Path) -> None:
+    """Whoever else asks meanwhile: a second one would tell everything twice."""
+
+    async def live(hook: Hook, data: Path) -> None:
+        async with running(data, Time()) as engine:
+            await heard(hook, 1)
+            await asyncio.gather(*(engine.reload() for _ in range(3)))
+            named = Counter(task.get_name() for task in asyncio.all_tasks())
+            assert named["alerts to hook0"] == named["alerts to log"] == 1
+
+    with hooked() as hook:
+        asyncio.run(live(hook, folder_of(tmp_path, hook)))
+
+
+def test_a_name_of_other_letters_is_asked_in_those_of_the_network(tmp_path: Path) -> None:
+    """A host may be written as its users write it; its header is what its name stands for."""
+
+    async def live(hook: Hook) -> None:
+        url = hook.url.replace(
+            "127.0.0.1", "\uff4c\uff4f\uff43\uff41\uff4c\uff48\uff4f\uff53\uff54"
+        )
+        sender = Sender(networks_of(["127.0.0.1", "::1"]), 60.0)
+        answer = await sender.post(Request(url=url, headers={}, body=b"{}"))
+        await sender.close()
+        assert answer.verdict == "taken", answer.message
+
+    with hooked() as hook:
+        asyncio.run(live(hook))
+        (post,) = hook.posts
+        assert {name.lower(): value for name, value in post.headers.items()}["host"].startswith(
+            "localhost:"
+        )
+
+
+def test_a_cool_down_outlasts_what_is_kept_of_an_alert(tmp_path: Path) -> None:
+    """One that is back after two days of a week's cool-down is not told again."""
+
+    async def live(hook: Hook, data: Path) -> None:
+        clock = Time()
+        async with running(data, clock) as engine:
+            await heard(hook, 1)
+            clock.now_ns += 3600 * SECOND_NS
+            await heard(hook, 2)
+            clock.now_ns += 2 * 86400 * SECOND_NS
+            while (await engine.status())["evaluated_ns"] != clock.now_ns:
+                await asyncio.sleep(0.02)
+            clock.now_ns = NOW_NS + 2  # the failure is in the window again
+            await settled(data, firing=1)
+        assert hook.statuses() == ["firing", "resolved"]
+
+    with hooked() as hook:
+        rules = RULES + 'cool_down = "7d"\n'
+        asyncio.run(live(hook, folder_of(tmp_path, hook, rules=rules)))
 
 
 def test_maintenance_is_seen_and_not_told(tmp_path: Path) -> None:

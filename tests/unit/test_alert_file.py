@@ -96,6 +96,7 @@ def test_an_empty_file_alerts_of_terminal_failures(tmp_path: Path) -> None:
         ('[[receiver]]\nname="a"\ntype="webhook"\nurl="http://h/"', "key 'secret': is missing"),
         ('[[receiver]]\nname="a"\ntype="slack"\nurl="h"', "line 4, receiver 1, key 'url': no http"),
         ('[[receiver]]\nname="a"\ntype="slack"\nurl="http://u:p@h/"', "credentials do not go"),
+        ('[[receiver]]\nname="log"\ntype="slack"\nurl="http://h/"', "1, key 'name': 'log' is"),
         ('[[receiver]]\nname="a"\ntype="slack"\nurl_file="none"', "key 'url_file': cannot be read"),
         ('[[maintenance]]\nfrom="22:00"\nuntil="2026-01-01T00:00:00Z"', "both times of day"),
         ('[[maintenance]]\nfrom="22:00"\nuntil="6:00"', "both times of day"),

@@ -44,6 +44,7 @@ class Deliveries:
         self._log_sending: Sending = partial(_appending, appender)
         self._deliveries: dict[str, Delivery] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._following = asyncio.Lock()  # a reload may come while another ends the tasks
 
     @property
     def names(self) -> list[str]:
@@ -58,11 +59,12 @@ class Deliveries:
 
     async def follow(self, file: AlertsFile) -> None:
         """Deliver to the receivers of `file`, and to no others."""
-        await self.end()
-        self._begin(LOG, self._log_sending, file)
-        for receiver in file.receiver:
-            sending = partial(sending_to, receiver, self._allowed, self._clock)
-            self._begin(receiver.name, sending, file)
+        async with self._following:
+            await self.end()
+            self._begin(LOG, self._log_sending, file)
+            for receiver in file.receiver:
+                sending = partial(sending_to, receiver, self._allowed, self._clock)
+                self._begin(receiver.name, sending, file)
 
     def _begin(self, name: str, sending: Sending, file: AlertsFile) -> None:
         delivery = Delivery(

@@ -44,16 +44,18 @@ class Sender:
             return Answer("later", str(exc))
         except TimeoutError:
             return Answer("later", f"no answer within {self._timeout_s:g} s")
-        except (httpx.HTTPError, OSError) as exc:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as exc:
             return Answer("later", f"{type(exc).__name__}: {exc}".rstrip(": "))
 
     async def _post(self, request: Request) -> Answer:
         parts = urlsplit(request.url)
-        host, scheme = parts.hostname or "", parts.scheme
+        host = (parts.hostname or "").encode("idna").decode("ascii")  # headers are ASCII
+        scheme = parts.scheme
         port = parts.port or _DEFAULT_PORTS[scheme]
         address = await resolve(host, port, self._allowed)
         netloc = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        named = parts.netloc if parts.port else host
+        shown = f"[{host}]" if ":" in host else host
+        named = f"{shown}:{port}" if parts.port else shown
         async with self._client.stream(
             "POST",
             parts._replace(netloc=netloc, fragment="").geturl(),
