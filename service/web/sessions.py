@@ -75,12 +75,15 @@ class Sessions:
         fields = await form_of(request)
         token, then = fields.get("token", "").strip(), _inside(fields.get("next", ""))
         try:
-            await anyio.to_thread.run_sync(self._tokens.admit, token or None, "read", None)
+            who = await anyio.to_thread.run_sync(self._tokens.admit, token or None, "read", None)
         except (Unauthenticated, Forbidden) as exc:
             told = str(exc).partition(";")[0]
             return await self.sign_in_page(request, status=_UNAUTHORIZED, wrong=told, then=then)
         place = place_of(request)
-        return lead_to(place.root + then, cookies=[cookie(place, cookies.TOKEN, token)])
+        kept = [cookie(place, cookies.TOKEN, token)]
+        if who.is_bound:  # a tenant that was chosen before would have every page refused
+            kept.append(cookie(place, cookies.TENANT, ""))
+        return lead_to(place.root + then, cookies=kept)
 
 
 def theme_of(request: Request[Any, Any, Any]) -> str:

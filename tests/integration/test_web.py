@@ -16,7 +16,7 @@ from service.access import cookies
 from service.access.tokens import TokenStore
 from service.configuration.trace_links import trace_links
 from tests.api_service import nobody_answers, serving
-from tests.events import BASE_NS, SECOND_NS, make_batch, make_exception, make_span
+from tests.events import BASE_NS, SECOND_NS, make_batch, make_exception, make_span, span_id
 from tests.events import trace_id as trace_of
 from tests.views import make_folder
 
@@ -306,6 +306,17 @@ def test_a_token_is_given_once(tmp_path: Path) -> None:
         assert client.get("/tasks").status_code == 401
 
 
+def test_a_tenant_that_was_chosen_before_locks_nobody_out(tmp_path: Path) -> None:
+    """Who signs in for one tenant sees that one, whichever the browser showed until then."""
+    with serving(tmp_path) as client:
+        client.headers["accept"] = "text/html"
+        (secret,) = re.findall(r'name="csrf" value="([^"]+)"', client.get("/").text)[:1]
+        client.post("/tenant", data={"csrf": secret, "tenant": "south"})
+        token = TokenStore(tmp_path / "tokens.json").add("me", "read", "north")
+        assert sign_in(client, token).status_code == 303
+        assert client.get("/").status_code == 200
+
+
 @pytest.mark.parametrize(
     "then", ["//evil.example", "https://evil.example", "\\evil", "javascript:x"]
 )
@@ -364,6 +375,27 @@ def test_an_error_pattern_is_two_clicks_from_its_failing_line(client: httpx.Clie
     page = client.get(urljoin("/", link)).text
     assert 'class="failing"' in page
     assert "Why these are one" in page
+
+
+@pytest.mark.parametrize("chosen", ["²", "9" * 5_000, "-1", "x"])
+def test_a_failure_that_is_no_number_is_the_first(client: httpx.Client, chosen: str) -> None:
+    """Whatever stands in the address of an error pattern's page."""
+    (item,) = client.get("/api/v1/errors", params={"limit": 1}).json()["items"]
+    page = f"/errors/{item['fingerprint']}"
+    assert client.get(page, params={"n": chosen}, headers=HTML).status_code == 200
+
+
+def test_a_large_trace_is_that_of_its_folder(tmp_path: Path) -> None:
+    """What is kept of a trace is not shown for another data folder of the same process."""
+    for name in ("first", "second"):
+        spans = [
+            make_span(trace_id=trace_of(7), span_id=span_id(n + 1), name=f"{name} {n}")
+            for n in range(500)
+        ]
+        data = make_folder(tmp_path / name, [make_batch(spans)])
+        with serving(data) as client:
+            shown = client.get(f"/traces/{trace_of(7).hex()}", headers=HTML).text
+        assert f"{name} 0" in shown
 
 
 def test_traces_link_to_other_tools(data: Path) -> None:

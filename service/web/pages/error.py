@@ -32,7 +32,8 @@ def error(visit: Visit) -> Shown | Table:
         return found
     pattern = visit.ask("errors/{fingerprint}", fingerprint)
     items = found.page.items
-    at = min(int(chosen), len(items) - 1) if chosen.isdigit() and items else 0
+    is_number = chosen.isascii() and chosen.isdigit() and len(chosen) < 9
+    at = min(int(chosen), len(items) - 1) if is_number and items else 0
     sample = visit.ask(
         "errors/{fingerprint}/occurrences", fingerprint, limit=_CHART
     ).items  # fmt: skip

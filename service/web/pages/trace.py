@@ -35,7 +35,8 @@ class Laid(NamedTuple):
 
 
 class _Layouts:
-    """The large traces laid out last, by tenant, id, place and what the views had seen."""
+    """The large traces laid out last, by data folder, tenant, id, place and what the views had
+    seen."""
 
     def __init__(self) -> None:
         self._laid: OrderedDict[tuple[str, ...], Laid] = OrderedDict()
@@ -45,7 +46,7 @@ class _Layouts:
         """The trace, laid out."""
         cursor = visit.parameters["cursor"]
         seen = str(visit.queries.seen())
-        key = (visit.tenant, trace_id, cursor, seen)
+        key = (str(visit.settings.data), visit.tenant, trace_id, cursor, seen)
         with self._lock:
             if key in self._laid:
                 self._laid.move_to_end(key)
