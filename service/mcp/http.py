@@ -9,14 +9,14 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import anyio
 import msgspec
 
 from events import names
-from events.errors import Rejected, SpanledgerError, Unavailable
+from events.errors import Rejected, SpanledgerError, TooLarge, Unavailable
 from projections.queries import Queries
 from service.access.hosts import ForeignOrigin, Hosts, UnknownHost, require_own_origin
 from service.access.proxies import Proxies
@@ -27,9 +27,11 @@ from service.network.web import WebServer
 WHO: Final = "spanledger.caller"
 """Where in the scope the name and the tenant of the caller are."""
 PATH: Final = "/mcp"
+BODY_LIMIT_BYTES: Final = 1 << 20
+"""Of one call; the SDK reads whatever comes."""
 _STATUS: Final[tuple[tuple[type[SpanledgerError], int], ...]] = (
     (Unauthenticated, 401), (Forbidden, 403), (ForeignOrigin, 403), (UnknownHost, 421),
-    (Rejected, 400), (Unavailable, 503), (SpanledgerError, 500),
+    (TooLarge, 413), (Rejected, 400), (Unavailable, 503), (SpanledgerError, 500),
 )  # fmt: skip
 _CORS_HEADERS: Final = (
     "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, "
@@ -75,7 +77,8 @@ class McpApplication:
                 require_own_origin(scope["headers"], own, self._settings.cors_origins)
             if not await answering.is_told(scope):
                 scope[WHO] = await self._admitted(scope)
-                await (await self._sdk.manager()).handle_request(scope, receive, answering.send)
+                replayed = _replayed(await _body_of(receive), receive)
+                await (await self._sdk.manager()).handle_request(scope, replayed, answering.send)
         except SpanledgerError as exc:
             await answering.refuse(exc)
 
@@ -187,6 +190,34 @@ class _Answering:
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+async def _body_of(receive: Any) -> bytes:
+    """The whole body of a request.
+
+    Raises:
+        TooLarge: it is larger than a call may be.
+    """
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > BODY_LIMIT_BYTES:
+            told = f"the call is larger than {BODY_LIMIT_BYTES} bytes; ask for less at once"
+            raise TooLarge(told, limit_bytes=BODY_LIMIT_BYTES)
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _replayed(body: bytes, receive: Any) -> Callable[[], Awaitable[Any]]:
+    """What an application receives whose body was read already: that, and then what comes."""
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Any:
+        return waiting.pop() if waiting else await receive()
+
+    return replay
 
 
 def _allowed_origin(scope: Any, allowed: Sequence[str]) -> str | None:

@@ -11,6 +11,7 @@ are `=`, `!=`, `=~`, `!~`, `>`, `>=`, `<` and `<=`; values are strings, numbers,
 says what it was.
 """
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterator
@@ -156,7 +157,13 @@ def _durations(conditions: list[Condition]) -> tuple[int, int]:
     wanted = [c for c in conditions if c.scope == "intrinsic" and c.key == "duration"]
     low = [c.value for c in wanted if c.op in (">", ">=", "=")]
     high = [c.value for c in wanted if c.op in ("<", "<=", "=")]
-    return max(low, default=0), min(high, default=END_NS)
+    shortest_ns, longest_ns = max(low, default=0), min(high, default=END_NS)
+    return math.floor(_in_bounds(shortest_ns)), math.ceil(_in_bounds(longest_ns))
+
+
+def _in_bounds(ns: float) -> float:
+    """A duration as near to this one as spans have: the index holds no others."""
+    return min(max(ns, 0), END_NS)
 
 
 def _expect(parts: list[re.Match[str]], at: int, kind: str, what: str) -> str:
@@ -204,6 +211,8 @@ def _value(given: re.Match[str]) -> Any:
         return _unquoted(text)
     if number:
         plain = float(number) if "." in number else int(number)
+        if not math.isfinite(plain):
+            raise NotUnderstood(f"q: {number[:20]}… is too large a number")
         return round(plain * _UNITS_NS[unit]) if unit else plain
     words = {"true": True, "false": False, "nil": None}
     if word in words:

@@ -15,6 +15,7 @@ from mcp.shared.exceptions import MCPError
 from events.metrics import MCP_CALLS
 from service.access.tokens import TokenStore
 from service.mcp.answering import TOOLS
+from service.mcp.http import BODY_LIMIT_BYTES
 from service.mcp.limits import Buckets
 from tests.events import make_batch, make_exception, make_span
 from tests.mcp_service import call, serving, talk
@@ -48,6 +49,16 @@ def post(url: str, **headers: str) -> httpx.Response:
     with httpx.Client(trust_env=False) as client:
         sent = ACCEPT | {name.replace("_", "-"): value for name, value in headers.items()}
         return client.post(url, json=HELLO, headers=sent)
+
+
+def test_a_call_has_a_bounded_size(url: str) -> None:
+    """Else one client could fill the memory of the service."""
+    ping = HELLO | {"params": {"_meta": {"filling": "x" * BODY_LIMIT_BYTES}}}
+    with httpx.Client(trust_env=False) as client:
+        answer = client.post(url, json=ping, headers=ACCEPT)
+    assert answer.status_code == 413
+    assert str(BODY_LIMIT_BYTES) in answer.json()["error"]["message"]
+    assert post(url).status_code == 200
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])

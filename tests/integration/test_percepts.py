@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
 from events.abandonment import Abandonment, fact_of
 from events.log.door import GroupDoor
 from projections.runs.words import attempt_id
+from service.api.feed import Feed
 from service.control.projector import build_projector
 from tests.api_service import serving
 from tests.events import BASE_NS, SECOND_NS, make_batch, make_exception, make_log, make_span
@@ -154,6 +156,26 @@ def test_the_stream_goes_on_where_a_client_was(data: Path) -> None:
         beyond = client.get(STREAM, params={"after": 10**6})
         assert beyond.status_code == 400
         assert client.get(STREAM, params={"min_novelty": 2}).status_code == 400
+
+
+def test_a_stream_begins_while_the_log_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The views may see more than the head that was looked up a moment before."""
+    fold(tmp_path, ended("report", 0))
+    look, grown = Feed.head, threading.Event()
+
+    async def head(feed: Feed) -> int:
+        found = await look(feed)
+        if not grown.is_set():
+            grown.set()
+            await anyio.to_thread.run_sync(fold, tmp_path, ended("report", 1))
+        return found
+
+    monkeypatch.setattr(Feed, "head", head)
+    with serving(tmp_path) as client, client.stream("GET", STREAM) as answer:
+        assert answer.status_code == 200
+        assert next(frames(answer.iter_lines()))["run"]["run_id"] == "r1"
 
 
 def test_what_ends_now_is_told_now(tmp_path: Path) -> None:

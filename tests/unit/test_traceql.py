@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.schema import Context, Span, SpanEvent
+from projections.views.spans.search import END_NS
 from projections.views.spans.tokens import context_tokens, seed_of, span_tokens
 from service.tempo.traceql import NotUnderstood, parse, query_of
 from tests.events import make_span
@@ -42,6 +43,21 @@ def test_a_span_that_is_so_is_found(text: str) -> None:
     held = {*context_tokens(seed, CONTEXT), *span_tokens(seed, SPAN)}
     assert all(held & {*alternatives} for alternatives in query.tokens)
     assert query.shortest_ns <= 1_500_000_000 <= query.longest_ns
+
+
+@pytest.mark.parametrize(
+    ("text", "bounds"),
+    [
+        ("{ duration > 9999999999999999h }", (END_NS, END_NS)),
+        ("{ duration > -5s && duration < -1s }", (0, 0)),
+        ("{ duration > 1.5 && duration < 2.5 }", (1, 3)),
+    ],
+)
+def test_bounds_of_the_index_are_such_as_spans_have(text: str, bounds: tuple[int, int]) -> None:
+    """Whole nanoseconds from 0 on that a database holds, whatever was asked."""
+    query = query_of(parse(text), "default")
+    assert (query.shortest_ns, query.longest_ns) == bounds
+    assert all(isinstance(bound, int) for bound in bounds)
 
 
 @pytest.mark.parametrize(
