@@ -109,7 +109,7 @@ def create_app(
     system = System(queries, tokens, needed_roles(settings), probe, metrics)
 
     traces = StoredTraces(settings.data, settings.query_budget_s)
-    site = Site(settings, queries, tokens, system.missing)
+    site = Site(settings, queries, tokens, system.missing, policies)
 
     @contextlib.asynccontextmanager
     async def living(started: Litestar) -> AsyncIterator[None]:

@@ -20,6 +20,7 @@ NAVIGATION: Final = (
     ("Errors", "errors"),
     ("Alerts", "alerts"),
     ("Executors", "executors"),
+    ("Health", "health"),
     ("Ledger", "ledger"),
 )
 """Pages that every page leads to."""

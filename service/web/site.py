@@ -14,6 +14,7 @@ from service.access import cookies
 from service.access.tokens import Admission, TokenStore, Unauthenticated
 from service.api.asking import AnyRequest, admitted, arguments, parameters, place_of
 from service.configuration.settings import Settings
+from service.policies.applying import Applying
 from service.web import export
 from service.web.answers import cookie, lead_to, page, wants_page
 from service.web.assets import ASSETS
@@ -27,6 +28,7 @@ from service.web.pages import (
     error,
     errors,
     executors,
+    health,
     ledger,
     live,
     overview,
@@ -56,6 +58,7 @@ ALL: Final[tuple[Page, ...]] = (
     *search.PAGES,
     *alerts.PAGES,
     *executors.PAGES,
+    *health.PAGES,
     *ledger.PAGES,
 )
 _AT_ONCE: Final = 16
@@ -68,6 +71,7 @@ class Site:
 
     Args:
         missing: names the parts of the service that do not answer now.
+        policies: those in force.
     """
 
     def __init__(
@@ -76,11 +80,13 @@ class Site:
         queries: Queries,
         tokens: TokenStore,
         missing: Callable[[], list[str]],
+        policies: Applying,
     ) -> None:
         self._settings = settings
         self._queries = queries
         self._tokens = tokens
         self._missing = missing
+        self._policies = policies
         self._sessions = Sessions(settings, tokens)
         self.live = Live(queries, tokens)
         self._limiter = anyio.CapacityLimiter(_AT_ONCE)
@@ -132,7 +138,7 @@ class Site:
         place = place_of(request)
         said = Said((name, value) for name, value in parameters(request).items() if value.strip())
         return Visit(
-            self._queries, self._settings, who, place, Links(place), said,
+            self._queries, self._settings, self._policies, who, place, Links(place), said,
             arguments(request, wanted), secret_of(request), theme_of(request),
             missing=self._missing,
         )  # fmt: skip

@@ -15,6 +15,7 @@ from projections.query.times import parse_moment
 from service.access.proxies import Place
 from service.access.tokens import Admission
 from service.configuration.settings import Settings
+from service.policies.applying import Applying
 from service.web.links import Links
 
 _ENDPOINTS: Final = {endpoint.path: endpoint for endpoint in ENDPOINTS}
@@ -38,6 +39,7 @@ class Visit:
 
     queries: Queries
     settings: Settings
+    policies: Applying
     who: Admission
     place: Place
     links: Links

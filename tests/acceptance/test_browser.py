@@ -94,7 +94,7 @@ def paths(service: Service) -> list[str]:
         f"/attempts/{attempt['attempt_id']}?task=nightly&run=r1",
         f"/traces/{trace}?span={span}",
         "/errors", f"/errors/{attempt['error']['fingerprint']}", "/search?q=failed",
-        "/alerts", "/tasks/none",
+        "/alerts", "/health", "/health?by=task", "/executors", "/ledger", "/tasks/none",
     ]  # fmt: skip
 
 
@@ -114,6 +114,15 @@ def test_every_page_is_sound(
             assert seen.overflow_px() <= 0, path
             barriers[path] = seen.barriers()
     assert not {path: found for path, found in barriers.items() if found}
+
+
+def test_a_phone_shows_where_all_pages_are(browser: Browser, base: str) -> None:
+    """No entry of the navigation stands outside the window, where nobody would look for it."""
+    with watched(browser, base, width=390) as seen:
+        links = seen.open("/").locator("nav.nav a").all()
+        boxes = [link.bounding_box() for link in links]
+        assert len(boxes) == 8
+        assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
 
 
 def test_from_the_overview_to_the_failing_line(browser: Browser, base: str) -> None:
@@ -241,7 +250,7 @@ def test_trouble_is_said_where_one_looks(browser: Browser, service: Service, bas
 def test_an_empty_service_teaches(browser: Browser, tmp_path: Path) -> None:
     """Before the first span each page says what it will show, and shuts nobody out."""
     with serving(tmp_path) as service:
-        for path in ("/", "/live", "/tasks", "/errors", "/attempts"):
+        for path in ("/", "/live", "/tasks", "/errors", "/attempts", "/health"):
             with watched(browser, f"http://{service.api}", width=390) as seen:
                 page = seen.open(path)
                 expect(page.locator(".empty").first).to_be_visible()
