@@ -226,6 +226,24 @@ def test_a_circuit_opens_tries_one_call_and_closes() -> None:
     assert [circuit.failed(VALUES, counts=True) for _ in range(2)] == [False, False]
 
 
+def test_a_trial_that_is_cancelled_leaves_its_place_to_another() -> None:
+    """Ctrl-C says nothing of the component: the next call tries it again."""
+    circuit = circuit_of("bank")
+    while not circuit.failed({**VALUES, "circuit.open_s": 0.0}, counts=True):
+        pass
+    ended = iter([KeyboardInterrupt])
+
+    @with_recovery("pay", component="bank")
+    def pay() -> str:
+        for error in ended:
+            raise error
+        return "paid"
+
+    with pytest.raises(KeyboardInterrupt):
+        pay()
+    assert pay() == "paid"
+
+
 def test_a_component_that_is_left_alone_is_not_called() -> None:
     """New calls fail at once; runs that are under way wait for the circuit, within their time."""
     text = QUICK + (

@@ -377,6 +377,12 @@ def test_an_error_pattern_is_two_clicks_from_its_failing_line(client: httpx.Clie
     assert "Why these are one" in page
 
 
+@pytest.mark.parametrize("limit", ["²", "9" * 5_000])
+def test_a_limit_that_is_none_is_told(client: httpx.Client, limit: str) -> None:
+    """As the reader's mistake, not ours."""
+    assert client.get("/tasks", params={"limit": limit}, headers=HTML).status_code == 400
+
+
 @pytest.mark.parametrize("chosen", ["²", "9" * 5_000, "-1", "x"])
 def test_a_failure_that_is_no_number_is_the_first(client: httpx.Client, chosen: str) -> None:
     """Whatever stands in the address of an error pattern's page."""

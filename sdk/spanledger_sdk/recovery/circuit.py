@@ -63,6 +63,11 @@ class Circuit:
         with self._lock:
             self._failures, self._open_until_s, self._trying = 0, 0.0, False
 
+    def ended(self) -> None:
+        """A call ended without telling anything of the component; another one may try it."""
+        with self._lock:
+            self._trying = False
+
     def failed(self, values: Mapping[str, Any], *, counts: bool) -> bool:
         """A call failed; whether the circuit is open now.
 

@@ -205,6 +205,7 @@ class _Recovery:
         """Whether another attempt follows; remedies are tried before that is said."""
         self._tell_retry(attempt, well=False)
         if not isinstance(error, Exception):
+            self._circuit.ended()
             return False  # cancellation, Ctrl-C: nobody wants another one
         case = self._case(error, attempt.number)
         opened = self._circuit.failed(

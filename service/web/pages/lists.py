@@ -34,7 +34,7 @@ def listed(
     as_file = given.pop("format", "") == "csv"
     if as_file:
         given["limit"] = str(LIMIT)
-    elif given["limit"].isdigit():
+    elif given["limit"].isascii() and given["limit"].isdigit() and len(given["limit"]) < 9:
         given["limit"] = str(min(int(given["limit"]), MOST_ROWS))
     page = visit.ask(path, *arguments, **{**given, **fixed})
     if as_file:
