@@ -109,6 +109,10 @@ def _stamps(folder: Path | None) -> _Stamps:
         return ()
     found = []
     for path in sorted(folder.glob("*.toml")):
-        about = path.stat()
-        found.append((path.name, about.st_mtime_ns, about.st_size))
+        try:
+            about = path.stat()
+        except OSError:  # taken away meanwhile, or a link that leads nowhere: reading tells
+            found.append((path.name, 0, 0))
+        else:
+            found.append((path.name, about.st_mtime_ns, about.st_size))
     return found

@@ -59,7 +59,7 @@ def retry_after_s(given: Any, now_s: float) -> float | None:
     except (TypeError, ValueError):
         try:
             when = email.utils.parsedate_to_datetime(str(given))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):  # the last: of a year or a zone
             return None
         when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
         seconds = when.timestamp() - now_s

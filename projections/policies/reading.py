@@ -78,6 +78,8 @@ def read_policies(text: str, name: str) -> PolicySet:
         line = re.search(r"at line (\d+)", str(exc))
         number = line[1] if line else len(text.splitlines()) or 1
         raise BadPolicies(f"{name}:{number}: no TOML: {exc}") from exc
+    except RecursionError as exc:
+        raise BadPolicies(f"{name}:1: nested too deep") from exc
     reading = _Reading(name, text)
     rules = _rules(reading, table)
     inherit = table.get("inherit", True)

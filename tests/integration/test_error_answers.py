@@ -1,10 +1,18 @@
 """What answers say of errors: from the log to the attempt and the pattern, and by own rules."""
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+import re2
+
+from events.errors import BadSetting
+from projections.errors.classify.classifier import compile_set
 from projections.errors.fingerprints.former import former_fingerprint
+from projections.errors.normal.scan import options
 from projections.errors.verdicts import Verdicts
 from tests.api_service import serving
 from tests.events import SECOND_NS, make_batch, make_exception, make_span
@@ -113,3 +121,46 @@ def test_a_wrong_file_of_rules_leaves_those_before(tmp_path: Path) -> None:
     assert {rule.id for rule in verdicts.look()} == known
     path.unlink()
     assert {rule.id for rule in verdicts.look()} == known - {"mine.refused"}
+
+
+def test_rules_in_a_file_that_is_gone_stop_no_answer(tmp_path: Path) -> None:
+    """A link that leads nowhere is a wrong file, as any other."""
+    known = {rule.id for rule in Verdicts(tmp_path).look()}
+    (tmp_path / "mine.toml").symlink_to(tmp_path / "nowhere")
+    verdicts = Verdicts(tmp_path)
+    assert {rule.id for rule in verdicts.look()} == known
+    (tmp_path / "mine.toml").unlink()
+    (tmp_path / "mine.toml").write_text(RULE)
+    assert {rule.id for rule in verdicts.look()} == known | {"mine.refused"}
+
+
+def test_rules_that_are_nested_too_deep_are_a_wrong_file(tmp_path: Path) -> None:
+    """The parser of TOML gives up; the rules before them stay."""
+    known = {rule.id for rule in Verdicts(tmp_path).look()}
+    (tmp_path / "mine.toml").write_text("rule = " + "[" * 20_000)
+    assert {rule.id for rule in Verdicts(tmp_path).look()} == known
+
+
+def test_patterns_that_are_too_large_together_are_a_wrong_setting() -> None:
+    """Each of them is well alone; RE2 has a bound for all."""
+    bound = options(case_sensitive=False)
+    bound.max_mem = 1 << 16
+    patterns = re2.Set.SearchSet(bound)
+    for number in range(200):
+        patterns.Add(f"x{number}(ab?c){{90}}")
+    with pytest.raises(BadSetting, match="too large for RE2"):
+        compile_set(patterns)
+
+
+def test_a_pattern_is_told_while_its_attempts_are_behind(tmp_path: Path) -> None:
+    """Occurrences are known, and not yet where they ran."""
+    data = make_folder(tmp_path, [make_batch([failing(n, REFUSED) for n in range(3)])])
+    with closing(sqlite3.connect(data / "views.db")) as views, views:
+        views.execute("DELETE FROM attempt")
+    with serving(data) as client:
+        (item,) = client.get("/api/v1/errors").json()["items"]
+        told = client.get(f"/api/v1/errors/{item['fingerprint']}")
+    assert told.status_code == 200, told.text
+    example = told.json()["example"]["first"]
+    assert (told.json()["count"], told.json()["hosts"]) == (3, [])
+    assert (example["event_id"], example["position"]) == (None, "0")

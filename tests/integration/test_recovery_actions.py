@@ -1,6 +1,8 @@
 """What was done about failures: from spans and facts to answers and decisions."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,24 @@ def test_each_action_is_counted_by_its_outcome(data: Path) -> None:
     assert reconnect["duration_s"] == 0.5
     assert reconnect["low"] < 0.9 < reconnect["high"]
     assert other["items"] == []
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", ["failed"], {"a": 1}, True, 1.5, float("nan")])
+def test_odd_values_are_no_dead_letters(tmp_path: Path, outcome: Any) -> None:
+    """Whatever type an outcome has, and however long the number of an attempt."""
+    told = event("clean", outcome, **{"task.recovery.duration": float("inf")})
+    digits = {"task.attempt": "9" * 30}
+    spans = [
+        make_span(run="r1", events=[told]),
+        make_span(run="r2", events=[told], attributes=digits),
+    ]
+    said = fact(outcome=outcome)
+    said.subject["attempt"] = "9" * 30
+    data = make_folder(tmp_path, [make_batch(spans), make_batch([said])])
+    with closing(sqlite3.connect(data / "views.db")) as views:
+        assert views.execute("SELECT projection, error FROM dead_letter").fetchall() == []
+        rows = views.execute("SELECT outcome, attempt FROM recovery_action").fetchall()
+    assert rows == [("succeeded", None)] * 3 * (outcome == "succeeded")
 
 
 def test_the_command_tells_the_same(data: Path) -> None:

@@ -44,7 +44,11 @@ class Evidence(NamedTuple):
 
 
 class Classifier:
-    """Applies rules to signatures; those of later files come before those of earlier ones."""
+    """Applies rules to signatures; those of later files come before those of earlier ones.
+
+    Raises:
+        BadSetting: all their patterns together are too large.
+    """
 
     def __init__(self, files: Sequence[RuleFile]) -> None:
         self.rules = tuple(_overridden(files))
@@ -65,7 +69,7 @@ class Classifier:
             for pattern in rule.messages:
                 self._set.Add(pattern)
                 self._patterns.append(rule)
-        self._set.Compile()
+        compile_set(self._set)
         self._order = {rule.id: number for number, rule in enumerate(self.rules)}
 
     def classify(self, signature: Signature) -> Verdict:
@@ -134,6 +138,17 @@ def _unknown(thrown: Part) -> Verdict:
         suggestion=f"Look at {place}, which raises {kind}; a rule of your own can say what it is "
         "and whether it passes.",
     )
+
+
+def compile_set(patterns: re2.Set) -> None:
+    """RE2 bounds the memory of a set, so patterns that are well alone can be too many."""
+    try:
+        patterns.Compile()
+    except re2.error as exc:
+        raise BadSetting(
+            "the patterns of all rules' messages together are too large for RE2; use fewer, or "
+            "shorter ones, or smaller bounds in {…}"
+        ) from exc
 
 
 def _class_of(code: str) -> str:

@@ -83,6 +83,8 @@ def read_rules(text: str, name: str) -> RuleFile:
         file = msgspec.convert(msgspec.toml.decode(text), _File)
     except (msgspec.DecodeError, msgspec.ValidationError, ValueError) as exc:
         raise BadSetting(f"{name}: {exc}") from exc
+    except RecursionError as exc:
+        raise BadSetting(f"{name}: nested too deep") from exc
     rules = []
     seen: set[str] = set()
     for number, raw in enumerate(file.rule, 1):

@@ -25,7 +25,7 @@ class RecoveryActions:
     """Projection and fold in one."""
 
     name = NAME
-    version = 1
+    version = 2
     tables: Sequence[str] = ("recovery_action",)
     configuration: Mapping[str, Any] = MappingProxyType({})
     depends: Sequence[str] = ()

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from events import names
 from events.schema import Fact, Span
-from projections.runs.values import text_of, whole_of
+from projections.runs.values import number_of, text_of
 
 OUTCOMES: Final = frozenset({"succeeded", "failed", "skipped"})
 LIMIT_CHARS: Final = 256
@@ -53,14 +53,15 @@ def told_by_span(span: Span, resource: Mapping[str, Any], at: Place) -> Iterator
     component = _text(resource.get(names.SERVICE_NAME))
     for place, event in enumerate(span.events):
         said = event.attributes
-        action, outcome = _text(said.get(names.RECOVERY_ACTION)), said.get(names.RECOVERY_OUTCOME)
+        action = _text(said.get(names.RECOVERY_ACTION))
+        outcome = _text(said.get(names.RECOVERY_OUTCOME))
         if event.name == names.RECOVERY_EVENT and action and outcome in OUTCOMES:
             yield RecoveryRow(
                 at.tenant, event.time_ns or span.end_ns, at.partition, at.position, place, action,
-                str(outcome), _ns(said.get(names.RECOVERY_DURATION)),
+                outcome, _ns(said.get(names.RECOVERY_DURATION)),
                 _text(said.get(names.RECOVERY_CATEGORY)) or "unknown", component,
                 _text(own.get(names.TASK_ID)), _text(own.get(names.TASK_RUN_ID)),
-                whole_of(own.get(names.TASK_ATTEMPT)),
+                number_of(own.get(names.TASK_ATTEMPT)),
             )  # fmt: skip
 
 
@@ -69,14 +70,14 @@ def told_by_fact(fact: Fact, at: Place) -> RecoveryRow | None:
     if fact.kind != names.RECOVERY_EVENT or fact.version != 1:
         return None
     said, about = fact.payload, fact.subject
-    action, outcome = _text(said.get("action")), said.get("outcome")
+    action, outcome = _text(said.get("action")), _text(said.get("outcome"))
     if not action or outcome not in OUTCOMES:
         return None
     return RecoveryRow(
         at.tenant, fact.time_ns or at.received_ns, at.partition, at.position, 0, action,
-        str(outcome), _ns(said.get("duration_s")), _text(said.get("category")) or "unknown",
+        outcome, _ns(said.get("duration_s")), _text(said.get("category")) or "unknown",
         _text(said.get("component")), _text(about.get("task_id")), _text(about.get("run_id")),
-        whole_of(about.get("attempt")),
+        number_of(about.get("attempt")),
     )  # fmt: skip
 
 

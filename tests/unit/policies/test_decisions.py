@@ -178,7 +178,8 @@ def test_pauses_grow_as_their_kind_says() -> None:
 @pytest.mark.parametrize(
     ("given", "seconds"),
     [(12, 12.0), ("12", 12.0), (" 1.5 ", 1.5), (["7"], 7.0), (-3, 0.0), ("soon", None),
-     (None, None), (True, None), ("nan", None), ("inf", 31_536_000.0), ([], None),
+     (None, None), (True, None), ("nan", None), ("Mon, 01 Jan 99999999999999999999 0:0 GMT", None),
+     ("Mon, 01 Jan 2024 00:00:00 +99999999999999", None), ("inf", 31_536_000.0), ([], None),
      (formatdate(1_800_000_030, usegmt=True), 30.0), (formatdate(1_700_000_000), 0.0)],
 )  # fmt: skip
 def test_every_form_of_a_retry_after_is_read(given: Any, seconds: float | None) -> None:

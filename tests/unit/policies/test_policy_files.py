@@ -47,7 +47,11 @@ def test_every_rule_that_is_wrong_is_told_at_once() -> None:
 def test_what_is_no_text_or_too_large_is_refused(tmp_path: Path) -> None:
     """A file that cannot be a policy is named."""
     file = tmp_path / "p.toml"
-    for content, told in ((b"\xff", "cannot be read"), (b"#" * 40_000, "larger than 32 KiB")):
+    for content, told in (
+        (b"\xff", "cannot be read"),
+        (b"#" * 40_000, "larger than 32 KiB"),
+        (b"rule = " + b"[" * 20_000, "nested too deep"),
+    ):
         file.write_bytes(content)
         with pytest.raises(BadPolicies, match=told):
             read_policy_file(file)

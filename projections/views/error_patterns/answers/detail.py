@@ -172,9 +172,9 @@ def _passing(inquiry: Inquiry, fingerprint_no: int) -> list[int]:
 
 
 def _events(inquiry: Inquiry, positions: set[int]) -> dict[int, _Event]:
-    """The stored events of attempts, by position."""
+    """The stored events of attempts, by position; none of 0, where the attempt is not known."""
     with inquiry.log.read() as reader:
-        found = reader.fetch(0, sorted(positions))
+        found = reader.fetch(0, sorted(positions - {0}))
     events = {}
     for recorded in found:
         event, resource = recorded.event, recorded.context.resource_attributes
