@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from events.bounded import BoundedDict, text_bytes
 from projections.policies.rule import Case, Record, Rule, is_met, specificity
 
 _NO_SETTINGS: Final = frozenset({"id", "when"})
@@ -50,7 +51,7 @@ class PolicySet:
             range(len(rules)), key=lambda at: (*specificity(rules[at].rule.when), at)
         )  # shipped rules stand before own ones
         self._ordered = [(rules[at], dict(said(rules[at].rule))) for at in order]
-        self._kept: dict[Case, Policy] = {}
+        self._kept: BoundedDict[Case, Policy] = BoundedDict(_KEPT_BYTES)
 
     def strongest_first(self) -> list[Placed]:
         """The rules in the order in which their settings win."""
@@ -61,9 +62,8 @@ class PolicySet:
         found = self._kept.get(case)
         if found is None:
             found = self._resolve(case)
-            if len(self._kept) >= _KEPT:
-                self._kept.clear()
-            self._kept[case] = found
+            size_bytes = text_bytes(*msgspec.structs.astuple(case)) + _POLICY_BYTES
+            self._kept.keep(case, found, size_bytes)
         return found
 
     def _resolve(self, case: Case) -> Policy:
@@ -96,7 +96,8 @@ def said(rule: Record, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{name}", value
 
 
-_KEPT: Final = 4096
+_KEPT_BYTES: Final = 16 << 20
+_POLICY_BYTES: Final = 4096
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "retry": "never", "max_attempts": 1, "max_elapsed_s": 0.0, "max_wait_s": 900.0, "repairs": 0,
     "actions": (), "backoff.kind": "none", "backoff.base_s": 0.0, "backoff.factor": 2.0,

@@ -1,5 +1,7 @@
 """Which rule makes which setting."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,3 +100,16 @@ def test_own_defaults_are_weaker_than_a_shipped_rule_of_a_category() -> None:
     shipped = built_in().policy(CASE).values["max_attempts"]
     assert own.policy(CASE).values["max_attempts"] == shipped != 9
     assert own.policy(Case(category="execution")).values["max_attempts"] == 9
+
+
+def test_what_is_kept_of_long_cases_is_bounded() -> None:
+    """Whoever asks says the texts; all of them together are bounded, not their number alone."""
+    held = built_in()
+    tracemalloc.start()
+    try:
+        for number in range(900):
+            held.policy(Case(task=f"{number:032768}"))
+        size_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size_bytes < 24 << 20
