@@ -37,6 +37,7 @@ from service.tempo.routes import Tempo
 from service.traces.stored import StoredTraces
 from service.web.live import Live
 from service.web.site import Site
+from service.web.triage import TriageForm
 
 
 class Application(Litestar):
@@ -125,6 +126,7 @@ def create_app(
             *Answers(queries, tokens).routes(),
             *system.routes(),
             *site.routes(),
+            *TriageForm(settings, appender, tokens, queries).routes(),
             *Tempo(traces, tokens).routes(),
             *Alerts(settings.data, tokens).routes(),
             *Writing(settings, appender, tokens, queries).routes(),

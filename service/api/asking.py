@@ -1,6 +1,6 @@
 """What a request asks and for whom: its parameters, its path's arguments, its tenant."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -109,6 +109,22 @@ async def admitted(request: AnyRequest, tokens: TokenStore, scope: Scope = "read
         Unauthenticated, Forbidden, BadInput, Unavailable: as `TokenStore.admit`.
     """
     said = request.cookies if request.method in _SAFE else {}
+    return await _admitted(request, said, tokens, scope)
+
+
+async def signed_in(request: AnyRequest, tokens: TokenStore, scope: Scope) -> Admission:
+    """Who sends a form of one of our own pages, which its own secret has proved already: by
+    cookies too.
+
+    Raises:
+        Unauthenticated, Forbidden, BadInput, Unavailable: as `TokenStore.admit`.
+    """
+    return await _admitted(request, request.cookies, tokens, scope)
+
+
+async def _admitted(
+    request: AnyRequest, said: Mapping[str, str], tokens: TokenStore, scope: Scope
+) -> Admission:
     return await anyio.to_thread.run_sync(
         tokens.admit,
         request.headers.get("authorization") or said.get(cookies.TOKEN),

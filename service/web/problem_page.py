@@ -17,7 +17,7 @@ _ADVICE: Final = {
     405: "This address only shows, or only takes what a form sends.",
     421: "Allow the name with the setting that is named here, or use localhost.",
     500: "The service's log says more. What was acknowledged is safe in the log of events.",
-    503: "Load the page again in a moment; the Health page tells which part does not answer.",
+    503: "Load the page again in a moment; the overview tells which part does not answer.",
 }
 _API: Final = ("/api/", "/openapi.json", "/metrics")
 

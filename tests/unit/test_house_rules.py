@@ -48,7 +48,9 @@ SERVICE_ROOMS = {
     "telemetry": {"control", "installation.version"},
     "installation": {"access", "forward", "network", "configuration", "roles.declaration"},
     "mcp": {"access", "network", "configuration", "installation.version"},
-    "web": {"policies", "access", "alerts", "configuration", "installation", "api.asking"},
+    "web": {
+        "policies", "access", "append", "alerts", "configuration", "installation", "api.asking",
+    },
     "traces": {"forward", "configuration"},
     "jaeger": {"access", "network", "otlp", "configuration", "traces"},
     "tempo": {"access", "forward", "traces", "api.asking"},
