@@ -62,6 +62,12 @@ def test_the_place_with_failures_is_told(queries: Queries, by: str, key: str) ->
     assert (one.share, one.lift, one.patterns) == (1.0, 2.0, 2)
 
 
+@pytest.mark.parametrize("until", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
+def test_a_time_before_all_has_no_places(queries: Queries, until: str) -> None:
+    """The day before it may be none that can be counted."""
+    assert items(queries, "hotspots", until=until) == []
+
+
 def test_versions_are_read_from_the_log(queries: Queries) -> None:
     """All failures are of one version."""
     (one,) = items(queries, "hotspots", by="version")

@@ -103,7 +103,7 @@ def hotspots(inquiry: Inquiry, question: HotspotsQuestion) -> Hotspots:
     """Places with failures."""
     since, until = window(question)
     until = inquiry.now_ns if until is None else until
-    since = until - DAY_NS if since is None else since
+    since = max(until - DAY_NS, 0) if since is None else since
     found: dict[str | None, _Counted] = defaultdict(_Counted)
     complete = question.by != "version"
     for status in _STATUSES if inquiry.tenant_no is not None else ():
