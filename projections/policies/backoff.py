@@ -56,7 +56,7 @@ def retry_after_s(given: Any, now_s: float) -> float | None:
         return retry_after_s(given[0], now_s) if given else None
     try:
         seconds = float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         try:
             when = email.utils.parsedate_to_datetime(str(given))
         except (TypeError, ValueError, OverflowError):  # the last: of a year or a zone

@@ -47,6 +47,6 @@ def retry_after_s(header: str | None) -> float:
         return 0.0
     if header.strip().isdecimal():
         return float(header)
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OverflowError):
         return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
     return 0.0

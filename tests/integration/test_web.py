@@ -377,6 +377,15 @@ def test_an_error_pattern_is_two_clicks_from_its_failing_line(client: httpx.Clie
     assert "Why these are one" in page
 
 
+@pytest.mark.parametrize("compared", ["²", "9" * 5_000])
+def test_a_try_that_is_no_number_is_not_compared(client: httpx.Client, compared: str) -> None:
+    """Then the last two are, as without one."""
+    items = client.get("/api/v1/runs").json()["items"]
+    run = next(item for item in items if item["attempts"] > 1)
+    page = f"/tasks/{quote(run['task_id'], safe='')}/runs/{quote(run['run_id'], safe='')}"
+    assert client.get(page, params={"compare": compared}, headers=HTML).status_code == 200
+
+
 @pytest.mark.parametrize("limit", ["²", "9" * 5_000])
 def test_a_limit_that_is_none_is_told(client: httpx.Client, limit: str) -> None:
     """As the reader's mistake, not ours."""

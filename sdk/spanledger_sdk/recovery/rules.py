@@ -162,10 +162,10 @@ def retry_after_s(given: Any, now_s: float) -> float | None:
     """The seconds that a `Retry-After` asks for; None if it cannot be read."""
     try:
         seconds = float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         try:
             when = email.utils.parsedate_to_datetime(str(given))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
         when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
         seconds = when.timestamp() - now_s

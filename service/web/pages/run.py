@@ -38,7 +38,8 @@ def _compared(visit: Visit, attempts: Sequence[Any]) -> Any:
     numbers = [attempt.attempt for attempt in attempts]
     if len(attempts) < 2:
         return None
-    at = numbers.index(int(asked)) if asked.isdigit() and int(asked) in numbers else -2
+    places = [place for place, number in enumerate(numbers) if str(number) == asked]
+    at = places[0] if places else -2
     if at == len(attempts) - 1:
         at -= 1
     at %= len(attempts)
