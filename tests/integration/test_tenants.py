@@ -1,6 +1,7 @@
 """Two tenants with equal ids never meet: in no answer, cursor or stream."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,9 +9,10 @@ import httpx
 import pytest
 
 from events import names
+from events.schema import SpanEvent
 from projections.endpoints import ENDPOINTS
 from tests.api_service import serving
-from tests.events import BASE_NS, make_batch, make_exception, make_log, make_span, trace_id
+from tests.events import SECOND_NS, make_batch, make_exception, make_log, make_span, trace_id
 from tests.views import make_folder
 
 TENANTS = ("north", "south")
@@ -19,17 +21,21 @@ TRACE = trace_id(1 << 42)
 
 def world(tenant: str) -> list[Any]:
     """The same ids for each tenant; only values that tell whose they are differ."""
+    start_ns = time.time_ns() - 1800 * SECOND_NS  # some answers tell of the last hours only
     told = {names.TASK_EXECUTOR_ID: "w1", names.TASK_NAME: tenant, names.TASK_QUEUE: tenant}
+    said = {"task.recovery.action": "reconnect", "task.recovery.outcome": "succeeded"}
+    recovery = SpanEvent(start_ns, "task.recovery", said, 0)
     failed = make_span(
         task="t", run="r", attempt=1, trace_id=TRACE, span_id=b"\x01" * 8, status_code=2,
-        attributes=told, events=[make_exception(message=f"the {tenant} failed")],
+        start_ns=start_ns, attributes=told,
+        events=[make_exception(message=f"the {tenant} failed"), recovery],
     )  # fmt: skip
     again = make_span(
         task="t", run="r", attempt=2, trace_id=TRACE, span_id=b"\x02" * 8,
-        start_ns=BASE_NS + 10**10, attributes=told,
+        start_ns=start_ns + 10 * SECOND_NS, attributes=told,
     )  # fmt: skip
     log = make_log(trace_id=TRACE, span_id=b"\x02" * 8, body=f"log of {tenant}")
-    own = make_span(task=f"only-{tenant}", attributes=told)
+    own = make_span(task=f"only-{tenant}", start_ns=start_ns, attributes=told)
     unmatched = make_span(task=None, name=f"GET /{tenant}")
     return [failed, again, log, own, unmatched]
 
