@@ -58,14 +58,12 @@ def test_a_rebuild_of_traced_folds_is_divided(
     with closing(connect_reader(tmp_path / "views.db")) as views:
         assert views.execute("SELECT count(*) FROM attempt").fetchone() == (20,)
     told = [dict(span.attributes or {}) for span in exporter.get_finished_spans()]
-    assert told == [{"spanledger.events": 20, "spanledger.through": 20}] * 3
+    assert told == [{"spanledger.events": 20, "spanledger.through": 20}] * len(make_folds())
 
 
 def test_only_what_has_a_stage_is_traced_as_such() -> None:
-    """`traces` and `spans` read the log and tell nobody."""
+    """All others read the log and tell nobody."""
     tracer = TracerProvider().get_tracer("test")
-    assert [isinstance(traced(fold, tracer), Staged) for fold in make_folds()] == [
-        True,
-        False,
-        False,
-    ]
+    first, *others = [isinstance(traced(fold, tracer), Staged) for fold in make_folds()]
+    assert first
+    assert not any(others)
