@@ -15,7 +15,7 @@ from projections.runs.changes import Changes
 from projections.views.store import Store
 
 NAME = "tally"
-ALONE: Final = frozenset({"traces", "spans"})
+ALONE: Final = frozenset({"traces", "spans", "triage", "recovery_actions"})
 """The projections that read pages."""
 _DDL = (
     "CREATE TABLE toy_tally (run_no INTEGER PRIMARY KEY, attempts INTEGER NOT NULL)",
