@@ -123,7 +123,7 @@ class Turn:
 
         A trace counts as gathered once the next is asked for: then it was sent.
         """
-        if not self._position or not self._can_move(event):
+        if not self._can_move(event):
             return
         if (tenant, event.trace_id) in self._homes:  # looked at with an event before
             return
@@ -131,7 +131,8 @@ class Turn:
         for trace_id in (event.trace_id, *own.relatives):
             stable = self._home(tenant, trace_id).trace_id
             if stable != trace_id and self._gathered.get((tenant, trace_id)) != stable:
-                yield self._traces.before(tenant, trace_id, self._position)
+                if self._position:  # else nothing was sent before
+                    yield self._traces.before(tenant, trace_id, self._position)
                 self._gathered.keep((tenant, trace_id), stable, len(tenant) + 32)
 
     def _can_move(self, event: Any) -> bool:

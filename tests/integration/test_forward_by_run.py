@@ -178,6 +178,7 @@ def test_a_trace_of_several_runs_goes_with_the_topmost(tmp_path: Path) -> None:
     with forwarding(tmp_path) as ledger:
         inner = {"task": "mail", "parent_span_id": span_id(2), "span_id": span_id(9)}
         ledger.store(attempt(1, ONE), attempt(2, TWO), attempt(1, TWO, **inner))
+        assert ledger.told() == {"41": ["pay#1", "pay#2", "mail#1"]}
         ledger.store(attempt(2, THREE, task="mail"))
         assert ledger.told() == {"41": ["pay#1", "pay#2", "mail#1", "mail#2"]}
 
