@@ -12,9 +12,10 @@ from tests.terminal import terminal
 FOREGROUND = Path(__file__).parents[2] / ".ci" / "foreground.py"
 COMMAND = (
     "import os, sys, time\n"
-    "print('by', os.getppid(), 'group', os.getpgrp() == os.getpid(), "
+    "try:\n"
+    "    print('by', os.getppid(), 'group', os.getpgrp() == os.getpid(), "
     "'front', os.tcgetpgrp(0) == os.getpgrp(), flush=True)\n"
-    "try:\n    time.sleep(20)\nexcept KeyboardInterrupt:\n    print('interrupted', flush=True)\n"
+    "    time.sleep(20)\nexcept KeyboardInterrupt:\n    print('interrupted', flush=True)\n"
 )
 
 
