@@ -99,7 +99,11 @@ def test_every_endpoint(told: tuple[Service, Sink], tenant: str, other: str) -> 
     """No endpoint tells one tenant of the other; each sees all of its own."""
     service, _ = told
     (pattern,) = get(service, "errors", tenant).json()["items"]
-    known = {"task_id": "t", "trace_id": TRACE, "fingerprint": pattern["fingerprint"]}
+    attempt = get(service, "attempts", tenant).json()["items"][0]["attempt_id"]
+    known = {
+        "task_id": "t", "trace_id": TRACE, "fingerprint": pattern["fingerprint"],
+        "attempt_id": attempt,
+    }  # fmt: skip
     for endpoint in ENDPOINTS:
         answer = get(service, endpoint.path.format(**known), tenant)
         assert answer.status_code == 200, answer.text

@@ -15,9 +15,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from service.access.tokens import TokenStore
 from tests.events import BASE_NS, SECOND_NS
+from tests.invariants import wait_views
 from tests.otlp import pair
 from tests.peers.jaeger_page import JaegerPage
-from tests.serving import Service, serving
+from tests.serving import Service, serving, until
 
 pytestmark = [pytest.mark.peers, pytest.mark.slow]
 
@@ -62,7 +63,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             send(served, "batch", large[at : at + 1000])
         repeated = [span(3, n, span_id=(n % 20 + 1).to_bytes(8, "big")) for n in range(REPEATED)]
         send(served, "again", repeated)
+        head = wait_views(served)
+        until(lambda: indexed(served) == head)  # of the end that is not, not all is told
         yield served
+
+
+def indexed(service: Service) -> str:
+    """The position that the index of spans has reached."""
+    projections = service.ask("/api/v1/projections")["items"]
+    (position,) = [p["position"] for p in projections if p["name"] == "spans"]
+    return str(position)
 
 
 @pytest.fixture(scope="module")
