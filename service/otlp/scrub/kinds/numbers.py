@@ -1,5 +1,6 @@
 """Numbers of people: cards, bank accounts, telephones."""
 
+import re
 from typing import Final
 
 from stdnum.iso7064 import mod_97_10
@@ -19,8 +20,11 @@ _COUNTRY: Final = (
     r"|(?:2[1-69]|35|37|38|42|50|59|67|68|69|80|85|87|88|96|97|99)[0-9])"
 )
 """Country calling codes in use (ITU-T E.164, list of assigned codes)."""
+_CALLS: Final = re.compile(rb"(?i)(?:tool|function|api|rpc|system|method)")
+"""What is called is no person: the number behind is that of the call."""
 _PHONE_WORDS: Final = (
-    r"(?:\btel|phone|telefon[eo]?|t[eé]l[eé]phone|mobile?|\bcell|handy|\bfax|\bsms|whatsapp|msisdn"
+    r"(?:\b(?:tool|function|api|rpc|system|method)[ _\-]?calls?"
+    r"|\btel|phone|telefon[eo]?|t[eé]l[eé]phone|mobile?|\bcell|handy|\bfax|\bsms|whatsapp|msisdn"
     r"|\bcall(?:ed|ing|er|back)?|\bdial(?:ed|led|ing)?|hotline|\bcontact|\bringing)"
 )
 _EXTENSION: Final = r"(?:[ ,]{0,2}(?i:x|ext\.?) ?[0-9]{1,6})?"
@@ -88,7 +92,12 @@ def _national(match: bytes, before: bytes, after: bytes) -> bytes | None:
 
 
 def _named(match: bytes, before: bytes, after: bytes) -> bytes | None:
-    """A word says that it is a telephone's number, and it is long enough for one."""
+    """A word says that it is a telephone's number, and it is long enough for one; what goes on
+    behind a hyphen is an id."""
+    if _CALLS.match(match):
+        return match
+    if after.isalnum() or after in (b"-", b"_"):
+        return None
     start = next(place for place, byte in enumerate(match) if 48 <= byte < 58 or byte in b"+(")
     digits = sum(48 <= byte < 58 for byte in match[start:])
     return match[:start] + b"[phone]" if 6 <= digits <= _PHONE_DIGITS[1] else None
