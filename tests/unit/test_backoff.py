@@ -1,10 +1,6 @@
 """The waits between two tries."""
 
-import pytest
-
-from projections.policies import backoff as policy
-from service.forward.backoff import THROTTLE_CEILING_S, Backoff, retry_after_s
-from spanledger_sdk.recovery import rules
+from service.forward.backoff import THROTTLE_CEILING_S, Backoff
 
 
 def test_waits_double_up_to_a_ceiling() -> None:
@@ -26,17 +22,3 @@ def test_a_target_may_ask_for_longer() -> None:
     assert backoff.next_s(7.5) == 7.5
     assert backoff.next_s(0.1) == 2.0
     assert backoff.next_s(1e9) == THROTTLE_CEILING_S
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
-        "Mon, 01 Jan 2024 00:00:00 +99999999999999999", "soon",
-    ],
-)  # fmt: skip
-def test_a_date_that_is_none_is_no_wait(given: str) -> None:
-    """Whoever answers may write anything into the header; nobody fails of it."""
-    assert retry_after_s(given) == 0.0
-    assert not policy.retry_after_s(given, 0.0)
-    assert not rules.retry_after_s(given, 0.0)
