@@ -8,6 +8,7 @@ import anyio
 from litestar import Request
 
 from events import names
+from events.errors import SpanledgerError
 from projections.query.parameters import TEXT_LIMIT
 from projections.query.refusals import BadQuestion
 from service.access import cookies
@@ -76,6 +77,15 @@ def arguments(request: AnyRequest, wanted: Iterable[str]) -> list[str]:
 async def tenant_of(request: AnyRequest, tokens: TokenStore, scope: Scope = "read") -> str:
     """The tenant that the request acts for; see `admitted`."""
     return (await admitted(request, tokens, scope)).tenant
+
+
+async def is_allowed(request: AnyRequest, tokens: TokenStore, tenant: str) -> bool:
+    """Whether the token is still good: it may have been revoked since, and nobody can say while
+    the tokens cannot be read."""
+    try:
+        return await tenant_of(request, tokens) == tenant
+    except SpanledgerError:
+        return False
 
 
 async def require_unbound(request: AnyRequest, tokens: TokenStore, what: str) -> None:

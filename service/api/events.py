@@ -6,7 +6,6 @@ events behind is moved on: an event `gap` names the positions that it misses. `i
 so a client that connects again with `Last-Event-ID` misses nothing within its backlog.
 """
 
-import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Final
@@ -18,7 +17,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 from msgspec import Meta
 
-from events.errors import SpanledgerError, Unavailable
 from events.kinds import FILTER, is_of_kind, kind_of
 from events.log.port import Recorded
 from projections.query import ids
@@ -27,7 +25,7 @@ from projections.query.log import Log
 from projections.query.parameters import Position, Text, parse
 from projections.query.refusals import BadQuestion, BeyondHead
 from service.access.tokens import TokenStore
-from service.api.asking import AnyRequest, parameters, tenant_of
+from service.api.asking import AnyRequest, is_allowed, parameters, tenant_of
 from service.api.feed import Feed
 from service.api.recent import Recent
 from service.api.routes import PREFIX
@@ -101,49 +99,27 @@ class Events:
         if after > head:
             raise BeyondHead(after, head)
         tail = Tail(self._recent, tenant, question, after)
-        self._feed.require_room(tenant)  # refuses before the answer begins
-        return Stream(
-            self._frames(request, tenant, question, tail),
-            media_type="text/event-stream",
-            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-        )
+        return self._feed.stream(tenant, self._frames(request, tenant, question, tail))
 
     async def _frames(
         self, request: AnyRequest, tenant: str, question: EventsQuestion, tail: "Tail"
     ) -> AsyncIterator[bytes]:
-        async with contextlib.AsyncExitStack() as held:
-            try:
-                await held.enter_async_context(self._feed.subscribed(tenant))
-            except Unavailable:  # others were quicker; the client asks again and is told why
-                yield b"retry: 5000\n\n"
-                return
-            yield b"retry: 2000\n\n"
+        quiet_s = 0.0
+        while not self._feed.closed and await is_allowed(request, self._tokens, tenant):
+            wait_s = min(question.heartbeat_s - quiet_s, _RECHECK_S)
+            if not await self._feed.beyond(tail.position, wait_s):
+                quiet_s += wait_s
+                if quiet_s >= question.heartbeat_s and not self._feed.closed:
+                    quiet_s = 0.0
+                    yield b": heartbeat\n\n"
+                continue
             quiet_s = 0.0
-            while not self._feed.closed and await is_allowed(request, self._tokens, tenant):
-                wait_s = min(question.heartbeat_s - quiet_s, _RECHECK_S)
-                if not await self._feed.beyond(tail.position, wait_s):
-                    quiet_s += wait_s
-                    if quiet_s >= question.heartbeat_s and not self._feed.closed:
-                        quiet_s = 0.0
-                        yield b": heartbeat\n\n"
-                    continue
-                quiet_s = 0.0
-                skipped = tail.skip(await self._feed.head())
-                if skipped:
-                    yield skipped
-                text = await anyio.to_thread.run_sync(tail.read, limiter=self._reads)
-                if text:
-                    yield text
-            yield b": closing\n\n"
-
-
-async def is_allowed(request: AnyRequest, tokens: TokenStore, tenant: str) -> bool:
-    """Whether the token is still good: it may have been revoked since, and nobody can say while
-    the tokens cannot be read."""
-    try:
-        return await tenant_of(request, tokens) == tenant
-    except SpanledgerError:
-        return False
+            skipped = tail.skip(await self._feed.head())
+            if skipped:
+                yield skipped
+            text = await anyio.to_thread.run_sync(tail.read, limiter=self._reads)
+            if text:
+                yield text
 
 
 def start_of(request: AnyRequest, after: str | None, head: int) -> int:

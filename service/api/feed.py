@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 import anyio
+from litestar.response import Stream
 
 from events.errors import Closing, SpanledgerError, Unavailable
 from projections.query.log import Log
@@ -68,6 +69,31 @@ class Feed:
             if not self._streams and self._watch is not None:
                 self._watch.cancel()
                 self._watch = None
+
+    def stream(self, tenant: str, frames: AsyncIterator[bytes]) -> Stream:
+        """The answer that counts as a stream for as long as its frames come.
+
+        Raises:
+            TooManyStreams, Closing: as `require_room`, before the answer begins.
+        """
+        self.require_room(tenant)
+        return Stream(
+            self._counted(tenant, frames),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        )
+
+    async def _counted(self, tenant: str, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async with contextlib.AsyncExitStack() as held:
+            try:
+                await held.enter_async_context(self.subscribed(tenant))
+            except Unavailable:  # others were quicker; the client asks again and is told why
+                yield b"retry: 5000\n\n"
+                return
+            yield b"retry: 2000\n\n"
+            async for frame in frames:
+                yield frame
+            yield b": closing\n\n"
 
     async def head(self) -> int:
         """The last committed position, looked up now."""

@@ -5,7 +5,6 @@ each message: a client that connects again with `Last-Event-ID` misses nothing, 
 at most what it did not confirm.
 """
 
-import contextlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
@@ -16,15 +15,14 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 from msgspec import Meta
 
-from events.errors import Unavailable
 from projections.endpoints import ENDPOINTS
 from projections.queries import Queries
 from projections.query.parameters import Position, TaskId, parse
 from projections.query.refusals import BeyondHead
 from projections.views.percepts.question import PerceptPage, PerceptsQuestion
 from service.access.tokens import TokenStore
-from service.api.asking import AnyRequest, parameters, tenant_of
-from service.api.events import HEARTBEAT_S, frame_of, is_allowed, start_of
+from service.api.asking import AnyRequest, is_allowed, parameters, tenant_of
+from service.api.events import HEARTBEAT_S, frame_of, start_of
 from service.api.feed import POLL_S, Feed
 from service.api.routes import PREFIX
 
@@ -82,38 +80,25 @@ class Percepts:
         after = start_of(request, asked.after, seen)
         if after > head:
             raise BeyondHead(after, head)
-        self._feed.require_room(tenant)  # refuses before the answer begins
-        return Stream(
-            self._frames(request, tenant, asked, after),
-            media_type="text/event-stream",
-            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-        )
+        return self._feed.stream(tenant, self._frames(request, tenant, asked, after))
 
     async def _frames(
         self, request: AnyRequest, tenant: str, asked: PerceptsFeed, after: int
     ) -> AsyncIterator[bytes]:
-        async with contextlib.AsyncExitStack() as held:
-            try:
-                await held.enter_async_context(self._feed.subscribed(tenant))
-            except Unavailable:  # others were quicker; the client asks again and is told why
-                yield b"retry: 5000\n\n"
-                return
-            yield b"retry: 2000\n\n"
-            quiet_s = 0.0
-            while not self._feed.closed and await is_allowed(request, self._tokens, tenant):
-                page = await self._page(tenant, asked, after)
-                after = int(page.position)
-                for item in page.items:
-                    yield frame_of("percept", int(item.position), item)
-                if page.items:
-                    quiet_s = 0.0
-                if not page.complete:
-                    continue
-                quiet_s += await self._wait(after, min(asked.heartbeat_s, _WAIT_S))
-                if quiet_s >= asked.heartbeat_s and not self._feed.closed:
-                    quiet_s = 0.0
-                    yield b": heartbeat\n\n"
-            yield b": closing\n\n"
+        quiet_s = 0.0
+        while not self._feed.closed and await is_allowed(request, self._tokens, tenant):
+            page = await self._page(tenant, asked, after)
+            after = int(page.position)
+            for item in page.items:
+                yield frame_of("percept", int(item.position), item)
+            if page.items:
+                quiet_s = 0.0
+            if not page.complete:
+                continue
+            quiet_s += await self._wait(after, min(asked.heartbeat_s, _WAIT_S))
+            if quiet_s >= asked.heartbeat_s and not self._feed.closed:
+                quiet_s = 0.0
+                yield b": heartbeat\n\n"
 
     async def _wait(self, after: int, wait_s: float) -> float:
         """Wait until the log grew, and a moment more for the views; about how long that was."""

@@ -1,11 +1,11 @@
 """How long to wait before the same request is sent again."""
 
-import contextlib
-import email.utils
 import random
 import time
 from collections.abc import Callable
 from typing import Final
+
+from projections.policies.backoff import retry_after_s
 
 FIRST_S: Final = 0.5
 CEILING_S: Final = 30.0
@@ -41,12 +41,6 @@ class Backoff:
         self._next_s = self._first_s
 
 
-def retry_after_s(header: str | None) -> float:
+def asked_s(header: str | None) -> float:
     """Seconds of a Retry-After header, which is a number or a date; 0 if it is neither."""
-    if not header:
-        return 0.0
-    if header.strip().isdecimal():
-        return float(header)
-    with contextlib.suppress(ValueError, OverflowError):
-        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
-    return 0.0
+    return retry_after_s(header, time.time()) or 0.0

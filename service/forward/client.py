@@ -27,7 +27,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from events import names
-from service.forward.backoff import retry_after_s
+from service.forward.backoff import asked_s
 from service.forward.encode import Signal
 from service.forward.target import Target
 
@@ -265,7 +265,7 @@ def _read_http_error(response: httpx.Response, data: bytes) -> Answer:
     status = response.status_code
     message = f"HTTP {status}: {_error_message(response, data)}"
     if status in _LATER_STATUSES:
-        return Answer(Verdict.LATER, message, retry_after_s(response.headers.get("retry-after")))
+        return Answer(Verdict.LATER, message, asked_s(response.headers.get("retry-after")))
     if status >= 500:
         return Answer(Verdict.FAILED, message)
     barred = status in _BARRED_STATUSES or status < 400

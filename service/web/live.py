@@ -20,7 +20,7 @@ from litestar.response import Stream
 from events.errors import SpanledgerError
 from projections.queries import Queries
 from service.access.tokens import TokenStore
-from service.api.asking import AnyRequest, admitted
+from service.api.asking import AnyRequest, admitted, is_allowed
 from service.web.pulse import Pulse
 
 EVERY_S: Final = 1.0
@@ -80,7 +80,7 @@ class Live:
                         frame = await queue.get()
                 except TimeoutError:
                     frame = b": heartbeat\n\n"
-                if not frame or not await self._is_allowed(request, tenant):
+                if not frame or not await is_allowed(request, self._tokens, tenant):
                     return
                 yield frame
 
@@ -99,13 +99,6 @@ class Live:
                 opened.task.cancel()
                 self._tenants.pop(tenant, None)
 
-    async def _is_allowed(self, request: AnyRequest, tenant: str) -> bool:
-        """Whether the token is still good."""
-        try:
-            return (await admitted(request, self._tokens)).tenant == tenant
-        except SpanledgerError:
-            return False
-
     async def _follow(self, tenant: str, opened: _Tenant) -> None:
         pulse = Pulse(self._queries, tenant)
         while not self._closed.is_set():
@@ -113,6 +106,9 @@ class Live:
                 beat = await anyio.to_thread.run_sync(pulse.beat)
             except SpanledgerError as exc:
                 _log.debug("no live news", extra={"action": "live", "error": str(exc)})
+                beat = None
+            except Exception:  # nobody else would say it: its pages go on without news meanwhile
+                _log.exception("the live news of a tenant failed", extra={"action": "live"})
                 beat = None
             if beat is not None:
                 opened.last = b"data: %b\n\n" % msgspec.json.encode(beat)

@@ -3,7 +3,7 @@
 import pytest
 
 from projections.policies import backoff as policy
-from service.forward.backoff import retry_after_s
+from service.forward.backoff import asked_s
 from spanledger_sdk.recovery import rules
 
 
@@ -16,6 +16,6 @@ from spanledger_sdk.recovery import rules
 )  # fmt: skip
 def test_a_date_that_is_none_is_no_wait(given: str) -> None:
     """Whoever answers may write anything into the header; nobody fails of it."""
-    assert retry_after_s(given) == 0.0
+    assert asked_s(given) == 0.0
     assert not policy.retry_after_s(given, 0.0)
     assert not rules.retry_after_s(given, 0.0)

@@ -9,7 +9,7 @@ import httpx
 
 from service.alerts.sending.guard import Network, NotAllowed, resolve
 from service.alerts.sending.shapes import Request
-from service.forward.backoff import retry_after_s
+from service.forward.backoff import asked_s
 
 Verdict = Literal["taken", "later", "refused"]
 _ANSWER_BYTES: Final = 2_048
@@ -82,7 +82,7 @@ def read(response: httpx.Response, body: bytes) -> Answer:
     said = body.decode("utf-8", "replace").strip() or response.reason_phrase
     message = f"HTTP {response.status_code}: {said}"
     if response.status_code in _LATER:
-        return Answer("later", message, retry_after_s(response.headers.get("retry-after")))
+        return Answer("later", message, asked_s(response.headers.get("retry-after")))
     if response.is_redirect:
         message = f"HTTP {response.status_code}: redirects are not followed; give the URL it means"
     return Answer("refused", message)
