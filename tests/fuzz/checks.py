@@ -26,7 +26,8 @@ _builder = BatchBuilder(Identity(bytes(64)), Scrubber())
 def check(body: bytes) -> None:
     """Give `body` to every decoder, and build a batch of what was taken."""
     native = _decoded(decode.decode_traces, body)
-    assert _comparable(native) == _comparable(_decoded(protobuf.decode_traces, body))
+    reference = _decoded(protobuf.decode_traces, body)
+    assert _comparable(native) == _comparable(reference), f"decoded unlike: {body.hex()}"
     found = [native]
     found += [_decoded(d, body) for d in (decode.decode_logs, decode_traces_json, decode_logs_json)]
     for decoded in found:

@@ -363,6 +363,9 @@ def test_messages_that_come_again_are_merged() -> None:
     _same(part(1, body))
     _same(part(1, body + part(1, part(3, part(2, b"entity"))) + part(3, b"v")))
     _same(part(1, body + part(1, part(1, part(1, b"\xff")))))
+    _same(
+        part(1, b"".join(resources) + part(2, b"".join(scopes) + part(2, SPAN) + part(2, b"\x0f")))
+    )
 
 
 def test_refused_spans_are_counted_after_the_first() -> None:

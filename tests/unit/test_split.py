@@ -1,5 +1,7 @@
 """A body that does not parse as a whole is split, and only its bad events are refused."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,6 +71,37 @@ def test_a_log_record_of_bad_text_is_refused_alone() -> None:
     decoded = decode_logs(_broken(otlp.logs(otlp.make_log(), bad).SerializeToString()), LIMITS)
     assert (decoded.accepted, decoded.refused) == (1, 1)
     assert "log record 1" in decoded.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("decode", "event"), [(decode_traces, otlp.make_span()), (decode_logs, otlp.make_log())]
+)
+def test_pieces_of_a_resource_or_scope_are_one(decode: Any, event: Any) -> None:
+    """What protobuf would merge is merged beside a torn event too."""
+    part = otlp.part
+    attributes = [part(1, part(1, key) + part(2, part(1, b"v"))) for key in (b"a", b"b")]
+    resource = b"".join(part(1, attribute) for attribute in attributes)
+    scope = part(1, part(1, b"name")) + part(1, part(2, b"v1"))
+    body = part(
+        1, resource + part(2, scope + part(2, event.SerializeToString()) + part(2, b"\x0f"))
+    )
+    decoded = decode(body, LIMITS)
+    assert (decoded.accepted, decoded.refused) == (1, 1)
+    context = codec.decode_context(decoded.groups[0].context)
+    assert context.resource_attributes == {"a": "v", "b": "v"}
+    assert (context.scope_name, context.scope_version) == ("name", "v1")
+
+
+def test_a_scope_without_events_counts_for_nothing() -> None:
+    """What is cut of its resource is not counted again, however the body was read."""
+    part = otlp.part
+    pairs = b"".join(part(1, part(1, b"k%d" % number)) for number in range(3))
+    few, span = Limits(max_attributes=2), otlp.make_span().SerializeToString()
+    resource = part(1, pairs) + part(2, part(1, part(1, b"empty"))) + part(2, part(2, span))
+    decoded = decode_traces(part(1, resource), few)
+    torn = decode_traces(part(1, resource + part(2, part(2, b"\x0f"))), few)
+    assert decoded.cut == {"attribute": 1}
+    assert torn.cut == {"attribute": 2}
 
 
 def test_a_span_nested_too_deeply_is_refused_alone() -> None:

@@ -319,7 +319,6 @@ def _open_part(part: split.Part, assembly: Assembly) -> bool:
     resource = read_resource(part.resource, part.resource_schema, assembly.limits)
     if open_scope(resource, part.scope, part.scope_schema, assembly):
         return True
-    if part.events:
-        what = "the resource or scope of this group"
-        assembly.refuse(split.NOT_PARSED, what, len(part.events))
+    what = "the resource or scope of this group"
+    assembly.refuse(split.NOT_PARSED, what, len(part.events))
     return False

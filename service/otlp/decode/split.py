@@ -2,8 +2,10 @@
 
 One string of invalid UTF-8 makes protobuf refuse a whole request. Here the same bytes are read
 with a descriptor, built at run time, in which resources, scopes and events are plain `bytes`,
-so that each event can be parsed alone. Traces and logs have the same field numbers. Before OTLP
-0.15 scopes were instrumentation libraries, in a field of their own; they have the same shape.
+so that each event can be parsed alone. A resource or scope may be said in pieces, which protobuf
+merges: their bytes one behind the other parse as the merged message. Traces and logs have the same
+field numbers. Before OTLP 0.15 scopes were instrumentation libraries, in a field of their own;
+they have the same shape.
 """
 
 from collections.abc import Iterator
@@ -52,9 +54,9 @@ def _classes() -> tuple[Any, Any]:
     file = descriptor_pb2.FileDescriptorProto(
         name="spanledger/split.proto", package=_PACKAGE, syntax="proto3"
     )
-    _message(file, "Scope", scope=(1, "", False), events=(2, "", True), schema=(3, "", False))
+    _message(file, "Scope", scope=(1, "", True), events=(2, "", True), schema=(3, "", False))
     _message(
-        file, "Resource", resource=(1, "", False), scopes=(2, "Scope", True),
+        file, "Resource", resource=(1, "", True), scopes=(2, "Scope", True),
         schema=(3, "", False), old_scopes=(1000, "Scope", True),
     )  # fmt: skip
     _message(file, "Request", resources=(1, "Resource", True))
@@ -71,7 +73,7 @@ _Request, _SpanHead = _classes()
 
 
 def parts_of(body: bytes) -> Iterator[Part]:
-    """The parts of an export request.
+    """The parts of an export request that hold events.
 
     Raises:
         BadInput: not even the outer messages can be read.
@@ -83,11 +85,11 @@ def parts_of(body: bytes) -> Iterator[Part]:
             "the body is no OTLP request: its outer messages do not parse as protobuf "
             "(torn, compressed without saying so, or another format)"
         ) from None
-    for resource in request.resources:
-        for scope in (*resource.scopes, *resource.old_scopes):
-            yield Part(
-                resource.resource, resource.schema, scope.scope, scope.schema, list(scope.events)
-            )
+    for part in request.resources:
+        resource = b"".join(part.resource)
+        for scope in (*part.scopes, *part.old_scopes):
+            if events := list(scope.events):
+                yield Part(resource, part.schema, b"".join(scope.scope), scope.schema, events)
 
 
 def name_of(data: bytes) -> str:
