@@ -5,10 +5,11 @@ to the views go to one worker thread, appending to the log to another.
 """
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from service.alerts.alert import Alert, Change, Step, Told, advance, resolve
 from service.alerts.evaluation import Evaluation, Outcome
 from service.alerts.file import load
 from service.alerts.maintenance import is_muted
-from service.alerts.notice import Outgoing, notices
+from service.alerts.notice import LOG, Outgoing, notices
 from service.alerts.rule import AlertsFile, Rule
 from service.alerts.sending.deliveries import Deliveries, try_receiver
 from service.alerts.sending.guard import Network
@@ -29,6 +30,7 @@ from service.append.appender import Appender
 
 RESOLVED_KEPT_NS: Final = 86400 * SECOND_NS
 _PRUNE_EVERY: Final = 1_000
+_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -60,19 +62,36 @@ class Engine:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what is being delivered then is delivered again later."""
         self._kept = await self._store.alerts()
-        await self._deliveries.follow(self._file)
-        loop = asyncio.get_running_loop()
+        await self._follow()
         with ThreadPoolExecutor(1, "alerts-views") as thread:
             for count in _counting(stop):
-                rules = self._file.rule
-                outcomes = await loop.run_in_executor(thread, self._evaluation.evaluate, rules)
-                if rules is self._file.rule:  # else others came into force meanwhile
-                    await self._take(outcomes)
-                if count % _PRUNE_EVERY == 0:
-                    await self._store.prune(self._clock())
+                try:
+                    await self._evaluate(thread)
+                    if count % _PRUNE_EVERY == 0:
+                        await self._store.prune(self._clock())
+                except Exception as exc:  # such as a full disk: the next one may come through
+                    metrics.ALERT_EVALUATIONS.labels("failed").inc()
+                    _log.error("an evaluation failed; it goes on", exc_info=exc,
+                               extra={"action": "alerts"})  # fmt: skip
                 await _first_of(self._file.every / SECOND_NS, stop, self._changed)
                 self._changed.clear()
                 self._deliveries.check()
+
+    async def _follow(self) -> None:
+        """Deliver to the receivers that the file has now, and give up what others were to get."""
+        names = [LOG, *(receiver.name for receiver in self._file.receiver)]
+        if count := await self._store.follow(names, self._clock()):
+            extra = {"action": "alerts", "notices": count}
+            _log.warning("notices were given up: their receivers are no more", extra=extra)
+        await self._deliveries.follow(self._file)
+
+    async def _evaluate(self, thread: Executor) -> None:
+        """One evaluation of all rules, and what follows from it."""
+        rules = self._file.rule
+        loop = asyncio.get_running_loop()
+        outcomes = await loop.run_in_executor(thread, self._evaluation.evaluate, rules)
+        if rules is self._file.rule:  # else others came into force meanwhile
+            await self._take(outcomes)
 
     async def _take(self, outcomes: Sequence[Outcome]) -> None:
         """Put on record what the rules found, and what follows from it."""
@@ -137,7 +156,7 @@ class Engine:
                 metrics.ALERTS.labels(state, severity).set(count)
         waiting = await self._store.waiting()
         metrics.ALERT_OUTBOX.clear()
-        for name in {*self._deliveries.names, *waiting}:
+        for name in self._deliveries.names:
             for what, count in zip(("waiting", "parked"), waiting.get(name, (0, 0)), strict=True):
                 metrics.ALERT_OUTBOX.labels(name, what).set(count)
 
@@ -150,7 +169,7 @@ class Engine:
             BadRules: it cannot be used; what was in force stays so.
         """
         self._file = load(self._path)
-        await self._deliveries.follow(self._file)
+        await self._follow()
         self._changed.set()
         return {"rules": len(self._file.rule), "receivers": len(self._file.receiver)}
 

@@ -156,8 +156,8 @@ def without_receivers(answer: msgspec.Struct) -> msgspec.Struct:
 
 def _alerts(connection: sqlite3.Connection, question: AlertsQuestion, tenant: str) -> AlertList:
     values = msgspec.structs.asdict(question) | {"tenant": tenant}
-    items = [_record(body) for (body,) in connection.execute(SQL["list"], values)]
-    return AlertList(items, _receivers(connection))
+    records = [_record(body) for (body,) in connection.execute(SQL["list"], values)]
+    return AlertList([one for one in records if one is not None], _receivers(connection))
 
 
 def _receivers(connection: sqlite3.Connection) -> list[ReceiverStatus]:
@@ -185,14 +185,20 @@ def _history(
     shown_ = rows[: question.limit]
     next_ = str(shown_[-1][0]) if len(rows) > len(shown_) else None
     items = [
-        PastChange(at=rfc3339(at_ns), at_ns=at_ns, change=change, alert=_record(body))
+        PastChange(at=rfc3339(at_ns), at_ns=at_ns, change=change, alert=record)
         for _, at_ns, change, body in shown_
+        if (record := _record(body)) is not None
     ]
     return AlertHistory(items, next_)
 
 
-def _record(body: bytes) -> AlertRecord:
-    return msgspec.convert(shown(msgspec.json.decode(body, type=Alert), ""), AlertRecord)
+def _record(body: bytes) -> AlertRecord | None:
+    """What is shown of an alert; None of one that another release wrote and this cannot read."""
+    try:
+        alert = msgspec.json.decode(body, type=Alert)
+    except msgspec.MsgspecError:
+        return None
+    return msgspec.convert(shown(alert, ""), AlertRecord)
 
 
 ENDPOINTS: Final = (

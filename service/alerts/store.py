@@ -6,6 +6,7 @@ between them loses no notice. A row of the outbox goes when its receiver has tak
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ HISTORY_KEPT: Final = 20_000
 PARKED_KEPT_NS: Final = 30 * 86400 * 1_000_000_000
 _ERROR_CHARACTERS: Final = 500
 _decode = msgspec.json.Decoder(Alert).decode
+_log = logging.getLogger(__name__)
 
 
 class Due(NamedTuple):
@@ -46,9 +48,31 @@ class Store:
         self._lock = asyncio.Lock()  # one transaction at a time
 
     async def alerts(self) -> dict[str, Alert]:
-        """All that are kept, by id."""
-        rows = await self._read("alerts")
-        return {alert.id: alert for alert in (_decode(row[0]) for row in rows)}
+        """All that are kept, by id.
+
+        One that cannot be read, of another release, is forgotten: if it fires, it is told again.
+        """
+        found: dict[str, Alert] = {}
+        for one, body in await self._read("alerts"):
+            try:
+                found[one] = _decode(body)
+            except msgspec.MsgspecError as exc:
+                extra = {"action": "alerts", "alert": one, "error": str(exc)}
+                _log.error("an alert on record cannot be read, and is forgotten", extra=extra)
+                async with self._transaction() as db:
+                    await db.execute(SQL["drop_alert"], {"id": one})
+        return found
+
+    async def follow(self, receivers: Iterable[str], now_ns: int) -> int:
+        """Give up what waits for other receivers than these; how many notices that are.
+
+        Those that it leaves with no notice at all are no more told of.
+        """
+        values = {"receivers": msgspec.json.encode(list(receivers)).decode(), "now": now_ns}
+        async with self._transaction() as db:
+            count = (await db.execute(SQL["park_others"], values)).rowcount
+            await db.execute(SQL["forget_others"], {"receivers": values["receivers"]})
+        return count
 
     async def advance(
         self,

@@ -41,7 +41,7 @@ CREATE TABLE receiver (
 
 -- name: alerts
 -- All that is kept.
-SELECT body FROM alert;
+SELECT id, body FROM alert;
 
 -- name: put_alert
 INSERT INTO alert (id, tenant, rule, state, since_ns, resolved_ns, body)
@@ -65,6 +65,16 @@ ON CONFLICT (receiver, key) DO NOTHING;
 
 -- name: prune_parked
 DELETE FROM outbox WHERE parked_ns < :before;
+
+-- name: park_others
+-- Give up what is for none of these receivers: nobody delivers it.
+UPDATE outbox SET parked_ns = :now, error = 'there is no more such receiver'
+WHERE parked_ns IS NULL AND receiver NOT IN (SELECT value FROM json_each(:receivers));
+
+-- name: forget_others
+DELETE FROM receiver
+WHERE name NOT IN (SELECT value FROM json_each(:receivers))
+    AND name NOT IN (SELECT receiver FROM outbox);
 
 -- name: due
 -- The oldest that a receiver has not taken.

@@ -81,7 +81,11 @@ class AlertsRole:
         if self._engine is None or self._loop is None or not self._thread.is_alive():
             raise Unavailable("the alerts are just starting or ending")
         answer: Future[Any] = asyncio.run_coroutine_threadsafe(what(self._engine), self._loop)
-        return answer.result(_ANSWER_S)
+        try:
+            return answer.result(_ANSWER_S)
+        except TimeoutError as exc:
+            answer.cancel()  # nobody waits for it any more
+            raise Unavailable(f"the alerts did not answer within {_ANSWER_S:g} s") from exc
 
     def drain(self, deadline_s: float) -> None:
         """End after the evaluation under way; what was not delivered is at the next start."""

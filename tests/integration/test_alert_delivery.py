@@ -5,8 +5,11 @@ import base64
 import hashlib
 import hmac
 import ipaddress
+import socket
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,14 @@ import pytest
 from events.errors import BadSetting
 from service.alerts.alert import Alert
 from service.alerts.notice import Notice, Outgoing, notice_of
+from service.alerts.questions import answer
 from service.alerts.rule import AlertsFile, Receiver, span
-from service.alerts.sending.deliveries import try_receiver
+from service.alerts.sending.deliveries import sending_to, try_receiver
 from service.alerts.sending.delivery import REFUSALS_LIMIT, Delivery
 from service.alerts.sending.guard import is_allowed, networks_of
 from service.alerts.sending.sender import Answer
 from service.alerts.sending.shapes import request_of
-from service.alerts.store import open_store
+from service.alerts.store import FILE, open_store
 from tests.events import BASE_NS
 from tests.hooks import hooked
 
@@ -151,6 +155,23 @@ def test_a_receiver_on_this_machine_must_be_allowed() -> None:
         assert post.document["data"]["status"] == "test"
 
 
+def test_all_addresses_that_are_allowed_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing listens, the next is asked; those that are not allowed never are."""
+    known = [("::1", 6), ("192.0.2.1", 2), ("127.0.0.1", 2)]
+    with hooked() as hook:
+        named = hook.url.replace("127.0.0.1", "localhost")
+
+        async def look_up(loop: Any, host: str, port: int, **asked: Any) -> list[Any]:
+            family = {6: socket.AF_INET6, 2: socket.AF_INET}
+            return [(family[of], 1, 6, "", (one, port)) for one, of in known if host != one]
+
+        monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", look_up)
+        assert posted(named).verdict == "taken"
+        assert posted(named, networks_of(["127.0.0.1"])).verdict == "taken"
+        assert len(hook.posts) == 2
+        assert "not public" in posted(named, networks_of(["10.0.0.0/8"])).message
+
+
 def test_answers_are_understood() -> None:
     """A redirect leads to an address that nobody checked; who asks to wait is waited for."""
     with hooked() as hook:
@@ -228,6 +249,65 @@ def test_a_receiver_that_stays_away_is_given_up(tmp_path: Path) -> None:
     heard, left = delivered(tmp_path, lambda: Scripted(Answer("later", "x")), ["a", "b"], 5)
     assert heard == ["a", "b"]
     assert left == {"ops": (0, 1)}
+
+
+def test_a_fault_that_nobody_foresaw_ends_no_delivery(tmp_path: Path) -> None:
+    """It is said, and what it met is tried again."""
+
+    class Faulty(Scripted):
+        async def send(self, body: bytes) -> Answer:
+            self.heard.append(body.decode())
+            if len(self.heard) == 1:
+                raise RuntimeError("nobody foresaw it")
+            return Answer("taken")
+
+    heard, left = delivered(tmp_path, Faulty, ["a", "b"])
+    assert heard == ["a", "a", "b"]
+    assert left == {}
+
+
+def test_a_notice_of_another_release_makes_way(tmp_path: Path) -> None:
+    """One that cannot be read is given up at once; what comes behind is delivered."""
+    with hooked() as hook:
+        receiver = receiver_of(url=hook.url)
+        unreadable = Outgoing(receiver="ops", key="odd", body=b'{"status": "odd"}')
+        rows = [unreadable, body_of()]
+
+        async def deliver() -> dict[str, tuple[int, int]]:
+            async with open_store(tmp_path) as store:
+                await store.advance({}, [], rows, BASE_NS)
+                sending = partial(sending_to, receiver, LOOPBACK)
+                delivery = Delivery("ops", store, sending, give_up_ns=10**15)
+                task = asyncio.create_task(delivery.run())
+                async with asyncio.timeout(60):
+                    while any(waiting for waiting, _ in (await store.waiting()).values()):
+                        await asyncio.sleep(0.01)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                return await store.waiting()
+
+        assert asyncio.run(deliver()) == {"ops": (0, 1)}
+        assert hook.statuses() == ["firing"]
+
+
+def test_an_alert_of_another_release_is_forgotten(tmp_path: Path) -> None:
+    """The others are known; the list shows what can be read."""
+
+    async def kept() -> dict[str, Alert]:
+        async with open_store(tmp_path) as store:
+            odd = msgspec.structs.replace(ALERT, id="b" * 32)
+            changes: list[tuple[Any, Alert]] = [("fired", ALERT), ("fired", odd)]
+            await store.advance({ALERT.id: ALERT, odd.id: odd}, changes, [], BASE_NS)
+        with closing(sqlite3.connect(tmp_path / FILE)) as file, file:
+            file.execute("UPDATE alert SET body = x'7b7d' WHERE id = ?", (odd.id,))
+            file.execute("UPDATE history SET body = x'7b7d' WHERE id = 2")
+        for path in ("alerts", "alerts/history"):
+            assert len(msgspec.to_builtins(answer(tmp_path, path, {}, "default"))["items"]) == 1
+        async with open_store(tmp_path) as store:
+            await store.alerts()
+            return await store.alerts()
+
+    assert asyncio.run(kept()) == {ALERT.id: ALERT}
 
 
 def test_a_notice_is_in_the_outbox_once(tmp_path: Path) -> None:

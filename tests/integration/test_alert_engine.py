@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -12,15 +13,19 @@ import msgspec
 import pytest
 
 from events import names
+from events.errors import Unavailable
 from events.log.socket import DoorClient
 from projections.mapping.rules.problems import BadRules
 from service.alerts.engine import Engine, open_engine
 from service.alerts.questions import answer
+from service.alerts.samples import Samples
 from service.alerts.sending.guard import networks_of
 from service.alerts.sending.sender import Sender
 from service.alerts.sending.shapes import Request
+from service.alerts.store import Store
 from service.append.appender import Appender
 from service.configuration.settings import Settings
+from service.roles import Place, alerts
 from tests.alerting import NOW_NS, tried
 from tests.events import SECOND_NS, make_batch
 from tests.hooks import Hook, hooked
@@ -200,6 +205,59 @@ def test_other_rules_come_into_force_and_bad_ones_do_not(tmp_path: Path) -> None
         asyncio.run(live(hook, folder_of(tmp_path, hook)))
 
 
+def test_a_fault_that_nobody_foresaw_ends_no_alerts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one rule: the others are told, and it is a problem; of putting on record: tried again."""
+    rules = RULES + '[[rule]]\nname = "new"\nwhen = "new_error"\n'
+    keep, failures = Store.advance, iter([sqlite3.OperationalError("disk is full")])
+
+    def faulty(*asked: Any) -> None:
+        raise ZeroDivisionError("nobody foresaw it")
+
+    async def full(store: Store, *asked: Any) -> None:
+        for failure in failures:
+            raise failure
+        await keep(store, *asked)
+
+    monkeypatch.setattr(Samples, "patterns", faulty)
+    monkeypatch.setattr(Store, "advance", full)
+
+    async def live(hook: Hook, data: Path) -> None:
+        async with running(data, Time()) as engine:
+            (fired,) = await heard(hook, 1)
+            assert fired["data"]["rule"] == "failures"
+            problems = (await engine.status())["problems"]
+            assert problems == {
+                "new": "a fault of Spanledger: ZeroDivisionError: nobody foresaw it"
+            }
+
+    with hooked() as hook:
+        asyncio.run(live(hook, folder_of(tmp_path, hook, rules=rules)))
+
+
+def test_notices_of_a_receiver_that_is_no_more_are_given_up(tmp_path: Path) -> None:
+    """They wait for nobody; one without any is no more told of."""
+
+    async def live(gone: Hook, hook: Hook, data: Path) -> None:
+        async with running(data, Time()) as engine:
+            await heard(hook, 1)
+            await heard(gone, 1)
+            write(data, RULES, hook)
+            await engine.reload()
+            await settled(data, firing=1)
+            found = {one["name"]: one for one in listed(data)["receivers"]}
+            assert (found["hook1"]["waiting"], found["hook1"]["parked"]) == (0, 1)
+            assert found["hook0"]["sent"] == 1
+            write(data, RULES)
+            await engine.reload()
+            assert {one["name"] for one in listed(data)["receivers"]} == {"hook1", "log"}
+
+    with hooked() as gone, hooked() as hook:
+        gone.hold.clear()
+        asyncio.run(live(gone, hook, folder_of(tmp_path, hook, gone)))
+
+
 def test_reloads_at_once_leave_one_delivery_to_each(tmp_path: Path) -> None:
     """Whoever else asks meanwhile: a second one would tell everything twice."""
 
@@ -308,3 +366,29 @@ def test_while_the_views_are_behind_only_that_is_told(tmp_path: Path) -> None:
         assert {item["rule"] for item in listed(data)["items"]} == {"behind"}
 
     asyncio.run(live())
+
+
+def test_a_question_that_nobody_waits_for_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asked hears that it took too long; what was asked of the loop does not go on."""
+    monkeypatch.setattr(alerts, "_ANSWER_S", 0.05)
+    data = folder_of(tmp_path)
+    failed: list[BaseException] = []
+    ended = threading.Event()
+
+    async def never(engine: Engine) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    role = alerts.build(Settings(data=data), Place("alerts", failed.append, threading.Event()))
+    role.start()
+    try:
+        with pytest.raises(Unavailable, match="did not answer within"):
+            role._ask(never)
+        assert ended.wait(60)
+    finally:
+        role.drain(60)
+    assert failed == []

@@ -2,8 +2,10 @@
 
 In order: a notice that an alert is over must not overtake that it fires. One that is not there or
 asks to wait is waited for, `give_up` at most; what a receiver refuses is tried again some times,
-for its mistake may be ours to mend, and is then parked so that others come through. A row goes
-only when it was taken: a kill between the answer and that sends it again, under the same id.
+for its mistake may be ours to mend, and is then parked so that others come through; what another
+release wrote and this one cannot read is parked at once. A row goes only when it was taken: a kill
+between the answer and that sends it again, under the same id. A fault that nobody foresaw is said,
+and what it met is tried again like what is refused: it ends no delivery.
 """
 
 import asyncio
@@ -12,6 +14,8 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final
+
+import msgspec
 
 from events import metrics
 from service.alerts.sending.sender import Answer
@@ -62,11 +66,28 @@ class Delivery:
         async with self._sending() as send:
             while True:
                 self._news.clear()
-                due = await self._store.due(self._name)
-                if due is None:
-                    await self._news.wait()
-                else:
-                    await asyncio.sleep(await self._settle(due, await send(due.body)))
+                try:
+                    await self._next(send)
+                except Exception as exc:  # such as a full disk: the next try may come through
+                    extra = {"action": "alerts", "receiver": self._name}
+                    _log.error("delivering failed; it goes on", exc_info=exc, extra=extra)
+                    await asyncio.sleep(self._backoff.next_s())
+
+    async def _next(self, send: Send) -> None:
+        """Deliver what is due, or wait for it."""
+        due = await self._store.due(self._name)
+        if due is None:
+            await self._news.wait()
+            return
+        try:
+            answer = await send(due.body)
+        except msgspec.MsgspecError as exc:
+            answer = Answer("unreadable", f"of another release: {exc}")
+        except Exception as exc:
+            extra = {"action": "alerts", "receiver": self._name}
+            _log.error("a notice could not be sent", exc_info=exc, extra=extra)
+            answer = Answer("refused", f"a fault of Spanledger: {type(exc).__name__}: {exc}")
+        await asyncio.sleep(await self._settle(due, answer))
 
     async def _settle(self, due: Due, answer: Answer) -> float:
         """Put on record what came of a try; how long to wait before the next one."""
@@ -77,7 +98,8 @@ class Delivery:
             self._backoff.reset()
             return 0.0
         refused = answer.verdict == "refused" and due.tries + 1 >= REFUSALS_LIMIT
-        parked = refused or now_ns - due.created_ns >= self._give_up_ns
+        too_old = now_ns - due.created_ns >= self._give_up_ns
+        parked = refused or too_old or answer.verdict == "unreadable"
         await self._store.failed(self._name, due, answer.message, now_ns, parked=parked)
         extra = {"action": "alerts", "receiver": self._name, "error": answer.message}
         if parked:

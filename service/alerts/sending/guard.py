@@ -1,7 +1,7 @@
 """Where a request may go: no receiver may be used to reach what only this machine can.
 
 A name is resolved, each of its addresses is checked, and the connection is made to one that was
-checked: what the name means a moment later does not matter. Addresses that are not public need
+allowed: what the name means a moment later does not matter. Addresses that are not public need
 `--alerts-allow`.
 """
 
@@ -54,11 +54,11 @@ def _inner(address: Address) -> Address:
     return address
 
 
-async def resolve(host: str, port: int, allowed: Sequence[Network]) -> str:
-    """An address of `host` that a request may go to.
+async def resolve(host: str, port: int, allowed: Sequence[Network]) -> list[str]:
+    """The addresses of `host` that a request may go to, at least one, the preferred first.
 
     Raises:
-        NotAllowed: one of its addresses may not be reached: then none is.
+        NotAllowed: none of its addresses may be reached.
         OSError: nothing is known by that name.
     """
     loop = asyncio.get_running_loop()
@@ -67,11 +67,12 @@ async def resolve(host: str, port: int, allowed: Sequence[Network]) -> str:
     except UnicodeError as exc:
         raise OSError(f"{host}: no name of a host") from exc
     addresses = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
-    for address in addresses:
-        if not is_allowed(address, allowed):
-            raise NotAllowed(
-                f"{host} is {address}, which is not public: allow it by --alerts-allow {address}"
-            )
     if not addresses:
         raise OSError(f"{host}: no address")
-    return str(addresses[0])
+    reachable = [str(address) for address in addresses if is_allowed(address, allowed)]
+    if not reachable:
+        raise NotAllowed(
+            f"{host} is {addresses[0]}, which is not public: allow it by --alerts-allow "
+            f"{addresses[0]}"
+        )
+    return list(dict.fromkeys(reachable))

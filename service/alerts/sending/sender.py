@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from service.alerts.sending.guard import Network, NotAllowed, resolve
 from service.alerts.sending.shapes import Request
 from service.forward.backoff import asked_s
 
-Verdict = Literal["taken", "later", "refused"]
+Verdict = Literal["taken", "later", "refused", "unreadable"]
 _ANSWER_BYTES: Final = 2_048
 _LATER: Final = frozenset({408, 425, 429, 502, 503, 504})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -19,7 +20,8 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 class Answer(NamedTuple):
     """What came of a request: *taken*; *later*: the receiver is not there or asks to wait;
-    *refused*: it answered, and did not take it."""
+    *refused*: it answered, and did not take it; *unreadable*: there is no request to be made of
+    what the outbox holds."""
 
     verdict: Verdict
     message: str = ""
@@ -50,29 +52,45 @@ class Sender:
     async def _post(self, request: Request) -> Answer:
         parts = urlsplit(request.url)
         host = (parts.hostname or "").encode("idna").decode("ascii")  # headers are ASCII
-        scheme = parts.scheme
-        port = parts.port or _DEFAULT_PORTS[scheme]
-        address = await resolve(host, port, self._allowed)
-        netloc = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+        *others, last = await resolve(host, port, self._allowed)
+        connect_s = self._timeout_s / (len(others) + 1)
         shown = f"[{host}]" if ":" in host else host
-        named = f"{shown}:{port}" if parts.port else shown
-        async with self._client.stream(
-            "POST",
-            parts._replace(netloc=netloc, fragment="").geturl(),
-            content=request.body,
-            headers={**request.headers, "host": named},
-            extensions={"sni_hostname": host},  # the certificate is that of the name
-        ) as response:
+
+        def to(address: str) -> httpx.Request:
+            return self._client.build_request(
+                "POST",
+                parts._replace(netloc=_netloc(address, port), fragment="").geturl(),
+                content=request.body,
+                headers={**request.headers, "host": f"{shown}:{port}" if parts.port else shown},
+                extensions={"sni_hostname": host},  # the certificate is that of the name
+                timeout=httpx.Timeout(self._timeout_s, connect=connect_s),
+            )
+
+        for address in others:
+            with suppress(httpx.ConnectError, httpx.ConnectTimeout):  # nothing was sent
+                return await self._answer(to(address))
+        return await self._answer(to(last))
+
+    async def _answer(self, request: httpx.Request) -> Answer:
+        response = await self._client.send(request, stream=True)
+        try:
             body = b""
             async for part in response.aiter_raw():
                 body += part
                 if len(body) >= _ANSWER_BYTES:
                     break
-            return read(response, body[:_ANSWER_BYTES])
+        finally:
+            await response.aclose()
+        return read(response, body[:_ANSWER_BYTES])
 
     async def close(self) -> None:
         """Close its connections."""
         await self._client.aclose()
+
+
+def _netloc(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def read(response: httpx.Response, body: bytes) -> Answer:
