@@ -19,7 +19,7 @@ NAMES: Final = (
     "acked", "workers", "keeping", "processor", "single", "large", "wide", "growth", "rebuild",
     "projector", "long_run", "fairness", "hostile", "errors", "sdk", "search",
 )  # fmt: skip
-LONG: Final = ("scale",)
+LONG: Final = ("scale", "doors")
 """Only run when named: they take minutes."""
 
 

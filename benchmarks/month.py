@@ -10,7 +10,7 @@ import hashlib
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -34,7 +34,7 @@ from service.otlp.scrub.scrubber import Scrubber
 TASKS: Final = 5_000
 EXECUTORS: Final = 50
 MONTH_NS: Final = 30 * 86400 * 10**9
-_POOL: Final = 100
+POOL: Final = 100
 _JITTER_NS: Final = 300 * 10**9
 
 
@@ -42,15 +42,27 @@ def grow(data: Path, events: int) -> list[float]:
     """Make the log of a data folder, unless it has one; how long each append took, in s."""
     if (data / "ledger.db").exists():
         return []
+    rounds = rounds_of(events)
+    bodies = (("default", body) for body in _bodies(MONTH_NS // rounds))
+    return append(data, batches(events, bodies))
+
+
+def append(data: Path, made: Iterable[Batch]) -> list[float]:
+    """Append batches to the log of a data folder, each alone; how long each took, in s."""
     data.mkdir(parents=True, exist_ok=True)
     walls_s = []
     with contextlib.closing(LogWriter(data)) as writer:
-        for batch in _batches(events):
+        for batch in made:
             started_s = time.perf_counter()
             writer.append_group([batch])
             writer.checkpoint()
             walls_s.append(time.perf_counter() - started_s)
     return walls_s
+
+
+def rounds_of(events: int) -> int:
+    """How often the requests of the first round come in a month."""
+    return max(events // (POOL * REQUEST_SPANS), 1)
 
 
 def fold(data: Path) -> None:
@@ -66,13 +78,13 @@ def fold(data: Path) -> None:
         projector.close()
 
 
-def _batches(events: int) -> Iterator[Batch]:
-    """The batches of the month, one a request."""
+def batches(events: int, bodies: Iterable[tuple[str, bytes]]) -> Iterator[Batch]:
+    """The batches of the month, one a request, of the first round's: tenant and body of each."""
     builder = BatchBuilder(Identity(identity.new_key()), Scrubber())
-    rounds = max(events // (_POOL * REQUEST_SPANS), 1)
+    rounds = rounds_of(events)
     pool: list[tuple[Batch, Stamp]] = []
-    for body in _bodies(MONTH_NS // rounds):
-        batch = builder.build([("default", time.time_ns(), decode_traces(body, Limits()))])
+    for tenant, body in bodies:
+        batch = builder.build([(tenant, time.time_ns(), decode_traces(body, Limits()))])
         assert batch is not None
         content = codec.unpack(batch.codec, batch.payload)
         pool.append((batch, Stamp(content, parts_of(content), ">", MONTH_NS // rounds)))
@@ -93,10 +105,10 @@ def _batches(events: int) -> Iterator[Batch]:
 def _bodies(span_ns: int) -> Iterator[bytes]:
     """The requests of the first round, which lasts `span_ns`."""
     draw = random.Random(SEED)
-    step_ns = span_ns // (_POOL * REQUEST_SPANS)
+    step_ns = span_ns // (POOL * REQUEST_SPANS)
     number = 0
     before: dict[str, str] = {}
-    for body in attempts(_POOL, seed=SEED):
+    for body in attempts(POOL, seed=SEED):
         request = ExportTraceServiceRequest.FromString(body)
         for span in request.resource_spans[0].scope_spans[0].spans:
             number += 1

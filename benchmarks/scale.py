@@ -5,26 +5,24 @@ and pages are drawn anew. Files are in the page cache, as far as it holds them. 
 log and the views are made once and used again; see benchmarks/month.py.
 """
 
-import http.client
-import itertools
 import random
 import sqlite3
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from benchmarks import month
+from benchmarks import asked, month
+from benchmarks.asked import Api, Clock
 from benchmarks.figures import Figure
 from benchmarks.load import START_NS
 from benchmarks.running import scratch
 from events.times import rfc3339
 from projections.queries import Queries
-from tests import serving
 
 EVENTS: Final = 10_000_000
 _CALLS: Final = 200
@@ -36,7 +34,6 @@ _FLOORS_MS: Final = {"in process": 20.0, "over HTTP": 50.0}
 
 Ask = Callable[[str, dict[str, str]], Any]
 Filters = dict[str, str]
-Clock = Callable[[], float]
 
 
 class Known(NamedTuple):
@@ -63,13 +60,6 @@ class _Answer(msgspec.Struct):
     next: str | None = None
 
 
-class Timing(NamedTuple):
-    """Wall and processor time of some calls, ascending, in ms."""
-
-    wall_ms: list[float]
-    cpu_ms: list[float]
-
-
 def run(quick: bool, data: Path | None = None, events: int | None = None) -> list[Figure]:
     """Make the data, unless it is there; ask."""
     events = events or (500_000 if quick else EVENTS)
@@ -82,49 +72,27 @@ def run(quick: bool, data: Path | None = None, events: int | None = None) -> lis
 
 def measure(data: Path, events: int) -> list[Figure]:
     """Ask every question in both ways."""
-    _warm(data / "views.db")
+    asked.warm(data / "views.db")
     known = _known(data)
     load = f"a month of {events:,} attempts"
     found = []
     with closing(Queries(data)) as queries:
         found += [
-            _figure("in process", plan, _time(plan, queries.answer, time.thread_time), load)
+            _figure("in process", plan, queries.answer, time.thread_time, load)
             for plan in _plans(known)
         ]
-    with _over_http(data) as (ask, clock):
+    with asked.api(data) as api:
         found += [
-            _figure("over HTTP", plan, _time(plan, ask, clock), load) for plan in _plans(known)
+            _figure("over HTTP", plan, _over_http(api), api.worked_s, load)
+            for plan in _plans(known)
         ]
     return found
 
 
-def _figure(way: str, plan: Plan, timing: Timing, load: str) -> Figure:
-    def at(values: list[float], share: float) -> float:
-        return values[min(int(len(values) * share), len(values) - 1)]
-
-    details = {
-        "p50_ms": at(timing.wall_ms, 0.5),
-        "max_ms": timing.wall_ms[-1],
-        "cpu_p50_ms": at(timing.cpu_ms, 0.5),
-        "cpu_p99_ms": at(timing.cpu_ms, 0.99),
-        "calls": len(timing.wall_ms),
-    }
-    return Figure(
-        name=f"{plan.name}, {way}", value=at(timing.wall_ms, 0.99), unit="ms (p99)",
-        floor=_FLOORS_MS[way], bound="at most", roles="api", cores="1 of 2", load=load,
-        details=details,
-    )  # fmt: skip
-
-
-def _time(plan: Plan, ask: Ask, clock: Clock) -> Timing:
-    """Time calls; `clock` tells the processor time, in s, of what answers."""
-    walls, cpus = [], []
-    for path, filters in itertools.islice(_calls(plan, ask), _CALLS + 3):
-        started, started_cpu = time.perf_counter(), clock()
-        ask(path, filters)
-        walls.append((time.perf_counter() - started) * 1e3)
-        cpus.append((clock() - started_cpu) * 1e3)
-    return Timing(sorted(walls[3:]), sorted(cpus[3:]))
+def _figure(way: str, plan: Plan, ask: Ask, clock: Clock, load: str) -> Figure:
+    calls = (lambda call=call: ask(*call) for call in _calls(plan, ask))
+    timing = asked.timed(calls, _CALLS, clock)
+    return asked.figure(f"{plan.name}, {way}", timing, 0.99, _FLOORS_MS[way], load)
 
 
 def _calls(plan: Plan, ask: Ask) -> Iterator[tuple[str, Filters]]:
@@ -199,13 +167,6 @@ def _times(draw: random.Random, width_ns: int) -> Filters:
     return {"since": str(rfc3339(since_ns)), "until": str(rfc3339(since_ns + width_ns))}
 
 
-def _warm(path: Path) -> None:
-    """Read a file once, so that it lies in the page cache; before a database is opened."""
-    with path.open("rb", buffering=0) as file:
-        while file.read(16 << 20):
-            pass
-
-
 def _known(data: Path) -> Known:
     """Arguments that occur: half of the tasks and runs often met, half met once."""
     draw = random.Random(2)
@@ -240,29 +201,9 @@ def _known(data: Path) -> Known:
         )
 
 
-@contextmanager
-def _over_http(data: Path) -> Iterator[tuple[Ask, Clock]]:
-    """Ask an API in a process of its own, on one connection; and what it has worked, in s."""
-    (data.parent / f"{data.name}.log").unlink(missing_ok=True)  # it tells of an earlier address
-    service = serving.start(data, "--role", "api", "--log-level", "warning")
-    try:
-        (address,) = serving.addresses_of(service, "API")
-        with closing(http.client.HTTPConnection(address, timeout=30)) as connection:
+def _over_http(api: Api) -> Ask:
+    def ask(path: str, filters: Filters) -> Any:
+        content, _ = api.ask(f"/api/v1/{path}?{urllib.parse.urlencode(filters)}")
+        return msgspec.json.decode(content, type=_Answer)
 
-            def ask(path: str, filters: Filters) -> Any:
-                connection.request("GET", f"/api/v1/{path}?{urllib.parse.urlencode(filters)}")
-                answer = connection.getresponse()
-                body = answer.read()
-                if answer.status != 200:
-                    raise RuntimeError(f"{path}: {answer.status} {body[:200]!r}")
-                return msgspec.json.decode(body, type=_Answer)
-
-            yield ask, lambda: _worked_s(service.pid)
-    finally:
-        service.terminate()
-
-
-def _worked_s(pid: int) -> float:
-    """Processor seconds of a process's threads, to the ns."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+    return ask
