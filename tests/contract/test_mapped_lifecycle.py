@@ -130,3 +130,75 @@ def test_a_pending_span_makes_an_attempt_run(task: str | None) -> None:
     assert [row[2] for row in attempts_of(pending)] == ["running"]
     assert [row[2] for row in attempts_of(pending, ended)] == ["completed"]
     assert [row[2] for row in attempts_of(ended, pending)] == ["completed"]
+
+
+AIRFLOW_WORKER = "airflow.sdk.execution_time.task_runner"
+AIRFLOW_SERVER = "airflow.api_fastapi.execution_api.routes.task_instances"
+
+
+def airflow_said(number: int) -> dict[str, Any]:
+    return {
+        "airflow.dag_id": "orders", "airflow.task_id": "load", "airflow.dag_run.run_id": "r1",
+        "airflow.task_instance.try_number": number, "airflow.task_instance.map_index": -1,
+    }  # fmt: skip
+
+
+def worked(number: int, at_s: int) -> Block:
+    """A worker's span, that is sent when its process is through: once more after a deferral."""
+    span = make_span(
+        task=None,
+        name="worker.load",
+        trace_id=TRACE,
+        span_id=span_id(10 + at_s),
+        parent_span_id=span_id(1),
+        attributes=airflow_said(number),
+        start_ns=BASE_NS + at_s * SECOND_NS,
+        end_ns=BASE_NS + (at_s + 1) * SECOND_NS,
+    )
+    return Block("default", BASE_NS, make_context(scope_name=AIRFLOW_WORKER), [span])
+
+
+def tried(number: int, state: str, at_s: int) -> Block:
+    """The span of a try, that the server sends once the try has ended."""
+    span = make_span(
+        task=None,
+        name="task_run.load",
+        trace_id=TRACE,
+        span_id=span_id(1),
+        attributes={**airflow_said(number), "airflow.task_instance.state": state},
+        start_ns=BASE_NS + at_s * SECOND_NS,
+        end_ns=BASE_NS + (at_s + 5) * SECOND_NS,
+    )
+    return Block("default", BASE_NS, make_context(scope_name=AIRFLOW_SERVER), [span])
+
+
+def test_what_came_of_a_try_shows_that_it_runs_while_its_own_span_is_missing() -> None:
+    """A parent that is missing has not ended; a try is shown once, whatever there is of it."""
+    shown = ("orders.load", "orders/r1/load/-1", "running", None, "airflow", None)
+    assert view_of(log_of([worked(1, 2)])).execute(ATTEMPTS).fetchall() == [shown]
+    again = [worked(1, 4), worked(1, 2)]
+    assert view_of(log_of(again)).execute(ATTEMPTS).fetchall() == [shown]
+    started = "SELECT started_ns FROM attempt"
+    assert view_of(log_of(again)).execute(started).fetchall() == [(BASE_NS + 2 * SECOND_NS,)]
+
+
+def test_a_missing_parent_that_comes_late_ends_the_try_in_every_order() -> None:
+    """Three pieces of two tries and their spans: nothing runs in the end, and all rows are one."""
+    pieces = [worked(1, 2), worked(1, 4), tried(1, "up_for_retry", 0), worked(2, 12)]
+    pieces.append(tried(2, "success", 10))
+    expected = rows_of(view_of(log_of(pieces)))
+    for order in itertools.permutations(pieces):
+        view = view_of(log_of(order))
+        ended = [(row[2], row[3]) for row in view.execute(ATTEMPTS).fetchall()]
+        assert sorted(ended) == [
+            ("completed", BASE_NS + 15 * SECOND_NS), ("failed", BASE_NS + 5 * SECOND_NS),
+        ]  # fmt: skip
+        assert rows_of(view) == expected
+
+
+def test_a_try_that_runs_stands_beside_one_that_has_ended() -> None:
+    """Of two tries the one whose span came has its outcome, the other one runs."""
+    pieces = [worked(1, 2), tried(1, "up_for_retry", 0), worked(2, 12)]
+    for order in itertools.permutations(pieces):
+        words = [row[2] for row in view_of(log_of(order)).execute(ATTEMPTS).fetchall()]
+        assert sorted(words) == ["failed", "running"]

@@ -9,6 +9,7 @@ import pytest
 
 from projections.mapping.rules.files import builtin_rules, load_rules
 from projections.mapping.rules.filters import parse_filter
+from projections.mapping.rules.identity import identity_keys
 from projections.mapping.rules.problems import SHOWN_LIMIT, BadRules
 from projections.mapping.rules.ruleset import PROBLEMS_LIMIT, RuleSet, content_of
 
@@ -61,6 +62,8 @@ def _one(**changes: Any) -> str:
         ({"signal": "log"}, 'a log record can be `"detail"` or `"ignore"`'),
         ({"version": 0}, "a version is a whole number from 1"),
         ({"new_run_on_attempt_1": "yes"}, "write true or false"),
+        ({"shows_running": True}, "only what tells more of an attempt can, a `detail`"),
+        ({"shows_running": True, "role": "detail", "attempt": "attr.n"}, "say which task runs"),
         ({"like": "gone"}, "there is no rule 'gone'"),
     ],
 )  # fmt: skip
@@ -129,6 +132,14 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     ] * 3
     with pytest.raises(BadRules, match="no such directory"):
         load_rules(tmp_path / "gone")
+
+
+def test_what_identifies_is_left_whole() -> None:
+    """What tells runs and attempts apart, and a task's name where it has no id; nothing else."""
+    named = RULE | {"task_name": "attr.name", "identity": ["attr.job"], "attempt": "attr.n"}
+    known = RULE | {"id": "s", "task_id": "attr.task", "task_name": "attr.title"}
+    rules = RuleSet(content_of([("f.toml", {"version": 1, "rule": [named, known]})]))
+    assert identity_keys(rules) == {"k", "name", "job", "n", "task"}
 
 
 def test_ten_thousand_rules() -> None:

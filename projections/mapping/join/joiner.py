@@ -26,7 +26,7 @@ from projections.mapping.join.port import TIME_MAX, Observations
 from projections.mapping.join.reach import ancestors
 from projections.mapping.join.subject import Subject
 from projections.mapping.observe.observation import Observation
-from projections.mapping.rules.rule import Role
+from projections.mapping.rules.rule import Role, Rule
 from projections.mapping.rules.ruleset import RuleSet
 
 DETAILS_LIMIT: Final = 100
@@ -69,7 +69,9 @@ class Joiner:
     def facts_of(self, it: Observation) -> list[Placed]:
         """What one observation says now; nothing if its role is none that is placed."""
         rule = self._rules.by_id.get(it.rule)
-        if rule is None or rule.role not in (Role.ATTEMPT, Role.ENQUEUE):
+        if rule is None or not _may_be_placed(rule):
+            return []
+        if rule.role is Role.DETAIL and not self._is_first_sign(Subject(it, rule, self._store)):
             return []
         if not it.segments:
             fact = self._fact(Subject(it, rule, self._store), it.event_id)
@@ -102,13 +104,24 @@ class Joiner:
             task_id = it.name or rule.system
             inferred.append("task_id")
         key, whole = key_text(subject)
-        if not it.end_ns and not it.is_log and (inferred or not whole):
+        runs = rule.role is Role.DETAIL or not (it.end_ns or it.is_log)
+        if runs and (inferred or not whole):
             return None  # whose attempt runs is not known yet
         if not whole:
             inferred.append("run_id")
         run_id = self._run_id(subject, key or it.trace_id.hex())
         fact = fact_of(filling, RunKey(it.tenant, task_id, run_id), fact_id, number, inferred)
         return self._one_of(subject, fact) if rule.identity else fact
+
+    def _is_first_sign(self, subject: Subject) -> bool:
+        """Is this the first that tells of an attempt of which nothing else is known?"""
+        where = subject.it.tenant
+        if number_said(subject) is None or self._store.filed(where, attempt_key(subject), limit=1):
+            return False
+        told = self._store.filed(where, detail_key(subject), limit=DETAILS_LIMIT)
+        signs = (it for it in told if self._rules.by_id[it.rule].shows_running)
+        first = next(signs, None)
+        return first is None or first.event_id == subject.it.event_id
 
     def _number(self, subject: Subject) -> int | None:
         segments = subject.it.segments
@@ -177,6 +190,8 @@ class Joiner:
         rule, found = subject.rule, list[Observation]()
         if rule.role is Role.DETAIL:
             found += self._store.filed(it.tenant, attempt_key(subject), limit=DETAILS_LIMIT)
+        if rule.shows_running or rule.id in self._rules.shown:
+            found += self._store.filed(it.tenant, detail_key(subject), limit=DETAILS_LIMIT)
         if rule.identity:
             found += self._store.filed(it.tenant, same_key(subject), limit=DETAILS_LIMIT)
         if rule.new_run_on_attempt_1 and number_said(subject) == 1:
@@ -203,6 +218,10 @@ class Joiner:
         since = before[0].start_ns if before else 0
         until = after[0].start_ns if after else TIME_MAX
         return self._store.filed(it.tenant, series_key(subject), since, until)
+
+
+def _may_be_placed(rule: Rule) -> bool:
+    return rule.role in (Role.ATTEMPT, Role.ENQUEUE) or rule.shows_running
 
 
 def _part_id(it: Observation, place: int) -> bytes:

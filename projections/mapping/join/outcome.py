@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from projections.mapping.join.placed import Outcome
 from projections.mapping.join.subject import Subject
-from projections.mapping.rules.rule import StatusRule
+from projections.mapping.rules.rule import Role, StatusRule
 from projections.runs import words
 from projections.runs.values import status_of, text_of
 
@@ -18,6 +18,8 @@ STATUS_ERROR = 2
 
 def outcomes_of(subject: Subject) -> tuple[Outcome, Outcome | None]:
     """The outcome of an attempt; and that once a later one is known, where it differs."""
+    if subject.rule.role is Role.DETAIL:  # it has ended, and its attempt has not been told
+        return Outcome(words.RUNNING, True, None), None
     if not subject.end_ns:
         return Outcome(words.RUNNING, False, None), None
     outcome = _outcome(subject)

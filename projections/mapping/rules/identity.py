@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from projections.mapping.rules.rule import Expression, Value
+from projections.mapping.rules.rule import Expression, Rule, Value
 from projections.mapping.rules.ruleset import RuleSet
 
 FIELDS: Final = ("task_id", "run_id", "group", "retry_of", "parents", "causes", "executor")
@@ -12,14 +12,17 @@ FIELDS: Final = ("task_id", "run_id", "group", "retry_of", "parents", "causes", 
 
 def identity_keys(rules: RuleSet) -> frozenset[str]:
     """Keys of attributes whose values must stay equal, whatever they look like."""
-    values = [
-        value
-        for rule in rules.rules
-        for value in (*rule.key, *(rule.fields[name] for name in FIELDS if name in rule.fields))
-    ]
-    sources = (text for value in values for text in _sources(value))
+    sources = (text for rule in rules.rules for value in _values(rule) for text in _sources(value))
     found = (text.partition(".") for text in sources)
     return frozenset(key for kind, _, key in found if kind in ("attr", "resource"))
+
+
+def _values(rule: Rule) -> list[Value]:
+    """The values of a rule that tell runs, attempts and tasks apart; a task that has no id is known
+    by its name."""
+    names = FIELDS if "task_id" in rule.fields else (*FIELDS, "task_name")
+    told = [rule.fields[name] for name in names if name in rule.fields]
+    return [*rule.key, *rule.identity, *([rule.attempt] if rule.attempt else []), *told]
 
 
 def _sources(value: Value) -> Iterator[str]:

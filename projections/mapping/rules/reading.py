@@ -28,7 +28,7 @@ from projections.mapping.rules.values import (
 SPLIT_KEYS: Final = frozenset({"start", "end", "status_from", "status_map", "last_status"})
 KEYS: Final = FIELDS | {
     "id", "version", "like", "signal", "role", "system", "match", "only", "key", "attempt",
-    "status", "split", "identity", "new_run_on_attempt_1", "related",
+    "status", "split", "identity", "new_run_on_attempt_1", "related", "shows_running",
 }  # fmt: skip
 _T = TypeVar("_T")
 
@@ -83,6 +83,7 @@ def read_rule(file: str, table: Mapping[str, Any], slots: Slots, problems: list[
         identity=_identity(it),
         new_run_on_attempt_1=it.get("new_run_on_attempt_1", _flag, False),
         related=it.get("related", _globs, ()),
+        shows_running=it.get("shows_running", _flag, False),
     )
     _check(rule, it)
     return rule
@@ -116,6 +117,15 @@ def _check(rule: Rule, it: Reading) -> None:
             break
     if rule.role is Role.DETAIL and rule.attempt is None:
         it.problem("attempt", "must be said, because key and number together find the attempt")
+    if rule.shows_running:
+        _check_showing(rule, it)
+
+
+def _check_showing(rule: Rule, it: Reading) -> None:
+    if rule.role is not Role.DETAIL:
+        it.problem("shows_running", "only what tells more of an attempt can, a `detail`")
+    elif not rule.fields.keys() & {"task_id", "task_name"}:
+        it.problem("shows_running", "say which task runs: `task_id` or `task_name`")
 
 
 def _identity(it: Reading) -> tuple[Value, ...]:

@@ -93,7 +93,8 @@ class Rule(msgspec.Struct, frozen=True):
 
     `only`: what must hold of others, such as the parent, for the event to count; until then it does
     not. `identity`: spans of one run that have these values in common are one attempt, sent again;
-    that which ended last counts. Empty: every span is one of its own.
+    that which ended last counts. Empty: every span is one of its own. `shows_running`: a detail
+    whose attempt is not known yet shows that it runs.
     """
 
     id: str
@@ -112,6 +113,7 @@ class Rule(msgspec.Struct, frozen=True):
     identity: tuple[Value, ...]
     new_run_on_attempt_1: bool
     related: tuple[str, ...]
+    shows_running: bool
 
 
 def sources_of(rule: Rule) -> list[Source]:

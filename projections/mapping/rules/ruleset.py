@@ -66,6 +66,9 @@ class RuleSet:
             if not any(map(is_open, (*rule.key, rule.attempt)))
         )
         """Attempts of which other spans with their own key and number may tell more."""
+        shown = {rule.system for rule in rules if rule.shows_running}
+        self.shown = frozenset(n for n in self.detailed if self.by_id[n].system in shown)
+        """Attempts that such spans show while they run."""
         self.identifying = frozenset(
             source.own.partition(".")[2]
             for rule in rules

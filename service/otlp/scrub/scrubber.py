@@ -38,6 +38,7 @@ EXEMPT_KEYS: Final = frozenset({
     "temporalWorkflowID", "temporalRunID", "temporalActivityID", "airflow.dag_run.run_id",
     "airflow.task_instance.id", "prefect.run.id", "hatchet.step_run_id",
     "hatchet.workflow_run_id", "hatchet.worker_id", "docket.key", "docket.worker",
+    "span.parent_id", "logfire.pending_parent_id",
 })  # fmt: skip
 """Attributes whose values tie facts together."""
 
