@@ -22,11 +22,12 @@ _FIELDS: Final = (
 
 
 class Line(NamedTuple):
-    """One property of both."""
+    """One property of both; of a time also the time itself, which is shown in the reader's zone."""
 
     label: str
     first: str
     second: str
+    moments_ns: tuple[int, int] | None = None
 
     @property
     def differs(self) -> bool:
@@ -47,7 +48,8 @@ def compared(first: Any, second: Any) -> Comparison:
     lines = [Line(label, _text(first, path), _text(second, path)) for label, path in _FIELDS]
     lines.insert(1, Line("Took", _took(first), _took(second)))
     lines.insert(2, Line("Queued for", _queued(first), _queued(second)))
-    lines.insert(3, Line("Started", moment(first.started_ns), moment(second.started_ns)))
+    starts_ns = (first.started_ns, second.started_ns)
+    lines.insert(3, Line("Started", moment(starts_ns[0]), moment(starts_ns[1]), starts_ns))
     return Comparison(first, second, [line for line in lines if line.first or line.second])
 
 

@@ -8,6 +8,7 @@ from service.access.proxies import Place
 from service.web.answers import page, wants_page
 from service.web.links import Links
 from service.web.rendering import render
+from service.web.sessions import theme_of
 
 _ADVICE: Final = {
     400: "Correct what is named here in the page's address, or leave it out.",
@@ -30,5 +31,6 @@ def problem_page(
         return None
     values = {
         "title": problem.title, "problem": problem, "advice": _ADVICE.get(problem.status, ""),
+        "theme": theme_of(request),
     }  # fmt: skip
     return page(render("problem.html.j2", Links(place), values), problem.status)

@@ -54,7 +54,7 @@ def environment() -> jinja2.Environment:
         "version": VERSION,
         "with_": with_,
         "without": without,
-        "at": None, "who": None, "sought": None, "csrf": "", "theme": "",
+        "at": None, "who": None, "problem": None, "sought": None, "csrf": "", "theme": "",
     }  # fmt: skip
     return pages
 

@@ -128,7 +128,7 @@ class Site:
             if isinstance(found, Moved):
                 return lead_to(found.link)
             if isinstance(found, Table):
-                return export.csv(found)
+                return export.file_of(found)
             leaves = [cookie(visit.place, cookies.FORM, visit.csrf, same_site="strict")]
             return page(_text(each, visit, found), cookies=leaves)
 

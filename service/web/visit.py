@@ -9,6 +9,7 @@ from events.errors import BadInput
 from events.times import rfc3339
 from projections.endpoints import ENDPOINTS
 from projections.queries import Queries
+from projections.query.endpoint import Endpoint
 from projections.query.parameters import parse
 from projections.query.refusals import BadQuestion
 from projections.query.times import parse_moment
@@ -61,7 +62,10 @@ class Visit:
         Raises:
             BadQuestion, NotFound, Unavailable: as `Queries.ask`.
         """
-        endpoint = _ENDPOINTS[path]
+        return self.ask_of(_ENDPOINTS[path], *arguments, **parameters)
+
+    def ask_of(self, endpoint: Endpoint, *arguments: str, **parameters: Any) -> Any:
+        """See `ask`."""
         given = {name: value for name, value in parameters.items() if value is not None}
         question = parse(endpoint.asks, given)
         return self.queries.ask(endpoint, question, arguments, tenant=self.tenant)
@@ -107,10 +111,11 @@ class Shown(NamedTuple):
 
 
 class Table(NamedTuple):
-    """What a page gives as a file instead: records, and the name of the file."""
+    """What a page gives as a file instead: records, its name and its form, `csv` or `json`."""
 
     name: str
     items: Sequence[Any]
+    form: str = "csv"
 
 
 class Moved(NamedTuple):

@@ -17,7 +17,6 @@ from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, is_filtered, window
 from projections.query.listing import Strand
 from projections.query.parameters import (
-    TEXT_LIMIT,
     Backfilled,
     Component,
     Executor,
@@ -26,7 +25,6 @@ from projections.query.parameters import (
     Question,
     Since,
     TaskId,
-    Text,
     Until,
 )
 from projections.query.records import (
@@ -45,6 +43,7 @@ from projections.query.rows import Key, Rows, by_keys
 from projections.runs import words
 from projections.runs.scopes import HOUR_NS
 from projections.views.attempts.question import JOINS, Attempt, AttemptRow, attempt, rows_of
+from projections.views.error_patterns.answers.chosen import ErrorsQuestion, chosen
 from projections.views.error_patterns.answers.correlation import Correlated
 from projections.views.error_patterns.answers.course import (
     LOOK_BACK_H,
@@ -139,42 +138,6 @@ class Occurrence(Attempt, frozen=True, kw_only=True):
     recovered: Annotated[bool, Meta(description="Its run completed later")] | None
 
 
-class ErrorsQuestion(ListQuestion, frozen=True, kw_only=True):
-    """Parameters of a list of error patterns; times are those of the last occurrence."""
-
-    task: Annotated[Text, Meta(description="Only patterns that touched this task.")] | None = None
-    component: (
-        Annotated[Text, Meta(description="Only patterns that touched this component.")] | None
-    ) = None
-    since: Since | None = None
-    until: Until | None = None
-    recovered: (
-        Annotated[
-            bool,
-            Meta(
-                description="Only patterns with a recovery, or without any.",
-                extra={"negative": "unrecovered"},
-            ),
-        ]
-        | None
-    ) = None
-    q: (
-        Annotated[
-            str,
-            Meta(
-                min_length=1,
-                max_length=TEXT_LIMIT,
-                description="Prefix of the fingerprint (in any case, with dashes) or type.",
-            ),
-        ]
-        | None
-    ) = None
-    sort: Annotated[
-        Literal["-last_seen", "last_seen", "-first_seen", "first_seen", "-count", "count"],
-        Meta(description="Order; a `-` in front turns it round."),
-    ] = "-last_seen"
-
-
 class OccurrencesQuestion(ListQuestion, frozen=True, kw_only=True):
     """Parameters of the list of one error pattern's occurrences."""
 
@@ -229,11 +192,16 @@ def errors(inquiry: Inquiry, question: ErrorsQuestion) -> Page[ErrorPattern]:
         key = (_SORTS[by], "fingerprint_no")
         strands = [Strand("error_pattern", key, "tenant_no = ?", (inquiry.tenant_no,))]
         values["since"], values["until"] = window(question)
+    decided = decisions_of(inquiry) if strands else {}
+    rows, leaves_out = chosen(
+        _patterns(inquiry.connection, values or {}), question, inquiry.verdicts,
+        lambda row: row.signature,
+        lambda row: _course(inquiry, decided.get(row.fingerprint, Decided()), row).state,
+    )  # fmt: skip
     return inquiry.page(
-        question, strands, _patterns(inquiry.connection, values or {}),
-        partial(_pattern, inquiry, decisions_of(inquiry) if strands else {}),
+        question, strands, rows, partial(_pattern, inquiry, decided),
         newest_first=question.sort.startswith("-"),
-        filtered=values is not None and is_filtered(values, None),
+        filtered=leaves_out or (values is not None and is_filtered(values, None)),
         bounded=by == "last_seen",
     )  # fmt: skip
 
@@ -322,10 +290,13 @@ def _occurrence(
     )
 
 
-def _course(inquiry: Inquiry, row: _PatternRow) -> Course:
+def _course(inquiry: Inquiry, decided: Decided, row: _PatternRow) -> Course:
+    """How a pattern goes on, and what was decided of it."""
     now_hour = inquiry.now_ns // HOUR_NS
     seen = row.first_seen_ns // HOUR_NS, row.last_seen_ns // HOUR_NS
-    return course_of(_hours(inquiry, row, LOOK_BACK_H), *seen, now_hour)
+    course = course_of(_hours(inquiry, row, LOOK_BACK_H), *seen, now_hour)
+    state = state_of(inquiry.connection, row.fingerprint_no, decided, course.state, inquiry.now_ns)
+    return course._replace(state=state)
 
 
 def _hours(inquiry: Inquiry, row: _PatternRow, back_hours: int) -> list[tuple[int, int]]:
@@ -343,11 +314,9 @@ def _pattern(
     def touched(name: str) -> list[tuple[Any, ...]]:
         return inquiry.connection.execute(SQL[name], {"fingerprint": row.fingerprint_no}).fetchall()
 
-    course = _course(inquiry, row)
-    state = state_of(inquiry.connection, row.fingerprint_no, decided, course.state, inquiry.now_ns)
     return ErrorPattern(
         **inquiry.verdicts.told(row.signature, row.error_message, row.component),
-        **course._replace(state=state)._asdict(),
+        **_course(inquiry, decided, row)._asdict(),
         note=decided.note,
         owner=decided.owner,
         fingerprint=row.fingerprint,

@@ -92,8 +92,51 @@ class _Part(NamedTuple):
     next: _Place | None
 
 
+class StoredTrace(msgspec.Struct, frozen=True, kw_only=True):
+    """As `Trace`; its spans and log records as they are stored: to look at many and show few."""
+
+    trace_id: str
+    trace_ids: list[str]
+    attempts: list[Attempt]
+    events: list[Recorded]
+    total: int
+    position: str
+    next: str | None
+    behind: list[str]
+
+    @property
+    def retry_count(self) -> int:
+        """See `Trace`."""
+        return len(self.attempts) - len({(a.task_id, a.run_id) for a in self.attempts})
+
+    @property
+    def final_status(self) -> str | None:
+        """See `Trace`."""
+        return self.attempts[-1].status if self.attempts else None
+
+
 def trace(inquiry: Inquiry, question: TraceQuestion, trace_id: str) -> Trace:
     """The attempts of one trace, whole, and a page of its spans and log records."""
+    found = stored_trace(inquiry, question, trace_id)
+    spans = [span_out(e, e.event) for e in found.events if isinstance(e.event, Span)]
+    return Trace(
+        trace_id=found.trace_id,
+        trace_ids=found.trace_ids,
+        attempts=found.attempts,
+        retry_count=found.retry_count,
+        final_status=found.final_status,
+        spans=sorted(spans, key=lambda span: (span.start_ns, int(span.position))),
+        logs=[log_out(e, e.event) for e in found.events if isinstance(e.event, LogRecord)],
+        total=found.total,
+        position=found.position,
+        next=found.next,
+        complete=found.next is None,
+        behind=found.behind,
+    )
+
+
+def stored_trace(inquiry: Inquiry, question: TraceQuestion, trace_id: str) -> StoredTrace:
+    """What `trace` makes its answer of."""
     for raw in ids.trace_ids(trace_id):
         tried, own, traces = _attempts(inquiry, raw)
         stored = set(own)
@@ -114,7 +157,7 @@ class _Known(NamedTuple):
     positions: list[int]
 
 
-def _answer(inquiry: Inquiry, question: TraceQuestion, known: _Known) -> Trace:
+def _answer(inquiry: Inquiry, question: TraceQuestion, known: _Known) -> StoredTrace:
     name = known.trace_id.hex()
     bound = cursor.binding(inquiry.tenant, f"traces/{name}", ())
     start = _Place(0, 0, inquiry.position)
@@ -122,20 +165,14 @@ def _answer(inquiry: Inquiry, question: TraceQuestion, known: _Known) -> Trace:
         start = _Place(*cursor.read(bound, question.cursor, len(start)))
     with inquiry.log.read() as reader:
         part = _part(inquiry, question.limit, reader, known, start)
-    spans = [span_out(e, e.event) for e in part.events if isinstance(e.event, Span)]
-    tried = known.attempts
-    return Trace(
+    return StoredTrace(
         trace_id=name,
         trace_ids=[one.hex() for one in known.trace_ids],
-        attempts=tried,
-        retry_count=len(tried) - len({(a.task_id, a.run_id) for a in tried}),
-        final_status=tried[-1].status if tried else None,
-        spans=sorted(spans, key=lambda span: (span.start_ns, int(span.position))),
-        logs=[log_out(e, e.event) for e in part.events if isinstance(e.event, LogRecord)],
+        attempts=known.attempts,
+        events=part.events,
         total=len(known.positions),
         position=str(inquiry.position),
         next=cursor.write(bound, part.next) if part.next else None,
-        complete=part.next is None,
         behind=inquiry.seen.behind,
     )
 
@@ -235,3 +272,5 @@ ENDPOINTS: Final = (
         JOINS,
     ),
 )  # fmt: skip
+AS_STORED: Final = ENDPOINTS[0]._replace(answers=StoredTrace, answer=stored_trace)
+"""The same question for who shows a few of its spans; not one of the API."""

@@ -2,7 +2,8 @@
 
 from typing import Any, Final, NamedTuple
 
-from service.web.export import LIMIT
+from projections.query.refusals import BadQuestion
+from service.web.export import FORMS, LIMIT
 from service.web.visit import Said, Table, Visit
 
 ROWS: Final = 50
@@ -31,14 +32,17 @@ def listed(
         BadQuestion: a parameter is unknown or wrong.
     """
     given = visit.filters(limit=str(rows))
-    as_file = given.pop("format", "") == "csv"
-    if as_file:
+    form = given.pop("format", "")
+    if form not in ("", *FORMS):
+        raise BadQuestion([("format", f"expected one of {', '.join(FORMS)}")])
+    if form:
         given["limit"] = str(LIMIT)
     elif given["limit"].isascii() and given["limit"].isdigit() and len(given["limit"]) < 9:
         given["limit"] = str(min(int(given["limit"]), MOST_ROWS))
     page = visit.ask(path, *arguments, **{**given, **fixed})
-    if as_file:
-        return Table(path.replace("/", "-").replace("{", "").replace("}", ""), page.items)
+    if form:
+        name = path.replace("/", "-").replace("{", "").replace("}", "")
+        return Table(name, page.items, form)
     if given["limit"] == str(rows):
         del given["limit"]
     return Listed(page, given)

@@ -1,18 +1,21 @@
 """`/traces/{id}`: all spans of a trace along time, errors in place, and one span in full.
 
-Up to 10,000 spans and log records are read at once and laid out; of these a window is shown, for
+Up to 5,000 spans and log records are read at once and laid out; of these a window is shown, for
 a page must stay light. What was laid out last is kept for a moment, so that turning pages of a
 large trace does not read it again.
 """
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from events.log.port import Recorded
+from events.schema import LogRecord, Span
 from projections.query.refusals import BadQuestion
-from projections.query.spans import LogOut, SpanOut
-from projections.views.traces.question import Trace
+from projections.query.spans import LogOut, SpanOut, log_out, span_out
+from projections.views.traces.question import AS_STORED, StoredTrace
 from service.configuration.trace_links import trace_links
 from service.web.charts.tries import tries_of
 from service.web.charts.waterfall import Waterfall, waterfall
@@ -20,17 +23,18 @@ from service.web.stacks import stack_lines, stack_of
 from service.web.visit import Page, Shown, Visit
 
 ROWS: Final = 200
+_EVENTS: Final = "5000"
 _LOGS: Final = 100
 _FAILED: Final = 20
 _KEPT: Final = 4
-_KEPT_SPANS: Final = 500
+_KEPT_EVENTS: Final = 500
 """Traces with fewer are read again each time: that is quick, and nothing need be kept."""
 
 
 class Laid(NamedTuple):
     """A trace as it was read, and its chart."""
 
-    trace: Trace
+    trace: StoredTrace
     chart: Waterfall | None
 
 
@@ -51,9 +55,9 @@ class _Layouts:
             if key in self._laid:
                 self._laid.move_to_end(key)
                 return self._laid[key]
-        trace = visit.ask("traces/{trace_id}", trace_id, cursor=cursor or None)
-        laid = Laid(trace, waterfall(trace.spans, trace.attempts))
-        if len(trace.spans) >= _KEPT_SPANS:
+        found = visit.ask_of(AS_STORED, trace_id, limit=_EVENTS, cursor=cursor or None)
+        laid = Laid(found, waterfall(found.events, found.attempts))
+        if len(found.events) >= _KEPT_EVENTS:
             with self._lock:
                 self._laid[key] = laid
                 while len(self._laid) > _KEPT:
@@ -71,18 +75,20 @@ def trace(visit: Visit) -> Shown:
     laid = _layouts.of(visit, trace_id)
     found, chart = laid
     start = _number(visit, "from")
-    rows = chart.rows[start : start + ROWS] if chart else []
-    span = _span(found.spans, visit.parameters["span"])
-    failed = chart.failed() if chart else []
+    rows = chart.rows(start, ROWS) if chart else []
+    failed, failed_count = chart.failed(_FAILED) if chart else ([], 0)
+    span = _span(found, visit.parameters["span"])
+    logs = [each for each in found.events if isinstance(each.event, LogRecord)]
     links = trace_links(visit.settings.trace_links)
     values = {
         "trace": found, "chart": chart, "rows": rows, "start": start, "most": ROWS,
-        "failed": [(place, place // ROWS * ROWS, row) for place, row in failed[:_FAILED]],
-        "failed_count": len(failed),
+        "failed": [(place // ROWS * ROWS, row) for place, row in failed],
+        "failed_count": failed_count,
         "tries": tries_of(found.attempts, visit.now_ns) if len(found.attempts) > 1 else None,
         "elsewhere": [(link.name, link.to(found.trace_id)) for link in links],
-        "span": span, "stack": _stack(span), "span_logs": _logs(found.logs, span),
-        "logs": found.logs[:_LOGS], "cursor": visit.parameters["cursor"],
+        "span": span, "stack": _stack(span),
+        "span_logs": _logs(each for each in logs if span and _is_of(each, span)),
+        "logs": _logs(logs), "log_count": len(logs), "cursor": visit.parameters["cursor"],
     }  # fmt: skip
     return Shown("trace.html.j2", f"Trace {found.trace_id[:8]}", values)
 
@@ -94,9 +100,13 @@ def _number(visit: Visit, name: str) -> int:
     return int(text)
 
 
-def _span(spans: Sequence[SpanOut], position: str) -> SpanOut | None:
+def _span(found: StoredTrace, position: str) -> SpanOut | None:
     """The span at a position of the log, if it is on this page of the trace."""
-    return next((span for span in spans if span.position == position), None) if position else None
+    at = (each for each in found.events if position and str(each.position) == position)
+    recorded = next(at, None)
+    if recorded is None or not isinstance(recorded.event, Span):
+        return None
+    return span_out(recorded, recorded.event)
 
 
 def _stack(span: SpanOut | None) -> Sequence[Any]:
@@ -104,10 +114,14 @@ def _stack(span: SpanOut | None) -> Sequence[Any]:
     return stack_lines(stack) if stack else []
 
 
-def _logs(logs: Sequence[LogOut], span: SpanOut | None) -> list[LogOut]:
-    if span is None:
-        return []
-    return [log for log in logs if log.span_id == span.span_id][:_LOGS]
+def _is_of(recorded: Recorded, span: SpanOut) -> bool:
+    return isinstance(recorded.event, LogRecord) and recorded.event.span_id.hex() == span.span_id
+
+
+def _logs(logs: Iterable[Recorded]) -> list[LogOut]:
+    """The first of them, as they are shown."""
+    shown = islice(logs, _LOGS)
+    return [log_out(each, each.event) for each in shown if isinstance(each.event, LogRecord)]
 
 
 PAGES: Final = (Page("traces/{trace_id}", trace),)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from projections.query.table import Column, Kind
 from projections.views.attempts import TABLE as ATTEMPTS
-from projections.views.error_patterns.question import ErrorsQuestion
+from projections.views.error_patterns.answers.chosen import ErrorsQuestion
 from service.cli.command import command
 from service.cli.commands.errors.classify import classify
 from service.cli.commands.errors.compare import compare
