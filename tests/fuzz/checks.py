@@ -26,8 +26,9 @@ _builder = BatchBuilder(Identity(bytes(64)), Scrubber())
 def check(body: bytes) -> None:
     """Give `body` to every decoder, and build a batch of what was taken."""
     native = _decoded(decode.decode_traces, body)
-    reference = _decoded(protobuf.decode_traces, body)
-    assert _comparable(native) == _comparable(reference), f"decoded unlike: {body.hex()}"
+    if not _is_dear(native):
+        reference = _decoded(protobuf.decode_traces, body)
+        assert _comparable(native) == _comparable(reference), f"decoded unlike: {body.hex()}"
     found = [native]
     found += [_decoded(d, body) for d in (decode.decode_logs, decode_traces_json, decode_logs_json)]
     for decoded in found:
@@ -35,6 +36,11 @@ def check(body: bytes) -> None:
             batch = _builder.build([("default", 1, decoded)])
             assert batch is not None
             assert batch.count == decoded.accepted
+
+
+def _is_dear(decoded: Decoded | None) -> bool:
+    """Whether a span was refused for what it would cost the reference, which has no such bound."""
+    return decoded is not None and any("costs more to decode" in said for said in decoded.reasons)
 
 
 def _comparable(decoded: Decoded | None) -> object:

@@ -6,6 +6,8 @@ Any access beyond a buffer, any undefined behaviour, and any difference to the r
 ends it with an error. It starts itself anew with the sanitizers' library loaded first.
 """
 
+import contextlib
+import copy
 import os
 import random
 import subprocess
@@ -13,12 +15,14 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib.machinery import ExtensionFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Final
 
 from events.native import digest_of
+from tests.fuzz.messages import Message, change, read_message, write_message
 
 SOURCE: Final = Path(__file__).parents[2] / "service" / "otlp" / "decode" / "native" / "module.c"
 NAME: Final = "service.otlp.decode._native"
@@ -58,6 +62,20 @@ def mutated(seed: bytes, chance: random.Random) -> bytes:
     return bytes(body)
 
 
+def read_requests(bodies: list[bytes]) -> Iterator[Message]:
+    """Those of `bodies` that are protobuf."""
+    for body in bodies:
+        with contextlib.suppress(ValueError):
+            yield read_message(body)
+
+
+def changed(request: Message, chance: random.Random) -> bytes:
+    """`request` with a few fields repeated, moved, renumbered, torn or said in pieces."""
+    request = copy.deepcopy(request)
+    change(request, chance)
+    return write_message(request)
+
+
 def fuzz(module: Path, seconds: float) -> None:
     """Load the sanitized module in the place of the product's own, and try it."""
     loader = ExtensionFileLoader("_native", str(module))
@@ -68,12 +86,16 @@ def fuzz(module: Path, seconds: float) -> None:
     from tests.fuzz.checks import check, seeds  # noqa: PLC0415
 
     assert decode._native is sys.modules[NAME]
-    chance = random.Random(int(seconds))
+    seed = random.randrange(1 << 32)
+    print(f"mutating requests with seed {seed}", flush=True)
+    chance = random.Random(seed)
     begun = seeds()
+    requests = list(read_requests(begun))
     ends_s, count = time.monotonic() + seconds, 0
     while time.monotonic() < ends_s:
         check(mutated(chance.choice(begun), chance))
-        count += 1
+        check(changed(chance.choice(requests), chance))
+        count += 2
     print(f"{count} mutated requests, nothing found")
 
 

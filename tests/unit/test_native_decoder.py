@@ -220,6 +220,7 @@ def test_unknown_fields_are_passed_over(unknown: bytes) -> None:
         part(22, b"a") + part(9, part(1, b"k") + part(2, part(1, b"v" * 900))),
         part(11, b"\x09" + b"\xff" * 8),
         part(13, part(1, b"")) + part(13, part(1, b"abc")),
+        part(9, part(1, b"k") + part(2, part(1, b"v") + b"\x40\x07")),
         b"\x0a",
         b"\xfb\x07",
     ],

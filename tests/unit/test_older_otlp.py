@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from service.otlp.decode import decoder, protobuf
-from service.otlp.decode.decoded import Decoded
+from service.otlp.decode.decoded import Decoded, WrongSignal
 from service.otlp.decode.json_body import decode_traces_json
 from service.otlp.decode.limits import Limits
 from service.otlp.request import Encoding, Outcome, Signal
@@ -61,6 +61,15 @@ def test_a_bad_old_span_is_refused_alone() -> None:
     request = otlp.traces(otlp.make_span(), otlp.make_span(trace_id=b"x"))
     decoded = decoder.decode_traces(_renumbered(request.SerializeToString(), 1000), LIMITS)
     assert (decoded.accepted, decoded.refused) == (1, 1)
+
+
+@pytest.mark.parametrize("decode", [decoder.decode_traces, protobuf.decode_traces])
+def test_old_scopes_of_logs_are_no_spans(decode: Callable[[bytes, Limits], Decoded]) -> None:
+    """Whose events make sense as log records only was sent to the wrong door."""
+    log = otlp.make_log().SerializeToString()
+    body = otlp.part(1, b"\xc2\x3e\x00" + otlp.part(2, otlp.part(2, log)))
+    with pytest.raises(WrongSignal, match="log records"):
+        decode(body, LIMITS)
 
 
 @pytest.mark.parametrize("field", [4, 999, 1001])

@@ -198,6 +198,14 @@ def test_a_repeated_key_counts_as_dropped() -> None:
     assert span.dropped_attributes_count == 1
 
 
+def test_a_number_into_the_strings_of_profiles_is_no_value() -> None:
+    """Spans have no such strings, so it says nothing (opentelemetry-proto, `AnyValue`)."""
+    span = otlp.make_span(attributes=[]).SerializeToString()
+    odd = span + otlp.part(9, otlp.part(1, b"k") + otlp.part(2, b"\x40\x07"))
+    [kept] = _events(decode_traces(otlp.part(1, otlp.part(2, otlp.part(2, odd))), LIMITS))
+    assert kept.attributes == {"k": None}
+
+
 def test_the_resource_and_scope_are_kept() -> None:
     """Schema URLs, versions, counts and entity references reach the context."""
     request = otlp.traces(

@@ -7,7 +7,7 @@ A body that does not parse as a whole is split, and each event parsed alone.
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -33,6 +33,10 @@ from service.otlp.decode.limits import (
 )
 from service.otlp.decode.weight import check_events, check_protobuf
 
+_SCALARS: Final = frozenset(
+    ("string_value", "bool_value", "int_value", "double_value", "bytes_value")
+)
+
 
 def decode_traces(body: bytes, limits: Limits) -> Decoded:
     """The spans of an ExportTraceServiceRequest.
@@ -47,11 +51,20 @@ def decode_traces(body: bytes, limits: Limits) -> Decoded:
     try:
         request = ExportTraceServiceRequest.FromString(body)
     except DecodeError:
-        require_spans(body)
         request = None
     if request is None or split.OLD_SCOPES in body:
         _split_traces(body, assembly)
-        return assembly.finish()
+        unread_bytes = 0
+    else:
+        _read_traces(request, body, assembly)
+        unread_bytes = split.unread_bytes(request)
+    if assembly.refused and not assembly.accepted:
+        require_spans(body)
+    return assembly.finish(unread_bytes)
+
+
+def _read_traces(request: ExportTraceServiceRequest, body: bytes, assembly: Assembly) -> None:
+    limits = assembly.limits
     check_events(
         sum(len(scope.spans) for part in request.resource_spans for scope in part.scope_spans),
         len(body),
@@ -65,9 +78,6 @@ def decode_traces(body: bytes, limits: Limits) -> Decoded:
                 _open(resource, scope_spans.scope, scope_spans.schema_url, assembly)
                 add_spans(spans, assembly)
                 assembly.close()
-    if assembly.refused and not assembly.accepted:
-        require_spans(body)
-    return assembly.finish(split.unread_bytes(request))
 
 
 def decode_logs(body: bytes, limits: Limits) -> Decoded:
@@ -210,10 +220,10 @@ def _value(any_value: Any, cuts: Cuts, limits: Limits, depth: int) -> Any:
 
 
 def _other(any_value: Any, cuts: Cuts, limits: Limits, depth: int) -> Any:
-    """A value that is no filled string; nil if none is set."""
+    """A value that is no filled string; nil if none is set, or one that only profiles have."""
     which = any_value.WhichOneof("value")
     if which not in ("array_value", "kvlist_value"):
-        return None if which is None else getattr(any_value, which)
+        return getattr(any_value, which) if which in _SCALARS else None
     if depth >= MAX_DEPTH:
         cuts[DEPTH] += 1
         return None

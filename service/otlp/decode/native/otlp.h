@@ -205,15 +205,16 @@ static int emit_kvlist(sink_t *sink, slice_t in, int text, int depth) {
     return ok;
 }
 
-/* The last field of an AnyValue that is known; its number 0 if there is none. */
+/* The last field of an AnyValue that is known; its number 0 if there is none. Number 8 points into
+ * the strings of profiles: spans have none, so it says nothing, and takes the place of others. */
 static int read_value(sink_t *sink, slice_t in, field_t *value) {
-    static const uint8_t TYPES[8] = {0, 1 + BYTES, 1 + VARINT, 1 + VARINT,
-                                     1 + FIXED64, 1 + BYTES, 1 + BYTES, 1 + BYTES};
+    static const uint8_t TYPES[9] = {0,         1 + BYTES, 1 + VARINT, 1 + VARINT, 1 + FIXED64,
+                                     1 + BYTES, 1 + BYTES, 1 + BYTES,  1 + VARINT};
     field_t field;
     value->number = 0;
     while (in.at < in.end) {
         if (!read_field(&in, &field)) return 0;
-        if (field.number > 7 || TYPES[field.number] != field.type + 1) continue;
+        if (field.number > 8 || TYPES[field.number] != field.type + 1) continue;
         if (value->number == 1 && !is_utf8(value->bytes)) return 0;
         if (value->number == 5 || value->number == 6) return odd(sink);
         *value = field;
