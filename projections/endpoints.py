@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Final
+from urllib.parse import quote, unquote
 
 from projections import mapping_questions, views
 from projections.query import status
@@ -25,9 +26,25 @@ def _collected() -> Iterator[Endpoint]:
 ENDPOINTS: Final = tuple(_collected())
 
 
+def path_of(*parts: str) -> str:
+    """The path of these parts below /api/v1: `path_of("traces", trace_id)`.
+
+    Everybody who asks by a path that names something makes it here: what is named is
+    percent-encoded, so that an id with a slash in it leads nowhere else.
+    """
+    return "/".join(_encoded(part) for part in parts)
+
+
+def _encoded(part: str) -> str:
+    if part in (".", ".."):  # a client would take them for steps of the path
+        return part.replace(".", "%2E")
+    return quote(part, safe="")
+
+
 def route(resource: str) -> tuple[Endpoint, tuple[str, ...]] | None:
-    """The endpoint of a path below /api/v1 and its arguments; a task id may hold slashes."""
-    parts = resource.strip("/").split("/")
+    """The endpoint of a path below /api/v1 and its arguments; a task id may hold slashes, even
+    where nobody encoded them."""
+    parts = [unquote(part) for part in resource.strip("/").split("/")]
     for endpoint in ENDPOINTS:  # a name of its own goes before an argument
         if parts == endpoint.path.split("/"):
             return endpoint, ()

@@ -50,7 +50,9 @@ class Queries:
         *,
         tenant: str = names.DEFAULT_TENANT,
     ) -> msgspec.Struct:
-        """The answer at a path below /api/v1, waiting for `min_position` first.
+        """The answer at a path below /api/v1, as `endpoints.path_of` makes it.
+
+        It waits for `min_position` first.
 
         Raises:
             BadQuestion, BeyondHead, NotFound: what is asked is wrong or unknown.

@@ -2,10 +2,11 @@
 
 Pure but for what the source does. An answer is at most `MOST_BYTES` of JSON: lists are made
 shorter first (by asking again for less, so that what the answer says of going on is right), then
-texts.
+texts. An id is told whole or not at all: a part of one names nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -25,10 +26,16 @@ from service.mcp.tools.trace import TOOL as TASKS_BY_TRACE
 
 MOST_BYTES: Final = 48 << 10
 """Of an answer's JSON: some 14,000 tokens."""
-_SHORTER: Final = (200, 80, 20)
+_SHORTER: Final = (200, 80)
 """Characters of each text, where one item alone is too much."""
 _FEWER: Final = 3
 """Items of each list, where short texts are too much."""
+_IDS: Final = frozenset({
+    "id", "task_id", "task_ids", "run_id", "trace_id", "span_id", "fingerprint", "stack_hash",
+    "executor", "example",
+})  # fmt: skip
+"""What names something, to be asked for by it."""
+_WHOLE: Final = _IDS | {"cursor", "more"}
 
 TOOLS: Final[dict[str, Tool]] = {
     tool.name: tool
@@ -68,18 +75,26 @@ def answer(
         if size <= most_bytes or limit == 1:
             break
         limit = max(1, min(limit - 1, limit * most_bytes // size))
-    truncated = limit < wanted
-    for characters in _SHORTER:
-        if size <= most_bytes:
-            break
-        document, truncated = _shortened(document, characters), True
-        size = _size(document)
-    if size > most_bytes:
-        document = _thinned(document)
+    truncated = limit < wanted or size > most_bytes
+    document = _fitted(document, most_bytes)
     more = document.pop("more", None)
     if truncated:
         more = f"cut to fit {most_bytes} bytes{'; ' + more if more else ''}"
     return {"summary": document.pop("summary"), "truncated": truncated, "more": more, **document}
+
+
+def _fitted(document: Document, most_bytes: int) -> Document:
+    """A document with one item at most in its list, made smaller until it fits."""
+    for smaller in _SMALLER:
+        if _size(document) <= most_bytes:
+            return document
+        document = smaller(document)
+    while _size(document) > most_bytes:  # whole parts go, the largest first
+        rest = [key for key in document if key not in ("summary", "more")]
+        if not rest:
+            return {"summary": cut(document["summary"]), "more": "nothing more of it fits"}
+        del document[max(rest, key=lambda key: len(msgspec.json.encode(document[key])))]
+    return document
 
 
 def _asked(tool: Tool, given: dict[str, Any]) -> Any:
@@ -113,7 +128,20 @@ def _shortened(value: Any, characters: int) -> Any:
     return cut(value, characters) if isinstance(value, str) else value
 
 
-_WHOLE: Final = frozenset({"cursor", "more", "id", "trace_id", "span_id", "fingerprint"})
+def _without_long_ids(document: Document) -> Document:
+    """The same without ids that are texts by themselves; `id` and `trace_id` never are."""
+    more = f"ids of more than {_SHORTER[-1]} characters are left out"
+    told = f"{more}; {document['more']}" if document.get("more") else more
+    return {**_unnamed(document), "more": told}
+
+
+def _unnamed(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _unnamed(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_unnamed(each, key) for each in value]
+    is_long = isinstance(value, str) and len(value) > _SHORTER[-1]
+    return None if is_long and key in _IDS else value
 
 
 def _thinned(value: Any) -> Any:
@@ -123,3 +151,10 @@ def _thinned(value: Any) -> Any:
     if isinstance(value, list):
         return [_thinned(each) for each in value[:_FEWER]]
     return value
+
+
+_SMALLER: Final[Sequence[Callable[[Document], Document]]] = (
+    *(partial(_shortened, characters=characters) for characters in _SHORTER),
+    _without_long_ids,
+    _thinned,
+)

@@ -115,7 +115,10 @@ def test_tls_and_client_certificates_hold_for_agents(tmp_path: Path) -> None:
         url = mcp_url(service).replace("http:", "https:")
         body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
         accept = {"accept": "application/json, text/event-stream"}
-        with httpx.Client(verify=context, trust_env=False) as known:
+        with httpx.Client(verify=context, trust_env=False, timeout=60) as known:
             assert known.post(url, json=body, headers=accept).status_code == 200
-        with httpx.Client(verify=bare, trust_env=False) as stranger, pytest.raises(httpx.HTTPError):
+        with (
+            httpx.Client(verify=bare, trust_env=False, timeout=60) as stranger,
+            pytest.raises(httpx.HTTPError),
+        ):
             stranger.post(url, json=body, headers=accept)

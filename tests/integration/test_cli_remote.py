@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from events.errors import BadInput, NotFound, SpanledgerError, Unavailable
+from projections.endpoints import path_of
 from service.cli.output.exits import Failed, exit_code
 from service.cli.source.remote import RemoteSource
 from tests.ports import free_port
@@ -66,9 +67,12 @@ def service() -> Iterator[Service]:
 def test_filters_become_parameters_and_credentials_headers(service: Service) -> None:
     """Only filters that are set are sent; ids are quoted; token and tenant go as headers."""
     source = RemoteSource(service.url, token="secret", tenant="acme")
-    source.ask("errors/a b", {"task": "nightly/1&2", "backfilled": True, "q": None, "limit": 5})
+    source.ask(
+        path_of("errors", "a b/.."),
+        {"task": "nightly/1&2", "backfilled": True, "q": None, "limit": 5},
+    )
     path, headers = service.asked[0]
-    assert path == "/api/v1/errors/a%20b?task=nightly%2F1%262&backfilled=true&limit=5"
+    assert path == "/api/v1/errors/a%20b%2F..?task=nightly%2F1%262&backfilled=true&limit=5"
     assert headers["authorization"] == "Bearer secret"
     assert headers["x-scope-orgid"] == "acme"
 

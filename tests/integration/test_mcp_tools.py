@@ -1,6 +1,6 @@
 """The tools for agents, on views of a real log."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ import pytest
 from events.errors import BadInput, NotFound, Rejected
 from projections.queries import Queries
 from projections.query import listing
+from service.cli.source.remote import RemoteSource
 from service.mcp.answering import MOST_BYTES, answer
 from service.mcp.tools.tool import Timed, TookTooLong
+from tests.api_service import serving
 from tests.events import BASE_NS, SECOND_NS, make_batch, make_context, make_exception, make_span
 from tests.views import make_folder
 
@@ -119,6 +121,19 @@ def test_a_trace_is_told_in_order(source: Views) -> None:
         answer("tasks_by_trace", {"trace_id": first["trace_id"], "cursor": "x"}, source)
 
 
+def test_an_id_with_a_slash_is_one_over_http_too(tmp_path: Path) -> None:
+    """As base64 writes a trace id; the service hears of one part of the path."""
+    span = make_span(task="load", trace_id=b"\xff" * 16)
+    data = make_folder(tmp_path, [make_batch([span])])
+    with serving(data) as client:
+        source = RemoteSource(str(client.base_url), token=None, tenant=None)
+        told = answer("tasks_by_trace", {"trace_id": "/////////////////////w=="}, source)
+        assert (told["trace_id"], told["total"]) == ("ff" * 16, 1)
+        with pytest.raises(NotFound, match="no error pattern"):
+            answer("error_pattern", {"fingerprint": "../tasks"}, source)
+        source.close()
+
+
 def test_last_failures_name_their_errors(source: Views) -> None:
     """Newest first, with the patterns they belong to; unique: one failure for each."""
     told = answer("tasks_last_failed", {"limit": 3}, source)
@@ -221,6 +236,9 @@ def test_two_tries_are_compared(source: Views) -> None:
         ("tasks_by_trace", {"trace_id": "f" * 32}, ["no trace"]),
         ("error_pattern", {"fingerprint": "f" * 32}, ["no error pattern"]),
         ("error_pattern", {}, ["fingerprint"]),
+        ("error_pattern", {"fingerprint": "%s/occurrences" % ("f" * 32)}, ["no error pattern"]),
+        ("explain_failure", {"fingerprint": "../tasks"}, ["no error pattern"]),
+        ("tasks_by_trace", {"trace_id": "../tasks/load"}, ["trace id"]),
         ("drop_tables", {}, ["drop_tables", "tasks_list"]),
     ],
 )  # fmt: skip
@@ -256,6 +274,42 @@ def test_many_large_failures_fit(tmp_path: Path) -> None:
                 break
             assert page["truncated"]
     assert len(seen) == 100
+
+
+def test_an_id_is_told_whole_or_not_at_all(tmp_path: Path) -> None:
+    """However little fits: a part of an id names nothing, and the next call would find nothing."""
+    task, run = "t" * 700, "r" * 30_000
+    span = make_span(
+        task=task, run=run, status_code=2, events=[make_exception("E" * 500, "m" * 5_000)],
+        attributes={f"{number}" * 300: "v" * 500 for number in range(9)},
+    )  # fmt: skip
+    source = Views(make_folder(tmp_path, [make_batch([span])]))
+    trace_id = span.trace_id.hex()
+    with closing(source.queries):
+        for most_bytes in (48 << 10, 32 << 10, 2048, 800):
+            for tool, asked in {
+                "tasks_list": {}, "tasks_last_failed": {}, "explain_failure": {"task_id": task},
+                "tasks_by_trace": {"trace_id": trace_id}, "task_stats": {"task_id": task},
+                "recommend_executor": {"task_id": task},
+            }.items():  # fmt: skip
+                told = answer(tool, asked, source, most_bytes)
+                assert len(msgspec.json.encode(told)) <= most_bytes, (tool, most_bytes)
+                for name, value in named(told):
+                    whole = {"task_id": task, "run_id": run, "task_ids": task}.get(name, value)
+                    assert value in (None, whole), (tool, most_bytes, name)
+                    assert value is None or not value.endswith("…")
+
+
+def named(value: Any, name: str = "") -> Iterator[tuple[str, str | None]]:
+    """What in an answer names something, and as what."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from named(each, key)
+    elif isinstance(value, list):
+        for each in value:
+            yield from named(each, name)
+    elif name.endswith(("id", "ids", "fingerprint", "example", "_at")):
+        yield name, value
 
 
 def test_an_empty_log_teaches(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from events.times import human_duration
+from projections.endpoints import path_of
 from projections.query import ids
 from projections.query.table import Column, Kind
 from service.cli.command import command
@@ -80,9 +81,10 @@ def _ask(
     source: Source, trace_id: str, filters: Mapping[str, Any], *, every_page: bool
 ) -> dict[str, Any]:
     """A page of the trace, or all that follow as one document."""
-    document = source.ask(f"traces/{trace_id}", filters)
+    path = path_of("traces", trace_id)
+    document = source.ask(path, filters)
     while every_page and document["next"]:
-        further = source.ask(f"traces/{trace_id}", {**filters, "cursor": document["next"]})
+        further = source.ask(path, {**filters, "cursor": document["next"]})
         for name in ("spans", "logs"):
             further[name] = document[name] + further[name]
         document = further

@@ -6,6 +6,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from projections.endpoints import path_of
 from projections.mapping_questions import EVENTS_LIMIT
 from projections.query import ids
 from projections.query.table import Column, Kind
@@ -41,8 +42,9 @@ def explain(
     """
     ids.trace_ids(trace_id)  # what is no id needs no service to say so
     with open_source(asking) as source:
+        path = path_of("traces", trace_id, "explain")
         write(
-            lambda: with_inferred(source.ask(f"traces/{trace_id}/explain", asking.of_views())),
+            lambda: with_inferred(source.ask(path, asking.of_views())),
             form,
             draw_trial,
         )

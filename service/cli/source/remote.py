@@ -54,16 +54,15 @@ class RemoteSource:
             raise BadInput(f"the proxy that the environment names cannot be used: {exc}") from exc
 
     def ask(self, resource: str, filters: Mapping[str, Any]) -> dict[str, Any]:
-        """The document at `resource` (below /api/v1), filters as query parameters.
+        """The document at `resource` (below /api/v1, see `path_of`), filters as query parameters.
 
         Raises:
             NotFound, BadInput, Unavailable, Failed: as the service answered, in its words.
         """
-        path = "/".join(urllib.parse.quote(part, safe="") for part in resource.split("/"))
         query = urllib.parse.urlencode(
             {name: _parameter(value) for name, value in filters.items() if value is not None}
         )
-        address = f"{self._base}{_PREFIX}{path}" + (f"?{query}" if query else "")
+        address = f"{self._base}{_PREFIX}{resource}" + (f"?{query}" if query else "")
         return self._answer("GET", address)
 
     def send(

@@ -23,7 +23,8 @@ class Source(Protocol):
     where: str
 
     def ask(self, resource: str, filters: Mapping[str, Any]) -> dict[str, Any]:
-        """The document at `resource` (below /api/v1); filters that are None don't count."""
+        """The document at `resource` (below /api/v1, what it names encoded: `path_of`); filters
+        that are None don't count."""
         ...
 
     def close(self) -> None: ...

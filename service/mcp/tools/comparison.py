@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from events.errors import BadInput, NotFound
+from projections.endpoints import path_of
 from service.mcp.tools.executions import execution, is_failed, of_run, wait_s
 from service.mcp.tools.tool import (
     Document,
@@ -115,7 +116,7 @@ def _attributes(source: Source, record: Document) -> Document:
     if record["trace_id"] is None:
         return {}
     try:
-        trace = source.ask(f"traces/{record['trace_id']}", {"limit": _SPANS})
+        trace = source.ask(path_of("traces", record["trace_id"]), {"limit": _SPANS})
     except NotFound:  # its spans are archived
         return {}
     for span in trace["spans"]:

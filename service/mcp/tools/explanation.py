@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from events.errors import BadInput, NotFound
+from projections.endpoints import path_of
 from service.mcp.tools.comparison import last_run
 from service.mcp.tools.executions import execution, is_failed, newest_failed, of_run, wait_s
 from service.mcp.tools.executors import are_apart, candidates
@@ -77,7 +78,8 @@ def _found(source: Source, asked: Arguments) -> Document | None:
     """
     if asked.fingerprint is not None:
         filters = {"task": asked.task_id, "limit": 1}
-        items = source.ask(f"errors/{asked.fingerprint}/occurrences", filters)["items"]
+        path = path_of("errors", asked.fingerprint, "occurrences")
+        items = source.ask(path, filters)["items"]
         if not items:
             raise NotFound("the error pattern has no occurrence in this task")
         first: Document = items[0]
@@ -109,12 +111,12 @@ def _of_run(source: Source, task_id: str, asked: Arguments) -> Document:
 
 def _pattern(source: Source, failed: Document) -> Document | None:
     fingerprint = (failed["error"] or {}).get("fingerprint")
-    return None if fingerprint is None else source.ask(f"errors/{fingerprint}", {})
+    return None if fingerprint is None else source.ask(path_of("errors", fingerprint), {})
 
 
 def _recoveries(source: Source, pattern: Document) -> list[Document]:
     """How the newest runs that recovered from a pattern did it."""
-    path = f"errors/{pattern['fingerprint']}/occurrences"
+    path = path_of("errors", pattern["fingerprint"], "occurrences")
     seen = source.ask(path, {"limit": 50})["items"] if pattern["recovered"] else []
     runs = {(each["task_id"], each["run_id"]): each for each in seen if each["recovered"]}
     found = []

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from projections.endpoints import path_of
 from service.mcp.tools.executions import execution, newest_failed
 from service.mcp.tools.patterns import short_pattern
 from service.mcp.tools.tool import Document, Source, TaskId, Tool, counted
@@ -34,7 +35,7 @@ def run(source: Source, asked: Arguments, limit: int) -> Document:
     )
     patterns = [
         {
-            **short_pattern(source.ask(f"errors/{fingerprint}", {})),
+            **short_pattern(source.ask(path_of("errors", fingerprint), {})),
             "example": next(f["id"] for f in failures if _is_of(f, fingerprint)),
         }
         for fingerprint in list(seen)[:_PATTERNS]
@@ -75,7 +76,8 @@ def _unique(source: Source, asked: Arguments, limit: int) -> list[Document]:
     found = []
     for pattern in source.ask("errors", {"task": asked.task_id, "limit": limit})["items"]:
         filters = {"task": asked.task_id, "limit": 1}
-        found += source.ask(f"errors/{pattern['fingerprint']}/occurrences", filters)["items"]
+        path = path_of("errors", pattern["fingerprint"], "occurrences")
+        found += source.ask(path, filters)["items"]
     found.sort(key=lambda record: record["seen_ns"], reverse=True)
     return [execution(record) for record in found]
 

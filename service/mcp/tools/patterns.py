@@ -5,6 +5,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from projections.endpoints import path_of
 from projections.intervals import wilson
 from service.mcp.tools.executions import execution
 from service.mcp.tools.tool import (
@@ -58,8 +59,8 @@ def recovery(pattern: Document) -> Document:
 
 def run(source: Source, asked: Arguments, limit: int) -> Document:
     """See `Tool.run`."""
-    pattern = source.ask(f"errors/{asked.fingerprint}", {})
-    path = f"errors/{pattern['fingerprint']}/occurrences"
+    pattern = source.ask(path_of("errors", asked.fingerprint), {})
+    path = path_of("errors", pattern["fingerprint"], "occurrences")
     page = source.ask(path, {"limit": limit})
     found = [{**execution(record), "recovered": record["recovered"]} for record in page["items"]]
     summary = (

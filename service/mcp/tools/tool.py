@@ -37,7 +37,8 @@ class Source(Protocol):
     """Answers questions in the words of the HTTP API, for one tenant."""
 
     def ask(self, resource: str, filters: Mapping[str, Any]) -> Document:
-        """The document at `resource` (below /api/v1); filters that are None don't count.
+        """The document at `resource` (below /api/v1, what it names encoded: `path_of`); filters
+        that are None don't count.
 
         Raises:
             NotFound, Rejected, Unavailable: as the API refuses.

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from events.errors import BadInput
+from projections.endpoints import path_of
 from service.mcp.tools.executions import execution, told
 from service.mcp.tools.tool import Document, Source, Tool, counted
 
@@ -32,7 +33,7 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 def run(source: Source, asked: Arguments, limit: int) -> Document:
     """See `Tool.run`."""
     start = _start(asked.cursor)
-    trace = source.ask(f"traces/{asked.trace_id}", {"limit": 1})
+    trace = source.ask(path_of("traces", asked.trace_id), {"limit": 1})
     whole = trace["attempts"]
     shown = [execution(record) for record in whole[start : start + limit]]
     next_ = start + len(shown) if start + len(shown) < len(whole) else None

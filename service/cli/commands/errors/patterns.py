@@ -8,6 +8,7 @@ import typer.core
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from projections.endpoints import path_of
 from projections.query.table import Column, Kind
 from projections.views.attempts import TABLE as ATTEMPTS
 from projections.views.error_patterns.answers.chosen import ErrorsQuestion
@@ -80,8 +81,9 @@ def errors(
 
         def ask() -> dict[str, Any]:
             views = asking.of_views()
-            pattern = source.ask(f"errors/{fingerprint}", views)
-            failures = source.ask(f"errors/{fingerprint}/occurrences", {**views, **filters()})
+            pattern = source.ask(path_of("errors", fingerprint), views)
+            path = path_of("errors", fingerprint, "occurrences")
+            failures = source.ask(path, {**views, **filters()})
             return {**pattern, **failures}
 
         write(ask, form, draw_pattern)

@@ -3,13 +3,13 @@
 import time
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
 from events import names
 from events.errors import BadInput
 from events.times import parse_duration, parse_iso8601, rfc3339
+from projections.endpoints import path_of
 from service.cli.command import command
 from service.cli.commands.append import url_of
 from service.cli.options import Json, Where
@@ -106,7 +106,7 @@ def triage(
     key = deciding.key
     headers = {} if key is None else {names.IDEMPOTENCY_HEADER: sendable("--key", key)}
     with open_remote(where, url_of(where)) as remote:
-        written = remote.send(f"errors/{quote(fingerprint, safe='')}/triage", body, headers)
+        written = remote.send(path_of("errors", fingerprint, "triage"), body, headers)
     if as_json:
         write_json(written)
     else:
