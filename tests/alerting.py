@@ -73,5 +73,9 @@ def send_failure(service: Service, task: str, run: str, *, ok: bool = False) -> 
     body = otlp.traces(span).SerializeToString()
     headers = {"content-type": "application/x-protobuf"}
     httpx.post(
-        f"http://{service.http}/v1/traces", content=body, headers=headers, trust_env=False
+        f"http://{service.http}/v1/traces",
+        content=body,
+        headers=headers,
+        trust_env=False,
+        timeout=60,
     ).raise_for_status()

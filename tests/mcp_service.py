@@ -42,7 +42,7 @@ def talk(
             async with Client(target, mode=mode) as client:
                 return await saying(client)
         async with (
-            httpx2.AsyncClient(headers=dict(headers or {}), trust_env=False) as sender,
+            httpx2.AsyncClient(headers=dict(headers or {}), trust_env=False, timeout=60) as sender,
             Client(streamable_http_client(target, http_client=sender), mode=mode) as client,
         ):
             return await saying(client)
