@@ -40,40 +40,52 @@ def search(
     query = query_of(conditions, tenant, window.first_ns, window.last_ns)
     asks_root = any(condition.scope == ROOT for condition in conditions)
     most = limit * _OVER_FETCHED if asks_root else limit
-    found: dict[bytes, list[Span]] = {}
+    found: dict[bytes, Matches] = {}
     with traces.searching() as searching:
         for recorded in searching.spans(query):
             span = recorded.event
             assert isinstance(span, Span)
             if span.trace_id not in found and len(found) >= most:
                 break
-            found.setdefault(span.trace_id, []).append(span)
-    shown = (
-        _trace(traces, tenant, one, spans, conditions, spans_each) for one, spans in found.items()
-    )
+            found.setdefault(span.trace_id, Matches(spans_each)).add(span)
+    shown = (_trace(traces, tenant, one, of, conditions) for one, of in found.items())
     return list(islice((trace for trace in shown if trace), limit))
+
+
+class Matches:
+    """The spans of one trace that fit: how many, and the first of them."""
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self.count = 0
+        self.spans: list[Span] = []
+
+    def add(self, span: Span) -> None:
+        """One more; a trace may have a million of them."""
+        self.count += 1
+        if len(self.spans) < self._kept:
+            self.spans.append(span)
 
 
 def _trace(
     traces: StoredTraces,
     tenant: str,
     trace_id: bytes,
-    spans: list[Span],
+    matches: Matches,
     conditions: list[Condition],
-    spans_each: int,
 ) -> dict[str, Any] | None:
     """One trace; None if its root does not fit."""
     summary = summarise(traces.spans(tenant, trace_id))
     if not all(c.holds_of_root(summary.root_service, summary.root_name) for c in conditions):
         return None
-    shown = [_span(span, conditions) for span in spans[:spans_each]]
+    shown = [_span(span, conditions) for span in matches.spans]
     return {
         "traceID": trace_id.hex(),
         "rootServiceName": summary.root_service,
         "rootTraceName": summary.root_name,
         "startTimeUnixNano": str(summary.start_ns),
         "durationMs": summary.duration_ns // 10**6,
-        "spanSets": [{"spans": shown, "matched": len(spans)}],
+        "spanSets": [{"spans": shown, "matched": matches.count}],
     }
 
 

@@ -14,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from service.access.tokens import TokenStore
 from service.api.server import ApiServer
 from service.configuration.settings import Settings
+from service.tempo.finding import Matches
 from tests.events import (
     BASE_NS,
     SECOND_NS,
@@ -125,6 +126,14 @@ def test_a_search_says_what_a_table_shows(address: str) -> None:
     (span,) = spans["spans"]
     assert span["attributes"] == [{"key": "tries", "value": {"intValue": "2"}}]
     assert (span["name"], span["durationNanos"]) == ("send", str(SECOND_NS))
+
+
+def test_of_a_trace_as_many_spans_are_kept_as_are_shown() -> None:
+    """The others are counted."""
+    matches = Matches(3)
+    for _ in range(10):
+        matches.add(make_span())
+    assert (matches.count, len(matches.spans)) == (10, 3)
 
 
 def test_tags_and_values(address: str) -> None:
