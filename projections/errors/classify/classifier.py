@@ -1,6 +1,6 @@
 """Finds the most specific rule for an error; that of a cause, if the error itself says less."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -11,9 +11,18 @@ import re2
 
 from events.bounded import BoundedDict
 from events.errors import BadSetting
-from projections.errors.classify.rule import KINDS, Rule, RuleFile, read_rule_file, read_rules
+from projections.errors.classify.rule import (
+    KINDS,
+    Category,
+    Rule,
+    RuleFile,
+    Severity,
+    read_rule_file,
+    read_rules,
+)  # fmt: skip
 from projections.errors.classify.types import TypeIndex
 from projections.errors.classify.verdict import Verdict
+from projections.errors.classify.words import shipped_words
 from projections.errors.normal.scan import options
 from projections.errors.signature import SIGNATURE_BYTES, Part, Signature
 
@@ -31,6 +40,23 @@ NOTHING: Final = Verdict(
     "Record the exception's type, message and stack trace where {component} fails.", "", "",
 )  # fmt: skip
 
+STEPS: Final[Mapping[Category, str]] = {
+    "network": "Check that {peer} is up and reachable from {component}, then retry with backoff.",
+    "file_system": "Check that {path} is there, of the right kind, and readable for {component}.",
+    "database": "Look at {name} in the database: its schema, its rows, and what else uses it.",
+    "permission": "Check the credentials of {component} and what they are allowed at {peer}.",
+    "timeout": "Find out what {peer} waited for; raise the limit of {limit} if the work needs it.",
+    "validation": "Look at the value {name} and at where it comes from.",
+    "execution": "Look at where {component} fails, and at what it was given: {name}.",
+    "unknown": NOTHING.suggestion,
+}
+"""What to do where only the category is known."""
+_BARE: Final = "unknown.bare"
+_GENERAL_RANK: Final = 45
+_SILENT: Final = 0.45
+_PLAIN: Final = 0.6
+_LEARNT_LEAST: Final = 0.3
+_LEARNT_MOST: Final = 0.85
 _NO_BRACES: Final = str.maketrans("", "", "{}")
 """Braces in a suggestion stand for values of the record."""
 
@@ -56,6 +82,8 @@ class Classifier:
         for file in files:
             parents.update(file.parents)
         self._kept: BoundedDict[Signature, Verdict] = BoundedDict(16 << 20)
+        own = {rule.id for file in files if file not in built_in_files() for rule in file.rules}
+        self._general = {rule.id for rule in self.rules} - own
         self._types = TypeIndex(self.rules, parents)
         self._codes: dict[str, list[Rule]] = {}
         self._frames: dict[str, list[Rule]] = {}
@@ -82,9 +110,13 @@ class Classifier:
 
     def _classify(self, signature: Signature) -> Verdict:
         found = sorted(self._evidence(signature), key=self._place)
-        if not found:
+        best = found[0] if found else None
+        if best is None or (best.rule.id in self._general and best.rank <= _GENERAL_RANK):
+            guessed = _guessed(signature, best)
+            if guessed is not None:
+                return guessed
+        if best is None:
             return _unknown(signature.thrown)
-        best = found[0]
         rival = next((e for e in found if e.rule.category != best.rule.category), None)
         close = rival is not None and best.rank - rival.rank < _AGREEMENT
         return _verdict(best, close)
@@ -124,6 +156,26 @@ class Classifier:
             if rule.match == "all" and not _all_given(rule, matched):
                 continue
             yield _of_rule(rule, matched, ranks.get(name, 0))
+
+
+def _guessed(signature: Signature, best: Evidence | None) -> Verdict | None:
+    """What the words say, if they say it plainly enough; general rules are asked less of."""
+    guess = shipped_words().guess(signature)
+    silent = best is None or best.rule.id == _BARE
+    if guess is None or guess.probability < (_SILENT if silent else _PLAIN):
+        return None
+    if best is not None and guess.category == best.rule.category:
+        return None
+    if guess.category == "unknown":
+        return None
+    told = ", ".join(f"“{word}”" for word in guess.words) or "its type"
+    confidence = round(_LEARNT_LEAST + (_LEARNT_MOST - _LEARNT_LEAST) * guess.probability, 2)
+    severity: Severity = "medium" if guess.category in ("validation", "timeout") else "high"
+    return Verdict(
+        guess.category, severity, guess.transient, confidence,
+        f"errors with {told} are mostly of this kind", STEPS[guess.category], "learnt.words",
+        f"words {told}",
+    )  # fmt: skip
 
 
 def _unknown(thrown: Part) -> Verdict:
