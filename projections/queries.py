@@ -71,21 +71,37 @@ class Queries:
         return self.ask(endpoint, question, arguments, tenant=tenant)
 
     def ask(
-        self, endpoint: Endpoint, question: Question, arguments: Sequence[str], *, tenant: str
+        self,
+        endpoint: Endpoint,
+        question: Question,
+        arguments: Sequence[str],
+        *,
+        tenant: str,
+        within_s: float | None = None,
     ) -> msgspec.Struct:
         """The answer of an endpoint, as the views are now; if another release made them, as far
-        as their tables tell."""
+        as their tables tell.
+
+        Args:
+            within_s: the time that the question may take, if that is less than any may.
+        """
+        budget_s = self._budget_s if within_s is None else min(within_s, self._budget_s)
         try:
-            return self._ask(endpoint, question, arguments, tenant)
+            return self._ask(endpoint, question, arguments, tenant, budget_s)
         except OfAnotherRelease:
             if self.views.supplement(question.view) is not None:
                 raise
         older = import_module("projections.older")  # rarely needed, and much to load
         self.views.supply(question.view, older.supplement_of)
-        return self._ask(endpoint, question, arguments, tenant)
+        return self._ask(endpoint, question, arguments, tenant, budget_s)
 
     def _ask(
-        self, endpoint: Endpoint, question: Question, arguments: Sequence[str], tenant: str
+        self,
+        endpoint: Endpoint,
+        question: Question,
+        arguments: Sequence[str],
+        tenant: str,
+        budget_s: float,
     ) -> msgspec.Struct:
         with self.views.read(question.view) as connection:
             supplement = self.views.supplement(question.view)
@@ -96,7 +112,7 @@ class Queries:
                 tenant,
                 find_tenant(connection, tenant),
                 seen_by(connection, endpoint, supplement),
-                self._budget_s,
+                budget_s,
                 "/".join((endpoint.path, *arguments)),
                 self.log,
                 self.verdicts,

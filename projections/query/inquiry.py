@@ -10,7 +10,7 @@ import msgspec
 from events.log.sqlite import load_queries
 from projections.errors.verdicts import Verdicts
 from projections.query import cursor, lookup
-from projections.query.listing import Budget, Order, Strand, find
+from projections.query.listing import Budget, Order, Sieve, Strand, find, sift
 from projections.query.log import Log
 from projections.query.parameters import ListQuestion, moment_ns
 from projections.query.records import Page
@@ -62,6 +62,7 @@ class Inquiry:
         newest_first: bool,
         filtered: bool,
         bounded: bool = True,
+        sieve: Sieve | None = None,
     ) -> Page[S]:
         """The next items of a list.
 
@@ -70,6 +71,7 @@ class Inquiry:
             record: makes an item of a row.
             filtered: see `find`.
             bounded: whether `since` and `until` are about the time that the keys begin with.
+            sieve: lets all through that `rows` does not leave out.
         """
         if not strands:
             return Page([], None, str(self.position), behind=self.seen.behind)
@@ -78,10 +80,13 @@ class Inquiry:
         order = Order(
             newest_first, since_ns, until_ns, self.after(question, bound, strands[0].width)
         )
-        part = find(
-            self.connection, strands, order, rows, question.limit, Budget(self.budget_s),
-            filtered=filtered,
-        )  # fmt: skip
+        budget = Budget(self.budget_s)
+        if sieve is not None:
+            part = sift(self.connection, strands, sieve, order, rows, question.limit, budget)
+        else:
+            part = find(
+                self.connection, strands, order, rows, question.limit, budget, filtered=filtered
+            )
         next_ = cursor.write(bound, part.after) if part.after else None
         items = [self.current(record(row)) for row in part.rows]
         return Page(items, next_, str(self.position), part.complete, self.seen.behind)

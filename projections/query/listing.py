@@ -5,14 +5,19 @@ time, in the list's order; several are merged. Then the rows of the next keys ar
 only those that pass the other filters are kept. So a list that an index serves costs one page of
 look-ups, and any other goes on until its page is full or its time is over; `next` then goes on
 from there.
+
+Where few items are wanted, a *sieve* tries a condition on ranges of the strands, one after another,
+before any row is looked up. A range is bounded in entries, not in time, so that each is read in
+little time however close items lie; where nothing passes, its end is where the next page goes on.
 """
 
 import heapq
 import itertools
 import sqlite3
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, NamedTuple
 
 from events.errors import Unavailable
@@ -29,6 +34,9 @@ MOST_COUNTED: Final = 100_000
 COUNT_S: Final = 0.02
 """How long rows may be looked at to count them; at least one page of them is."""
 _COUNTED_AT_ONCE: Final = 500
+_FIRST_RANGE: Final = 2_000
+_LARGEST_RANGE: Final = 16_000
+"""Entries of each strand that a range has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,3 +204,93 @@ def _looked_up(
         after = part.after
         if after is None or budget.is_over():
             return found, after is None
+
+
+class Sieve(NamedTuple):
+    """A condition on the rows of a strand's table, as SQL made by us."""
+
+    sql: str
+
+
+def sift(
+    connection: sqlite3.Connection,
+    strands: Sequence[Strand],
+    sieve: Sieve,
+    order: Order,
+    rows: Rows[R],
+    limit: int,
+    budget: Budget,
+) -> Part[R]:
+    """The next `limit` rows of the merged strands that pass a sieve, and then `rows`.
+
+    Args:
+        rows: gives the rows of those keys that pass, by key.
+    """
+    budget.guard(connection)
+    kept: list[tuple[Key, R]] = []
+    after: Key | None = None
+    entries = _FIRST_RANGE
+    try:
+        while True:
+            end = _end(connection, strands, order, entries)
+            with closing(_passing(connection, strands, sieve, _until(order, end))) as keys:
+                while chunk := list(itertools.islice(keys, limit + 1)):
+                    passed = rows(chunk)
+                    kept += ((key, passed[key]) for key in chunk if key in passed)
+                    if len(kept) > limit:
+                        return Part([row for _, row in kept[:limit]], kept[limit - 1][0], True)
+            if end is None:
+                return Part([row for _, row in kept], None, True)
+            beyond = LOWEST if order.newest_first else HIGHEST
+            after = (end, *[beyond] * (strands[0].width - 1))
+            if budget.is_over():
+                break
+            order = replace(order, after=after)
+            entries = min(entries * 2, _LARGEST_RANGE)
+    except sqlite3.OperationalError as exc:
+        if not budget.is_over():
+            raise  # not by the guard: the file, or what is asked of it
+        after = kept[-1][0] if kept else after
+        if after is None:
+            raise Unavailable(f"the question took more than {budget.seconds:g} s: {exc}") from exc
+    return Part([row for _, row in kept], after, False)
+
+
+def _end(
+    connection: sqlite3.Connection, strands: Sequence[Strand], order: Order, entries: int
+) -> int | None:
+    """The time at which a range ends in which no strand has more entries than that, but for those
+    of one time; None if everything that is left fits."""
+    ends: list[int] = []
+    for strand in strands:
+        sql, values = strand.statement(order)
+        nth = connection.execute(f"{sql} LIMIT 1 OFFSET ?", (*values, entries - 1)).fetchone()
+        if nth is not None:
+            ends.append(nth[0])
+    if not ends:
+        return None
+    return max(ends) if order.newest_first else min(ends)
+
+
+def _until(order: Order, end: int | None) -> Order:
+    """The order bounded by the end of a range, whose own time belongs to it."""
+    if end is None:
+        return order
+    if order.newest_first:
+        return replace(order, since_ns=end)
+    return replace(order, until_ns=end + 1)
+
+
+def _passing(
+    connection: sqlite3.Connection, strands: Sequence[Strand], sieve: Sieve, order: Order
+) -> Generator[Key, None, None]:
+    """Keys of a range that pass the sieve, in order."""
+    cursors = []
+    for strand in strands:
+        sql, values = replace(strand, where=f"{strand.where} AND ({sieve.sql})").statement(order)
+        cursors.append(connection.execute(sql, values))
+    try:
+        yield from heapq.merge(*cursors, reverse=order.newest_first)
+    finally:
+        for cursor in cursors:
+            cursor.close()

@@ -56,19 +56,30 @@ class Visit:
         """The tenant whose rows are shown."""
         return self.who.tenant
 
-    def ask(self, path: str, *arguments: str, **parameters: Any) -> Any:
-        """The answer of the endpoint with this path, as the API gives it.
+    def ask(
+        self, path: str, *arguments: str, within_s: float | None = None, **parameters: Any
+    ) -> Any:
+        """The answer of the endpoint with this path, as the API gives it; in less time, if that
+        is said.
 
         Raises:
             BadQuestion, NotFound, Unavailable: as `Queries.ask`.
         """
-        return self.ask_of(_ENDPOINTS[path], *arguments, **parameters)
+        return self.ask_of(_ENDPOINTS[path], *arguments, within_s=within_s, **parameters)
 
-    def ask_of(self, endpoint: Endpoint, *arguments: str, **parameters: Any) -> Any:
+    def ask_of(
+        self,
+        endpoint: Endpoint,
+        *arguments: str,
+        within_s: float | None = None,
+        **parameters: Any,
+    ) -> Any:
         """See `ask`."""
         given = {name: value for name, value in parameters.items() if value is not None}
         question = parse(endpoint.asks, given)
-        return self.queries.ask(endpoint, question, arguments, tenant=self.tenant)
+        return self.queries.ask(
+            endpoint, question, arguments, tenant=self.tenant, within_s=within_s
+        )
 
     def filters(self, **defaults: str) -> Said:
         """The page's parameters over `defaults`, with ages such as `since=1h` made into times.

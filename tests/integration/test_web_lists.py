@@ -1,10 +1,12 @@
 """Lists: filters by what is concluded, and files of what they show."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from service.web.pages import lists
 from tests.api_service import serving
 from tests.events import BASE_NS, SECOND_NS, make_batch, make_exception, make_span
 from tests.views import make_folder
@@ -63,3 +65,17 @@ def test_a_list_comes_as_json(client: httpx.Client) -> None:
 def test_a_spreadsheet_takes_no_text_for_a_formula(client: httpx.Client) -> None:
     """It gets an apostrophe in front."""
     assert ",'=no answer," in client.get("/errors?format=csv").text
+
+
+def test_a_page_that_no_index_serves_goes_on_at_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not wait for what is far back; a file does."""
+    monkeypatch.setattr(lists, "WITHIN_S", 0.0)
+    spans = [make_span(task=f"t{n % 9}", start_ns=BASE_NS + n) for n in range(6_000)]
+    spans.append(make_span(task="seldom", run="the one", start_ns=BASE_NS - SECOND_NS))
+    with serving(make_folder(tmp_path, [make_batch(spans)])) as client:
+        page = client.get("/search?q=one", headers={"accept": "text/html"}).text
+        assert "Next page" in page
+        assert "seldom" not in page
+        assert "seldom" in client.get("/search?q=one&format=csv").text

@@ -1,6 +1,6 @@
 """Attempts: lists, and the rows of any attempt made into records."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -33,8 +33,9 @@ from projections.query.refusals import BadQuestion
 from projections.query.rows import Rows, by_keys
 from projections.runs import words
 from projections.runs.more import Extra, shown_of
-from projections.views.attempts.search import search
+from projections.views.attempts.search import as_test, parsed
 from projections.views.attempts.searching import passing, reading
+from projections.views.attempts.sieve import Sieving
 
 SQL = load_queries("projections.views.attempts", "question.sql")
 KEY = ("started_ns", "attempt_key")
@@ -182,15 +183,32 @@ def attempts(inquiry: Inquiry, question: AttemptsQuestion) -> Page[Attempt]:
     """Attempts by start."""
     values = inquiry.numbers(question)
     strands, served = _strands(inquiry, question, values)
-    filtered = values is not None and is_filtered(values, served)
     rows = rows_of(inquiry, values or {})
+    sieve = None
     if question.search is not None:
-        rows = passing(rows, search(question.search, reading(inquiry.verdicts)))
+        sought = parsed(question.search)
+        rows = passing(rows, as_test(sought, reading(inquiry.verdicts)))
+        if strands:
+            sieving = Sieving(inquiry)
+            sieve = sieving.of(sought)
+            by = sieving.narrowed(sought)
+            if by is not None and served == "status" and question.status is None:
+                strands = _narrowed(inquiry, *by)
     return inquiry.page(
         question, strands, rows, partial(attempt, inquiry.tenant, inquiry.verdicts),
         newest_first=question.sort == "-started",
-        filtered=filtered or question.search is not None,
+        filtered=values is not None and is_filtered(values, served), sieve=sieve,
     )  # fmt: skip
+
+
+def _narrowed(inquiry: Inquiry, field: str, numbers: Sequence[int]) -> list[Strand]:
+    """The ranges of an index that have what a search is about."""
+    if field == "task":
+        return [strand for task_no in numbers for strand in of_task(inquiry, task_no, KEY)]
+    if field == "executor":
+        return [Strand("attempt", KEY, "executor_no = ?", (number,)) for number in numbers]
+    found = (inquiry.by_status("attempt", KEY, words.STATUS_WORDS[number]) for number in numbers)
+    return [strand for strands in found for strand in strands]
 
 
 def attempt_count(inquiry: Inquiry, question: AttemptCountQuestion) -> Count:

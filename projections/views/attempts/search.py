@@ -9,7 +9,7 @@ side must all hold; `AND`, `OR`, `NOT` and brackets say otherwise. Case does not
 import operator
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from events.errors import BadInput
 from events.times import SECOND_NS
@@ -52,20 +52,92 @@ _MOST_TERMS: Final = 64
 _DEEPEST: Final = 16
 
 
-def search(text: str, reading: Callable[[Any, str], Any]) -> Test:
-    """The test that attempts must pass.
+class Said(NamedTuple):
+    """That one of some fields says a word: as a whole, as its beginning, or anywhere in it."""
 
-    Args:
-        reading: gives a row's value by the name of a field, one of those in `FIELDS` and
-            `MEASURES`; durations in ns.
+    names: Sequence[str]
+    word: str
+    how: Literal["whole", "beginning", "anywhere"]
+
+    def fits(self, value: Any) -> bool:
+        """Whether a field's value does; None never."""
+        if value is None:
+            return False
+        text = str(value).lower()
+        if self.how == "whole":
+            return text == self.word
+        return text.startswith(self.word) if self.how == "beginning" else self.word in text
+
+
+class Measured(NamedTuple):
+    """How one of `MEASURES` compares with a number; durations in ns."""
+
+    name: str
+    sign: str
+    wanted: float
+
+    def fits(self, value: Any) -> bool:
+        """Whether it does; what is not known never."""
+        return value is not None and bool(_COMPARED[self.sign](value, self.wanted))
+
+
+class Not(NamedTuple):
+    """That something does not hold."""
+
+    of: "Node"
+
+
+class AllOf(NamedTuple):
+    """That all of several hold."""
+
+    of: Sequence["Node"]
+
+
+class OneOf(NamedTuple):
+    """That one of several holds."""
+
+    of: Sequence["Node"]
+
+
+Node = Said | Measured | Not | AllOf | OneOf
+
+
+def search(text: str, reading: Callable[[Any, str], Any]) -> Test:
+    """The test that attempts must pass; see `parsed` and `as_test`."""
+    return as_test(parsed(text), reading)
+
+
+def parsed(text: str) -> Node:
+    """What a search asks for.
 
     Raises:
         BadQuestion: the text is no search; it says what is wrong and where.
     """
     try:
-        return _Parser(_tokens(text), reading).whole()
+        return _Parser(_tokens(text)).whole()
     except BadInput as exc:
         raise BadQuestion([("search", str(exc))]) from exc
+
+
+def as_test(node: Node, reading: Callable[[Any, str], Any]) -> Test:
+    """The test that attempts must pass.
+
+    Args:
+        reading: gives a row's value by the name of a field, one of those in `FIELDS` and
+            `MEASURES`; durations in ns.
+    """
+    match node:
+        case Said():
+            return lambda row: any(node.fits(reading(row, name)) for name in node.names)
+        case Measured():
+            return lambda row: node.fits(reading(row, node.name))
+        case Not():
+            test = as_test(node.of, reading)
+            return lambda row: not test(row)
+        case AllOf() | OneOf():
+            tests = [as_test(each, reading) for each in node.of]
+            holds = all if isinstance(node, AllOf) else any
+            return lambda row: holds(test(row) for test in tests)
 
 
 def _tokens(text: str) -> list[str]:
@@ -80,62 +152,60 @@ def _tokens(text: str) -> list[str]:
 class _Parser:
     """Reads tokens from left to right: OR binds least, NOT most."""
 
-    def __init__(self, tokens: Sequence[str], reading: Callable[[Any, str], Any]) -> None:
+    def __init__(self, tokens: Sequence[str]) -> None:
         self._tokens = tokens
-        self._reading = reading
         self._at = 0
         self._depth = 0
 
-    def whole(self) -> Test:
+    def whole(self) -> Node:
         """All of it."""
         if not self._tokens:
             raise BadInput("nothing to search for")
-        test = self._any()
+        node = self._any()
         if self._at < len(self._tokens):
             raise BadInput(f"a bracket is closed that was not opened, at word {self._at + 1}")
-        return test
+        return node
 
     def _next(self) -> str:
         return self._tokens[self._at] if self._at < len(self._tokens) else ""
 
-    def _any(self) -> Test:
-        tests = [self._all()]
+    def _any(self) -> Node:
+        found = [self._all()]
         while self._next() == "OR":
             self._at += 1
-            tests.append(self._all())
-        return tests[0] if len(tests) == 1 else lambda row: any(test(row) for test in tests)
+            found.append(self._all())
+        return found[0] if len(found) == 1 else OneOf(found)
 
-    def _all(self) -> Test:
-        tests = [self._one()]
+    def _all(self) -> Node:
+        found = [self._one()]
         while self._next() not in ("", "OR", ")"):
             self._at += self._next() == "AND"
-            tests.append(self._one())
-        return tests[0] if len(tests) == 1 else lambda row: all(test(row) for test in tests)
+            found.append(self._one())
+        return found[0] if len(found) == 1 else AllOf(found)
 
-    def _one(self) -> Test:
+    def _one(self) -> Node:
         token = self._next()
         self._at += 1
         if token in ("", "AND", "OR", ")"):
             raise BadInput(f"a word is missing at place {self._at}")
         if token == "NOT":
-            test = self._one()
-            return lambda row: not test(row)
+            return Not(self._one())
         if token == "(":
             return self._bracket()
         return self._term(token)
 
-    def _bracket(self) -> Test:
+    def _bracket(self) -> Node:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise BadInput(f"brackets are nested more than {_DEEPEST} deep")
-        test = self._any()
+        node = self._any()
         if self._next() != ")":
             raise BadInput("a bracket is not closed")
         self._at += 1
         self._depth -= 1
-        return test
+        return node
 
-    def _term(self, token: str) -> Test:
+    def _term(self, token: str) -> Node:
         measure = _MEASURE.fullmatch(token)
         if measure is not None:
             return self._measured(*measure.groups())
@@ -148,41 +218,22 @@ class _Parser:
             raise BadInput(f"{field[1]!r} is no field; known here: {known}")
         return self._said(FIELDS[name], _unquoted(field[2]), whole=name not in _TEXTS)
 
-    def _said(self, names: Sequence[str], word: str, *, whole: bool) -> Test:
+    def _said(self, names: Sequence[str], word: str, *, whole: bool) -> Node:
         """A word in any of these fields: all of it, its beginning before `*`, or anywhere in it."""
-        reading, sought = self._reading, word.lower()
-        is_prefix = sought.endswith("*") and len(sought) > 1
-        if is_prefix:
-            sought = sought[:-1]
+        sought = word.lower()
+        if sought.endswith("*") and len(sought) > 1:
+            return Said(names, sought[:-1], "beginning")
+        return Said(names, sought, "whole" if whole else "anywhere")
 
-        def test(row: Any) -> bool:
-            for name in names:
-                value = reading(row, name)
-                if value is None:
-                    continue
-                text = str(value).lower()
-                if text.startswith(sought) if is_prefix else text == sought if whole else (
-                    sought in text
-                ):  # fmt: skip
-                    return True
-            return False
-
-        return test
-
-    def _measured(self, name: str, sign: str, text: str) -> Test:
-        reading, measure, compare = self._reading, name.lower(), _COMPARED[sign]
+    def _measured(self, name: str, sign: str, text: str) -> Node:
+        measure = name.lower()
         if measure == "duration":
             wanted = float(parse_seconds("duration", text) * SECOND_NS)
         elif text.isascii() and text.isdigit():
             wanted = float(text)
         else:
             raise BadInput(f"{measure}{sign} needs a whole number, not {text!r}")
-
-        def test(row: Any) -> bool:
-            value = reading(row, measure)
-            return value is not None and compare(value, wanted)
-
-        return test
+        return Measured(measure, sign, wanted)
 
 
 _TEXTS: Final = ("error", "message", "type")

@@ -17,7 +17,10 @@ def attempt(visit: Visit) -> Shown:
     """One attempt."""
     visit.refuse_others("task", "run")
     (attempt_id,) = visit.arguments
-    one = visit.ask("attempts/{attempt_id}", attempt_id, **visit.parameters)
+    given = visit.parameters
+    one = visit.ask(
+        "attempts/{attempt_id}", attempt_id, task=given["task"] or None, run=given["run"] or None
+    )
     tries = visit.ask("attempts", task=one.task_id, run=one.run_id, sort="started", limit=_TRIES)
     by_number = {each.attempt: each for each in tries.items}
     beside = [by_number.get(one.attempt + by) for by in (-1, 1)]

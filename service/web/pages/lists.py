@@ -9,6 +9,9 @@ from service.web.visit import Said, Table, Visit
 ROWS: Final = 50
 """Of a list, unless `limit` says otherwise: what fits a few screens and 200 KB."""
 MOST_ROWS: Final = 200
+WITHIN_S: Final = 0.06
+"""Of a page that no index serves: its reader has what was found, and goes on from there. Files take
+their time."""
 
 
 class Listed(NamedTuple):
@@ -39,7 +42,8 @@ def listed(
         given["limit"] = str(LIMIT)
     elif given["limit"].isascii() and given["limit"].isdigit() and len(given["limit"]) < 9:
         given["limit"] = str(min(int(given["limit"]), MOST_ROWS))
-    page = visit.ask(path, *arguments, **{**given, **fixed})
+    within_s = None if form else WITHIN_S
+    page = visit.ask(path, *arguments, within_s=within_s, **{**given, **fixed})
     if form:
         name = path.replace("/", "-").replace("{", "").replace("}", "")
         return Table(name, page.items, form)
