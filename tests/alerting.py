@@ -1,9 +1,10 @@
 """Attempts that ended a while ago, in views, for tests of alerts."""
 
+import asyncio
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,33 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from events import names
 from events.log.reader import open_reader
+from events.log.socket import DoorClient
 from events.schema import Context, Span
 from projections.errors.verdicts import Verdicts
 from projections.query.reading import Views
+from service.alerts.engine import Engine, open_engine
 from service.alerts.findings import Finding, findings
 from service.alerts.rule import Rule
 from service.alerts.samples import Samples
+from service.alerts.sending.guard import networks_of
+from service.append.appender import Appender
+from service.configuration.settings import Settings
 from tests import otlp
 from tests.events import BASE_NS, SECOND_NS, make_batch, make_context, make_exception, make_span
+from tests.hooks import Hook
 from tests.serving import Service
 from tests.views import make_folder
+from tests.writers import Writer
 
 NOW_NS = BASE_NS + 3_600 * SECOND_NS
 FAILED = 2
+RECEIVER = """
+[[receiver]]
+name = "{name}"
+type = "webhook"
+url = "{url}"
+secret = "a secret of many letters"
+"""
 
 
 def tried(
@@ -79,3 +94,42 @@ def send_failure(service: Service, task: str, run: str, *, ok: bool = False) -> 
         trust_env=False,
         timeout=60,
     ).raise_for_status()
+
+
+class Time:
+    """A clock that is moved."""
+
+    def __init__(self) -> None:
+        self.now_ns = NOW_NS
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+@asynccontextmanager
+async def running(data: Path, clock: Time) -> AsyncIterator[Engine]:
+    """An engine on a folder with views, and a door to its log."""
+    appender = Appender(Settings(data=data), lambda: DoorClient(writer.path))
+    with closing(Writer(data)) as writer:
+        async with open_engine(
+            data, data / "alerts.toml", appender, networks_of(["127.0.0.1"]), clock
+        ) as engine:
+            stop = asyncio.Event()
+            task = asyncio.create_task(engine.run(stop))
+            try:
+                yield engine
+            finally:
+                stop.set()
+                async with asyncio.timeout(60):
+                    await task
+
+
+def receivers(*hooks: Hook) -> str:
+    """The lines of a file that name them `hook0`, `hook1`, …"""
+    return "".join(RECEIVER.format(name=f"hook{n}", url=hook.url) for n, hook in enumerate(hooks))
+
+
+async def heard(hook: Hook, count: int) -> list[Any]:
+    """The first documents that came."""
+    posts = await asyncio.to_thread(hook.wait, count)
+    return [post.document for post in posts]

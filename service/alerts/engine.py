@@ -22,6 +22,7 @@ from service.alerts.evaluation import Evaluation, Outcome
 from service.alerts.file import load
 from service.alerts.maintenance import is_muted
 from service.alerts.notice import LOG, Outgoing, notices
+from service.alerts.percepts import Feeding
 from service.alerts.rule import AlertsFile, Rule
 from service.alerts.sending.deliveries import Deliveries, try_receiver
 from service.alerts.sending.guard import Network
@@ -43,6 +44,7 @@ class Engine:
         store: Store,
         deliveries: Deliveries,
         evaluation: Evaluation,
+        feeding: Feeding,
         *,
         allowed: Sequence[Network],
         clock: Callable[[], int],
@@ -52,6 +54,7 @@ class Engine:
         self._store = store
         self._deliveries = deliveries
         self._evaluation = evaluation
+        self._feeding = feeding
         self._allowed = allowed
         self._clock = clock
         self._kept: dict[str, Alert] = {}
@@ -63,6 +66,14 @@ class Engine:
         """Work until `stop` is set; what is being delivered then is delivered again later."""
         self._kept = await self._store.alerts()
         await self._follow()
+        feeding = asyncio.create_task(self._feeding.run(lambda: self._file, stop))
+        try:
+            await self._evaluate_all(stop)
+        finally:
+            stop.set()
+            await feeding
+
+    async def _evaluate_all(self, stop: asyncio.Event) -> None:
         with ThreadPoolExecutor(1, "alerts-views") as thread:
             for count in _counting(stop):
                 try:
@@ -80,7 +91,8 @@ class Engine:
     async def _follow(self) -> None:
         """Deliver to the receivers that the file has now, and give up what others were to get."""
         names = [LOG, *(receiver.name for receiver in self._file.receiver)]
-        if count := await self._store.follow(names, self._clock()):
+        count = await self._store.follow(names, self._file.percepts, self._clock())
+        if count:
             extra = {"action": "alerts", "notices": count}
             _log.warning("notices were given up: their receivers are no more", extra=extra)
         await self._deliveries.follow(self._file)
@@ -216,12 +228,15 @@ async def open_engine(
     try:
         async with open_store(data) as store:
             deliveries = Deliveries(store, appender, allowed, clock)
+            feeding = Feeding(data, store, deliveries.wake, clock)
             try:
                 yield Engine(
-                    path, file, store, deliveries, evaluation, allowed=allowed, clock=clock
-                )
+                    path, file, store, deliveries, evaluation, feeding, allowed=allowed,
+                    clock=clock,
+                )  # fmt: skip
             finally:
                 await deliveries.end()
+                feeding.close()
     finally:
         evaluation.close()
         appender.close()

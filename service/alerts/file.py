@@ -19,7 +19,16 @@ from events.times import human_duration, parse_duration
 from projections.mapping.rules.problems import BadRules, Problem, near
 from service.alerts.maintenance import covers
 from service.alerts.notice import LOG
-from service.alerts.rule import AlertsFile, AnyRule, Maintenance, Receiver, Rule, Span, span
+from service.alerts.rule import (
+    AlertsFile,
+    AnyRule,
+    Maintenance,
+    Percepts,
+    Receiver,
+    Rule,
+    Span,
+    span,
+)
 
 _FILE_BYTES: Final = 1 << 20
 PAGERDUTY_URL: Final = "https://events.pagerduty.com/v2/enqueue"
@@ -29,7 +38,7 @@ _KINDS: Final[dict[str, type[Rule]]] = {
     str(kind.__struct_config__.tag): kind for kind in AnyRule.__args__
 }
 _TABLES: Final[dict[str, Any]] = {
-    "rule": AnyRule, "receiver": Receiver, "maintenance": Maintenance,
+    "rule": AnyRule, "receiver": Receiver, "maintenance": Maintenance, "percepts": Percepts,
 }  # fmt: skip
 _DAY: Final = 86400
 _BOUNDS: Final = {
@@ -43,6 +52,11 @@ _BOUNDS: Final = {
 }
 """Of durations; those that are not named: 0 to 7 days."""
 _OTHERS: Final = (span(0), span(7 * _DAY))
+_REFERENCES: Final = (
+    ("rule", "notify", "receiver"), ("maintenance", "rules", "rule"),
+    ("percepts", "notify", "receiver"),
+)  # fmt: skip
+"""Of which table a key names members of which other."""
 T = TypeVar("T")
 
 
@@ -168,7 +182,7 @@ class _Reader:
     def _check_names(self, tables: Mapping[str, Sequence[Any]]) -> None:
         """That names are used once, and that those which are referred to are there."""
         named: dict[str, list[str]] = {}
-        for table in ("rule", "receiver"):
+        for table in ("rule", "receiver", "percepts"):
             named[table] = []
             for number, one in enumerate(tables[table]):
                 if one is not None and one.name in named[table]:
@@ -178,11 +192,15 @@ class _Reader:
             if one is not None and one.name == LOG:
                 told = f"{LOG!r} is what the log of events is called here; choose another name"
                 self._tell("receiver", number, "name", told)
-        for table, key, other in (("rule", "notify", "receiver"), ("maintenance", "rules", "rule")):
+        for table, key, other in _REFERENCES:
             for number, one in enumerate(tables[table]):
                 for name in (getattr(one, key, None) or ()) if one is not None else ():
                     if name not in named[other] and None not in tables[other]:
                         self._tell(table, number, key, f"no {other} {name!r}")
+        plain = {one.name for one in tables["receiver"] if one and one.type != "webhook"}
+        for number, one in enumerate(tables["percepts"]):
+            for name in plain.intersection(one.notify if one is not None else ()):
+                self._tell("percepts", number, "notify", f"{name!r} is no receiver of type webhook")
 
     def _tell(self, table: str, number: int, key: str, message: str) -> None:
         where = str(self._path)

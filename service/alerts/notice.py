@@ -6,7 +6,7 @@ same however often it is sent.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 from urllib.parse import quote
 
 import msgspec
@@ -36,6 +36,39 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     alerts: tuple[Alert, ...]
 
 
+class PerceptNotice(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="spanledger.percept"
+):
+    """That a run has ended which is new enough; `percept` as `/api/v1/percepts` tells it."""
+
+    id: str
+    subscription: str
+    tenant: str
+    at_ns: int
+    link: str
+    percept: dict[str, Any]
+
+    @classmethod
+    def of(cls, identity: Iterable[str], **said: Any) -> Self:
+        """The notice that these texts make one."""
+        return cls(id=_id_of(identity), **said)
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    type: str | None = None
+
+
+def notice_in(body: bytes) -> Notice | PerceptNotice:
+    """The notice that a row of the outbox holds.
+
+    Raises:
+        msgspec.MsgspecError: it is of another release.
+    """
+    if msgspec.json.decode(body, type=_Kind).type is None:
+        return msgspec.json.decode(body, type=Notice)
+    return msgspec.json.decode(body, type=PerceptNotice)
+
+
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the outbox: a body for a receiver, that is told once under its key."""
 
@@ -60,7 +93,8 @@ def notices(
     for (name, status), alerts in groups.items():
         rule = rules[name]
         for receiver in file.receiver:
-            wanted = rule is None or rule.notify is None or receiver.name in rule.notify
+            named = None if rule is None else rule.notify
+            wanted = receiver.alerts if named is None else receiver.name in named
             if not wanted or (status == "resolved" and not receiver.resolved):
                 continue
             width = 1 if receiver.type == "pagerduty" else ALERTS_LIMIT
@@ -84,11 +118,15 @@ def notice_of(
     first = alerts[0]
     parts = [receiver.name, status, str(now_ns), *(alert.id for alert in alerts)]
     return Notice(
-        id="msg_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32],
+        id=_id_of(parts),
         status=status, rule=first.rule, kind=first.kind, severity=first.severity,
         tenant=first.tenant, at_ns=now_ns, link=file.link.rstrip("/"),
         repeat_ns=0 if rule is None else int(rule.repeat_every), alerts=tuple(alerts),
     )  # fmt: skip
+
+
+def _id_of(parts: Iterable[str]) -> str:
+    return "msg_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def shown(alert: Alert, link: str) -> dict[str, Any]:
@@ -118,11 +156,15 @@ def shown(alert: Alert, link: str) -> dict[str, Any]:
     return record | ({"links": list(links(alert, link))} if link else {})
 
 
+def run_page(link: str, task_id: str, run_id: str) -> str:
+    """The page of a run."""
+    return f"{link}/tasks/{quote(task_id, safe='')}/runs/{quote(run_id, safe='')}"
+
+
 def links(alert: Alert, link: str) -> Iterator[str]:
     """The pages where the cause is found, nearest first."""
     for run in alert.details.get("runs", [])[:1]:
-        task, run_id = quote(run["task_id"], safe=""), quote(run["run_id"], safe="")
-        yield f"{link}/tasks/{task}/runs/{run_id}"
+        yield run_page(link, run["task_id"], run["run_id"])
     for fingerprint in alert.details.get("fingerprints", [])[:1]:
         yield f"{link}/errors/{fingerprint}"
     yield f"{link}/alerts"

@@ -1,4 +1,4 @@
-"""What stands in `alerts.toml`, as records: rules, receivers and maintenance windows.
+"""What stands in `alerts.toml`, as records: rules, receivers, maintenance, percepts.
 
 A rule's `when` says what is measured; each kind has keys of its own beside those that all have.
 The bounds stand in the types: `service.alerts.file` turns what breaks them into messages.
@@ -29,6 +29,7 @@ PlainGrouping = Literal["all", "task", "component", "executor"]
 Counted = Literal["runs", "attempts"]
 Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$")]
 Text = Annotated[str, Meta(min_length=1, max_length=1000)]
+Tenant = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Count = Annotated[int, Meta(ge=1, le=20_000)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Labels = dict[
@@ -56,7 +57,7 @@ class Rule(
 
     name: Name
     severity: Severity = "error"
-    tenant: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = names.DEFAULT_TENANT
+    tenant: Tenant = names.DEFAULT_TENANT
     task: Text | None = None
     component: Text | None = None
     executor: Text | None = None
@@ -172,6 +173,7 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         secret: of `webhook`, what its requests are signed with; of `pagerduty`, the routing key.
         url_file, secret_file: files that hold them instead.
         resolved: whether it is told that an alert is over.
+        alerts: whether rules that name no receivers tell it.
     """
 
     name: Name
@@ -182,7 +184,23 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     secret_file: str = ""
     headers: dict[str, str] = {}
     resolved: bool = True
+    alerts: bool = True
     timeout: Span = span(10)
+
+
+class Percepts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A subscription: webhooks that are told of every finished run that is new enough.
+
+    Args:
+        task: only of the task with exactly this id.
+        min_novelty: from 0, every run, to 1.
+    """
+
+    name: Name
+    notify: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    tenant: Tenant = names.DEFAULT_TENANT
+    task: Text | None = None
+    min_novelty: Annotated[float, Meta(ge=0, le=1)] = 0.5
 
 
 class Maintenance(
@@ -218,3 +236,4 @@ class AlertsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rule: tuple[AnyRule, ...] = (TerminalFailures(name="terminal failures"),)
     receiver: tuple[Receiver, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
+    percepts: tuple[Percepts, ...] = ()

@@ -19,15 +19,26 @@ from events.errors import Damaged
 from events.log.sqlite import load_queries
 from service.alerts.alert import Alert, Change
 from service.alerts.notice import Outgoing
+from service.alerts.rule import Percepts
 
 FILE: Final = "alerts.db"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+_STEPS: Final = ("schema", "schema_2")
+"""What makes each version of the schema from the one before."""
 SQL: Final = load_queries("service.alerts", "store.sql")
 HISTORY_KEPT: Final = 20_000
 PARKED_KEPT_NS: Final = 30 * 86400 * 1_000_000_000
 _ERROR_CHARACTERS: Final = 500
 _decode = msgspec.json.Decoder(Alert).decode
 _log = logging.getLogger(__name__)
+
+
+class Place(NamedTuple):
+    """How far a subscription to percepts has followed the log."""
+
+    tenant: str
+    name: str
+    position: int
 
 
 class Due(NamedTuple):
@@ -63,15 +74,21 @@ class Store:
                     await db.execute(SQL["drop_alert"], {"id": one})
         return found
 
-    async def follow(self, receivers: Iterable[str], now_ns: int) -> int:
+    async def follow(
+        self, receivers: Iterable[str], subscriptions: Iterable[Percepts], now_ns: int
+    ) -> int:
         """Give up what waits for other receivers than these; how many notices that are.
 
-        Those that it leaves with no notice at all are no more told of.
+        Those that it leaves with no notice at all are no more told of, and the places of other
+        subscriptions than these are forgotten.
         """
+        kept = [f"{one.tenant}/{one.name}" for one in subscriptions]
         values = {"receivers": msgspec.json.encode(list(receivers)).decode(), "now": now_ns}
         async with self._transaction() as db:
             count = (await db.execute(SQL["park_others"], values)).rowcount
             await db.execute(SQL["forget_others"], {"receivers": values["receivers"]})
+            texts = msgspec.json.encode(kept).decode()
+            await db.execute(SQL["forget_places"], {"subscriptions": texts})
         return count
 
     async def advance(
@@ -95,9 +112,18 @@ class Store:
             for change, alert in changes:
                 row = {"tenant": alert.tenant, "at_ns": now_ns, "change": change}
                 await db.execute(SQL["put_history"], row | {"body": msgspec.json.encode(alert)})
-            for one_out in outgoing:
-                values = msgspec.structs.asdict(one_out) | {"now": now_ns}
-                await db.execute(SQL["put_outgoing"], values)
+            await _put_outgoing(db, outgoing, now_ns)
+
+    async def place(self, tenant: str, name: str) -> Place | None:
+        """How far a subscription has come; None if it begins."""
+        rows = await self._read("place", tenant=tenant, name=name)
+        return Place(*rows[0]) if rows else None
+
+    async def fed(self, place: Place, outgoing: Iterable[Outgoing], now_ns: int) -> None:
+        """Put on record what a subscription came by, and how far it is."""
+        async with self._transaction() as db:
+            await _put_outgoing(db, outgoing, now_ns)
+            await db.execute(SQL["put_place"], place._asdict())
 
     async def prune(self, now_ns: int) -> None:
         """Forget what is old."""
@@ -140,10 +166,10 @@ class Store:
         rows = await self._read("waiting")
         return {row[0]: (row[1], row[2]) for row in rows}
 
-    async def _read(self, name: str, **values: Any) -> list[Any]:
+    async def _read(self, statement: str, /, **values: Any) -> list[Any]:
         """The rows of a statement, as they are committed: one connection sees its own changes."""
         async with self._lock:
-            return list(await self._connection.execute_fetchall(SQL[name], values))
+            return list(await self._connection.execute_fetchall(SQL[statement], values))
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -173,11 +199,19 @@ async def open_store(data: Path) -> AsyncIterator[Store]:
         (row,) = await connection.execute_fetchall("PRAGMA user_version")
         if row[0] > SCHEMA_VERSION:
             raise Damaged(f"{FILE} has schema {row[0]}; this release knows {SCHEMA_VERSION}")
-        if row[0] == 0:
+        if steps := _STEPS[row[0] :]:
+            made = "\n".join(SQL[step] for step in steps)
             await connection.executescript(
-                f"BEGIN IMMEDIATE;\n{SQL['schema']}\nPRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
+                f"BEGIN IMMEDIATE;\n{made}\nPRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
             )
         yield Store(connection)
+
+
+async def _put_outgoing(
+    db: aiosqlite.Connection, outgoing: Iterable[Outgoing], now_ns: int
+) -> None:
+    for one in outgoing:
+        await db.execute(SQL["put_outgoing"], msgspec.structs.asdict(one) | {"now": now_ns})
 
 
 def _columns(alert: Alert) -> dict[str, Any]:

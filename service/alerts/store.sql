@@ -39,6 +39,27 @@ CREATE TABLE receiver (
     error_ns INTEGER
 ) STRICT, WITHOUT ROWID;
 
+-- name: schema_2
+-- How far each subscription to percepts has followed the log.
+CREATE TABLE subscription (
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (tenant, name)
+) STRICT, WITHOUT ROWID;
+
+-- name: place
+SELECT tenant, name, position FROM subscription WHERE tenant = :tenant AND name = :name;
+
+-- name: put_place
+INSERT INTO subscription (tenant, name, position) VALUES (:tenant, :name, :position)
+ON CONFLICT (tenant, name) DO UPDATE SET position = excluded.position;
+
+-- name: forget_places
+-- Subscriptions that are no more: one that comes back begins anew.
+DELETE FROM subscription
+WHERE tenant || '/' || name NOT IN (SELECT value FROM json_each(:subscriptions));
+
 -- name: alerts
 -- All that is kept.
 SELECT id, body FROM alert;

@@ -4,8 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,17 @@ import pytest
 
 from events import names
 from events.errors import Unavailable
-from events.log.socket import DoorClient
 from projections.mapping.rules.problems import BadRules
-from service.alerts.engine import Engine, open_engine
+from service.alerts.engine import Engine
 from service.alerts.questions import answer
 from service.alerts.samples import Samples
 from service.alerts.sending.guard import networks_of
 from service.alerts.sending.sender import Sender
 from service.alerts.sending.shapes import Request
 from service.alerts.store import Store
-from service.append.appender import Appender
 from service.configuration.settings import Settings
 from service.roles import Place, alerts
-from tests.alerting import NOW_NS, tried
+from tests.alerting import NOW_NS, Time, heard, receivers, running, tried
 from tests.events import SECOND_NS, make_batch
 from tests.hooks import Hook, hooked
 from tests.views import make_folder
@@ -40,39 +37,6 @@ give_up = "1h"
 name = "failures"
 when = "terminal_failures"
 """
-RECEIVER = """
-[[receiver]]
-name = "{name}"
-type = "webhook"
-url = "{url}"
-secret = "a secret of many letters"
-"""
-
-
-class Time:
-    """A clock that is moved."""
-
-    def __init__(self) -> None:
-        self.now_ns = NOW_NS
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-
-@asynccontextmanager
-async def running(data: Path, clock: Time) -> AsyncIterator[Engine]:
-    """An engine on a folder with views, and a door to its log."""
-    appender = Appender(Settings(data=data), lambda: DoorClient(writer.path))
-    with closing(Writer(data)) as writer:
-        async with open_engine(
-            data, data / "alerts.toml", appender, networks_of(["127.0.0.1"]), clock
-        ) as engine:
-            stop = asyncio.Event()
-            task = asyncio.create_task(engine.run(stop))
-            yield engine
-            stop.set()
-            async with asyncio.timeout(60):
-                await task
 
 
 def folder_of(tmp_path: Path, *hooks: Hook, rules: str = RULES) -> Path:
@@ -84,14 +48,7 @@ def folder_of(tmp_path: Path, *hooks: Hook, rules: str = RULES) -> Path:
 
 def write(data: Path, rules: str, *hooks: Hook) -> None:
     """The file of rules."""
-    told = [RECEIVER.format(name=f"hook{n}", url=hook.url) for n, hook in enumerate(hooks)]
-    (data / "alerts.toml").write_text(rules + "".join(told))
-
-
-async def heard(hook: Hook, count: int) -> list[Any]:
-    """The first documents that came."""
-    posts = await asyncio.to_thread(hook.wait, count)
-    return [post.document for post in posts]
+    (data / "alerts.toml").write_text(rules + receivers(*hooks))
 
 
 async def settled(data: Path, **wanted: int) -> None:
@@ -191,6 +148,7 @@ def test_other_rules_come_into_force_and_bad_ones_do_not(tmp_path: Path) -> None
     async def live(hook: Hook, data: Path) -> None:
         async with running(data, Time()) as engine:
             await heard(hook, 1)
+            await settled(data, firing=1)  # what is not on record yet is told again
             write(data, RULES.replace("terminal_failures", "terminal"), hook)
             with pytest.raises(BadRules, match="key 'when'"):
                 await engine.reload()

@@ -14,7 +14,7 @@ from events.times import SECOND_NS
 from projections.mapping.rules.problems import near
 from service.alerts.alert import Alert
 from service.alerts.facts import Recorded
-from service.alerts.notice import LOG, Notice, notice_of
+from service.alerts.notice import LOG, PerceptNotice, notice_in, notice_of
 from service.alerts.rule import AlertsFile, Receiver
 from service.alerts.sending.delivery import Delivery, Send, Sending
 from service.alerts.sending.guard import Network
@@ -97,7 +97,9 @@ async def sending_to(
     sender = Sender(allowed, receiver.timeout / SECOND_NS)
 
     async def send(body: bytes) -> Answer:
-        notice = msgspec.json.decode(body, type=Notice)
+        notice = notice_in(body)
+        if isinstance(notice, PerceptNotice) and receiver.type != "webhook":
+            return Answer("unreadable", "percepts go to receivers of type webhook")
         return await sender.post(request_of(receiver, notice, clock()))
 
     try:

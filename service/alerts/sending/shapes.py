@@ -17,13 +17,14 @@ import msgspec
 from events.times import SECOND_NS, rfc3339
 from service.alerts.alert import Alert
 from service.alerts.file import signing_key
-from service.alerts.notice import Notice, links, shown
+from service.alerts.notice import Notice, PerceptNotice, links, run_page, shown
 from service.alerts.rule import Receiver
 
 ID_HEADER: Final = "webhook-id"
 TIMESTAMP_HEADER: Final = "webhook-timestamp"
 SIGNATURE_HEADER: Final = "webhook-signature"
 NOTICE_TYPE: Final = "spanledger.alert"
+PERCEPT_TYPE: Final = "spanledger.percept"
 _SLACK_ALERTS: Final = 10
 _SLACK_CHARACTERS: Final = 2_800
 _COLOURS: Final = {
@@ -47,9 +48,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-def request_of(receiver: Receiver, notice: Notice, now_ns: int) -> Request:
+def request_of(receiver: Receiver, notice: Notice | PerceptNotice, now_ns: int) -> Request:
     """The request that tells `receiver` of a notice; `now_ns` is when it is sent."""
-    url, body, headers = _SHAPES[receiver.type](receiver, notice, now_ns)
+    if isinstance(notice, PerceptNotice):
+        url, body, headers = _percept(receiver, notice, now_ns)
+    else:
+        url, body, headers = _SHAPES[receiver.type](receiver, notice, now_ns)
     return Request(
         url=url,
         headers={"content-type": "application/json", "user-agent": "spanledger"}
@@ -77,6 +81,22 @@ def _webhook(receiver: Receiver, notice: Notice, now_ns: int) -> _Shape:
                 "alerts": [shown(alert, notice.link) for alert in notice.alerts],
             },
         }
+    )
+    return receiver.url, body, signed(receiver.secret, notice.id, now_ns, body)
+
+
+def _percept(receiver: Receiver, notice: PerceptNotice, now_ns: int) -> _Shape:
+    data: dict[str, Any] = {
+        "notice_id": notice.id,
+        "subscription": notice.subscription,
+        "tenant": notice.tenant,
+        "percept": notice.percept,
+    }
+    if notice.link:
+        run = notice.percept["run"]
+        data["link"] = run_page(notice.link, run["task_id"], run["run_id"])
+    body = msgspec.json.encode(
+        {"type": PERCEPT_TYPE, "timestamp": rfc3339(notice.at_ns), "data": data}
     )
     return receiver.url, body, signed(receiver.secret, notice.id, now_ns, body)
 
