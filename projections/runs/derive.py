@@ -4,6 +4,7 @@ Ties are broken by (start, event id). What a sender says is taken; what is concl
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ from projections.runs.candidates import (
     log_order,
     main_log,
 )
+from projections.runs.details import key_of, parent_of
 from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.numbering import References, RunIdentity, in_order, number, place_of
 from projections.runs.summary import Run, Totals, queued_run, run_of_one
@@ -27,7 +29,7 @@ from projections.storage.columns import maker
 _TELLS_ERROR = words.FAILURES | {words.CANCELLED, words.UNKNOWN}
 _attempt_of_span = maker(
     Attempt, SpanFact, own=("number", "error_no", "message_no"),
-    retry_of=None, heartbeat_ns=None, heard=None, signs=None, progress=None,
+    heartbeat_ns=None, heard=None, signs=None, progress=None,
 )  # fmt: skip
 
 
@@ -43,15 +45,18 @@ def derive(facts: RunFacts, run_identity: RunIdentity) -> Derived | None:
 
     `run_identity` is (tenant, task id, run id), of which attempt ids are made.
     """
-    if len(facts.spans) == 1 and not facts.logs:
-        span = facts.spans[0]
-        if span.end_ns and not span.queues and span.number != 0:
-            return _single(span)
+    spans = facts.spans
+    if not facts.logs and spans:
+        if len(spans) > 1:
+            if _are_plain(spans):
+                return _numbered(spans)
+        elif spans[0].end_ns and not spans[0].queues and spans[0].number != 0:
+            return _single(spans[0])
     return derive_all(facts, run_identity)
 
 
 def derive_all(facts: RunFacts, run_identity: RunIdentity) -> Derived | None:
-    """The same by every rule; `derive` goes a shorter way for the run of one ended span."""
+    """The same by every rule; `derive` goes a shorter way for most runs of ended spans."""
     return resolve(facts, run_identity).derived
 
 
@@ -97,6 +102,44 @@ def _single(span: SpanFact) -> Derived:
 
     A short way to what all rules give, to which tests/contract/test_first_rows.py holds it.
     """
+    attempt = _ended(span, span.number or 1, None)
+    return Derived(run_of_one(attempt), (attempt,))
+
+
+def _are_plain(spans: Sequence[SpanFact]) -> bool:
+    """Is each an ended attempt with a number of its own, said outright, none below another?"""
+    numbers, keys = set(), set()
+    for span in spans:
+        more = span.more
+        if not span.number or not span.end_ns or span.queues:
+            return False
+        if more is not None and (more.retry_of is not None or more.mapped is not None):
+            return False
+        numbers.add(span.number)
+        keys.add(key_of(span))
+    if len(numbers) < len(spans) or len(keys) < len(spans):
+        return False
+    return not any(span.parent_span_id and parent_of(span) in keys for span in spans)
+
+
+def _numbered(spans: Sequence[SpanFact]) -> Derived:
+    """A run of plain spans: as most runs are that were tried again.
+
+    A short way like `_single`, and held to all rules by the same tests.
+    """
+    attempts: list[Attempt] = []
+    totals = Totals()
+    before = None
+    for span in sorted(spans, key=attrgetter("number")):
+        if attempts:
+            totals.add(attempts[-1])
+        attempts.append(_ended(span, span.number or 1, before))
+        before = span.number
+    return Derived(totals.run_with(attempts[-1], None), tuple(attempts))
+
+
+def _ended(span: SpanFact, number: int, repeated: int | None) -> Attempt:
+    """The attempt that an ended span tells of by itself."""
     start_ns, end_ns, status = span.start_ns, span.end_ns, span.status
     flags = 0 if span.number is not None else words.FLAG_NUMBER_BY_ORDER
     if end_ns < start_ns:
@@ -108,17 +151,17 @@ def _single(span: SpanFact) -> Derived:
         will_retry = more.will_retry
         flags |= more.flags
     told = status in _TELLS_ERROR
-    attempt = _attempt_of_span(
+    return _attempt_of_span(
         span,
-        number=span.number or 1,
+        number=number,
         flags=flags,
         started_ns=start_ns,
         ended_ns=end_ns,
+        retry_of=repeated,
         error_no=span.error_no if told else None,
         message_no=span.message_no if told else None,
         will_retry=will_retry,
     )
-    return Derived(run_of_one(attempt), (attempt,))
 
 
 def attempt_of(

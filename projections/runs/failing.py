@@ -1,6 +1,7 @@
 """From what a failure says to its number: its signature, and the pattern that this belongs to."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -12,14 +13,32 @@ from projections.errors.signature import OWN_KEYS, signature_of
 from projections.runs import words
 from projections.runs.registry.numbers import Registry
 
-_KEYS: Final = frozenset((*OWN_KEYS, *ATTRIBUTES))
+_KEYS: Final = tuple(dict.fromkeys((*OWN_KEYS, *ATTRIBUTES)))
 NOTHING: Final[Mapping[str, Any]] = {}
+
+_FIELDS: Final = tuple(f"key_{place}" for place in range(len(_KEYS)))
+_Told: Final = msgspec.defstruct(
+    "_Told",
+    [(field, Any, msgspec.UNSET) for field in _FIELDS],
+    rename=dict(zip(_FIELDS, _KEYS, strict=True)),
+    gc=False,
+)
+"""The attributes that matter: the others are passed over, not decoded."""
+_UNTOLD: Final = _Told()
+_values_of: Final = attrgetter(*_FIELDS)
+
+
+def _told(attributes: Any) -> dict[str, Any]:
+    if attributes == _UNTOLD:  # most
+        return {}
+    given = zip(_KEYS, _values_of(attributes), strict=True)
+    return {key: value for key, value in given if value is not msgspec.UNSET}
 
 
 class _Event(msgspec.Struct, array_like=True, gc=False):
     time_ns: int
     name: str
-    attributes: dict[str, Any]
+    attributes: _Told  # type: ignore[valid-type]
 
 
 class _Span(msgspec.Struct, array_like=True, tag=names.SPAN, gc=False):
@@ -34,7 +53,7 @@ class _Span(msgspec.Struct, array_like=True, tag=names.SPAN, gc=False):
     kind: int
     start_ns: int
     end_ns: int
-    attributes: dict[str, Any]
+    attributes: _Told  # type: ignore[valid-type]
     dropped_attributes_count: int
     events: list[_Event]
 
@@ -47,7 +66,7 @@ class _Log(msgspec.Struct, array_like=True, tag=names.LOG_RECORD, gc=False):
     severity_number: int
     severity_text: msgspec.Raw
     body: msgspec.Raw
-    attributes: dict[str, Any]
+    attributes: _Told  # type: ignore[valid-type]
 
 
 _decode_span = msgspec.msgpack.Decoder(_Span).decode
@@ -60,18 +79,17 @@ def told_by_span(row: bytes) -> Mapping[str, Any]:
     Read only of spans that failed: those that did not would pay for it.
     """
     span = _decode_span(row)
-    told = {key: value for key, value in span.attributes.items() if key in _KEYS}
+    told = _told(span.attributes)
     for event in reversed(span.events):
         if event.name == names.EXCEPTION_EVENT:
-            told.update((key, event.attributes[key]) for key in _KEYS & event.attributes.keys())
+            told |= _told(event.attributes)
             break
     return told
 
 
 def told_by_log(row: bytes) -> Mapping[str, Any]:
     """The same of a log record."""
-    attributes = _decode_log(row).attributes
-    return {key: attributes[key] for key in _KEYS & attributes.keys()}
+    return _told(_decode_log(row).attributes)
 
 
 def error_no(

@@ -99,6 +99,8 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NOTHING: Final = More()
+_MAPPED: Final = More.__struct_fields__.index("mapped")
+_READERS: Final = tuple((read, getattr(_NOTHING, name)) for name, read in _READ.items())
 _NAMES: Final = Extra.__struct_fields__
 _values_of = attrgetter(*_READ)
 _shown_of = attrgetter(*_NAMES)
@@ -120,8 +122,10 @@ def more_of(said: MoreAttributes) -> More | None:
         and said.retrieval_sources is None
     ):  # most attempts; spelt out, because a loop costs 1 µs an attempt
         return None
-    given = zip(_READ.items(), _values_of(said), strict=True)
-    more = More(**{name: read(value) for (name, read), value in given if value is not None})
+    given = zip(_READERS, _values_of(said), strict=True)
+    values = [absent if value is None else read(value) for (read, absent), value in given]
+    values.insert(_MAPPED, None)
+    more = More(*values)  # by place: by name it takes twice the time
     return more if more != _NOTHING else None
 
 

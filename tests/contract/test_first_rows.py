@@ -1,8 +1,10 @@
 """The first rows of a task, which have a way of their own, are those that every other way gives."""
 
+import random
 import sqlite3
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,4 +91,30 @@ def test_a_run_of_one_span_is_what_all_rules_give(seed: int, oddity: float) -> N
     spans = facts_of(history(seed, oddity, 3)).spans
     for span in spans:
         facts = RunFacts([span], [], [])
+        assert derive(facts, IDENTITY) == derive_all(facts, IDENTITY)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 1 << 30), st.sampled_from([0.0, 0.3, 0.9]), st.integers(2, 7))
+def test_a_run_of_several_spans_is_what_all_rules_give(
+    seed: int, oddity: float, attempts: int
+) -> None:
+    """As they come, and with a number each, in any order, some below others: derive() has a short
+    way for those that lie below none."""
+    chance = random.Random(seed)
+    spans = facts_of(history(seed, oddity, attempts)).spans
+    parents = [b"", b"", b"", b"\x07" * 8, *(span.span_id for span in spans)]
+    numbers = chance.sample(range(1, 100), len(spans))
+    below = [
+        msgspec.structs.replace(span, number=number, parent_span_id=chance.choice(parents))
+        for span, number in zip(spans, numbers, strict=True)
+    ]
+    plain = [
+        msgspec.structs.replace(
+            span, more=None, queues=False, parent_span_id=b"", end_ns=span.start_ns + 5
+        )
+        for span in below
+    ]
+    for told in (spans, below, plain):
+        facts = RunFacts(told, [], [])
         assert derive(facts, IDENTITY) == derive_all(facts, IDENTITY)

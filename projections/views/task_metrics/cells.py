@@ -1,5 +1,6 @@
 """Counters and buckets of one scope, and what a run adds to each of its scopes."""
 
+from operator import add
 from typing import Final
 
 from projections.runs import words
@@ -49,11 +50,14 @@ class Cell:
         self.waits = {} if waits is None else waits
 
     def __bool__(self) -> bool:
-        return any(self.counters) or any(self.buckets.values()) or any(self.waits.values())
+        counters = self.counters
+        if counters[_EXECUTIONS] or counters[_RUNS]:  # most: a task is seldom left by all
+            return True
+        return any(counters) or any(self.buckets.values()) or any(self.waits.values())
 
     def plus(self, other: "Cell") -> "Cell":
-        """Both together, as a new cell."""
-        counters = [a + b for a, b in zip(self.counters, other.counters, strict=True)]
+        """Both together, as a new cell that is not to be changed: it may share their buckets."""
+        counters = list(map(add, self.counters, other.counters))
         return Cell(counters, _sum(self.buckets, other.buckets), _sum(self.waits, other.waits))
 
     def add_attempt(self, attempt: Attempt, sign: int) -> None:
@@ -100,6 +104,8 @@ class Cell:
 
 
 def _sum(one: Counts, other: Counts) -> Counts:
+    if not other:
+        return one
     total = one.copy()
     for bucket, count in other.items():
         total[bucket] = total.get(bucket, 0) + count

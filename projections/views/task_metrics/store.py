@@ -63,6 +63,7 @@ COLUMNS = Columns("metric", MetricRow, "INSERT OR REPLACE")
 _bound = COLUMNS.binder(COUNTERS)
 _key_of = COLUMNS.picker("task_no", "scope", "key")
 _counters_of = COLUMNS.picker(*COUNTERS)
+_rest_of = COLUMNS.picker("only_executor_no", "only_hour", "buckets", "waits")
 _SELECT = f"SELECT {COLUMNS.names} FROM metric WHERE task_no = ? AND scope = ? AND key = ?"
 
 
@@ -78,7 +79,7 @@ class MetricStore(Store):
     """Writes task metrics."""
 
     name = "task_metrics"
-    version = 3
+    version = 4
     tables = ("metric",)
 
     def __init__(self, sources: Sources) -> None:
@@ -210,9 +211,9 @@ def _load(connection: sqlite3.Connection, task_no: int, scope: Scope) -> _Stored
     found = connection.execute(_SELECT, (task_no, *scope)).fetchone()
     if found is None:
         return None
-    row = MetricRow._make(found)
-    cell = Cell(list(_counters_of(row)), buckets.decode(row.buckets), buckets.decode(row.waits))
-    return _Stored(row.only_executor_no, row.only_hour, cell)
+    only_executor_no, only_hour, durations, waits = _rest_of(found)
+    cell = Cell(list(_counters_of(found)), buckets.decode(durations), buckets.decode(waits))
+    return _Stored(only_executor_no, only_hour, cell)
 
 
 def _row(
