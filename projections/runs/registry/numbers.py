@@ -234,9 +234,9 @@ class Registry:
     def _number(
         self, select: str, insert: str, key: tuple[object, ...], rest: tuple[object, ...] = ()
     ) -> int:
-        row = self.connection.execute(select, key).fetchone()
-        if row is not None:
-            return int(row[0])
-        number = self.connection.execute(insert, key + rest).lastrowid
-        assert number is not None
-        return number
+        # Most that are not in memory are new: to insert first saves their search.
+        added = self.connection.execute(f"{insert} ON CONFLICT DO NOTHING", key + rest)
+        if added.rowcount:
+            assert added.lastrowid is not None
+            return added.lastrowid
+        return int(self.connection.execute(select, key).fetchone()[0])

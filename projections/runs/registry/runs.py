@@ -146,7 +146,8 @@ class RunStage:
         """Where the row of each run is looked for; and the tasks that have no run yet."""
         task_nos, new_tasks = self._task_numbers.resolve(connection, [key[:2] for key in keys])
         name = self._registry.tenant_name
-        hashes = key_hashes(f"{name(tenant)}\x00{task}\x00{run}" for tenant, task, run in keys)
+        names = {tenant: name(tenant) for tenant in {key[0] for key in keys}}
+        hashes = key_hashes(f"{names[tenant]}\x00{task}\x00{run}" for tenant, task, run in keys)
         return dict(zip(keys, zip(task_nos, hashes, strict=True), strict=True)), new_tasks
 
     def _known_runs(

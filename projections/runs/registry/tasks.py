@@ -56,7 +56,8 @@ class TaskNumbers:
     ) -> set[int]:
         """Add the numbers of tasks to `numbers`; returns those given now."""
         name = self._registry.tenant_name
-        digests = key_hashes(f"{name(tenant)}\x00{task_id}" for tenant, task_id in missing)
+        names = {tenant: name(tenant) for tenant in {key[0] for key in missing}}
+        digests = key_hashes(f"{names[tenant]}\x00{task_id}" for tenant, task_id in missing)
         numbers |= self._stored(connection, digests)
         unknown = {
             key: digest for key, digest in zip(missing, digests, strict=True) if key not in numbers
