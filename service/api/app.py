@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
 from litestar.plugins import PluginProtocol
@@ -35,9 +36,9 @@ from service.policies.applying import Applying
 from service.roles.declaration import needed_roles
 from service.tempo.routes import Tempo
 from service.traces.stored import StoredTraces
+from service.web.acting.triage import TriageForm
 from service.web.live import Live
 from service.web.site import Site
-from service.web.triage import TriageForm
 
 
 class Application(Litestar):
@@ -116,6 +117,7 @@ def create_app(
     async def living(started: Litestar) -> AsyncIterator[None]:
         yield
         policies.close()
+        await anyio.to_thread.run_sync(site.verification.close)
         await app.end_streams()
         queries.close()
         traces.close()

@@ -16,6 +16,8 @@ from service.api.asking import AnyRequest, admitted, arguments, parameters, plac
 from service.configuration.settings import Settings
 from service.policies.applying import Applying
 from service.web import export
+from service.web.acting.care import Care
+from service.web.acting.verification import Verification
 from service.web.answers import cookie, lead_to, page, wants_page
 from service.web.assets import ASSETS
 from service.web.forms import secret_of
@@ -89,6 +91,8 @@ class Site:
         self._policies = policies
         self._sessions = Sessions(settings, tokens)
         self.live = Live(queries, tokens)
+        self.verification = Verification(settings.data)
+        self._care = Care(settings, tokens, self.verification)
         self._limiter = anyio.CapacityLimiter(_AT_ONCE)
 
     def routes(self) -> list[HTTPRouteHandler]:
@@ -99,7 +103,7 @@ class Site:
 
         pages = [self._route(each) for each in ALL]
         files = get("/static/{name:str}", name="static")(asset)
-        return [*pages, files, self.live.route(), *self._sessions.routes()]
+        return [*pages, files, self.live.route(), *self._sessions.routes(), *self._care.routes()]
 
     def _route(self, each: Page) -> HTTPRouteHandler:
         wanted = re.findall(r"{(\w+)}", each.path)
@@ -140,7 +144,7 @@ class Site:
         return Visit(
             self._queries, self._settings, self._policies, who, place, Links(place), said,
             arguments(request, wanted), secret_of(request), theme_of(request),
-            missing=self._missing,
+            missing=self._missing, verification=self.verification,
         )  # fmt: skip
 
 

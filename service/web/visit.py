@@ -17,6 +17,7 @@ from service.access.proxies import Place
 from service.access.tokens import Admission
 from service.configuration.settings import Settings
 from service.policies.applying import Applying
+from service.web.acting.verification import Verification
 from service.web.links import Links
 
 _ENDPOINTS: Final = {endpoint.path: endpoint for endpoint in ENDPOINTS}
@@ -50,6 +51,7 @@ class Visit:
     theme: str = ""
     now_ns: int = field(default_factory=time.time_ns)
     missing: Callable[[], list[str]] = list
+    verification: Verification | None = None
 
     @property
     def tenant(self) -> str:

@@ -50,6 +50,7 @@ SERVICE_ROOMS = {
     "mcp": {"access", "network", "configuration", "installation.version"},
     "web": {
         "policies", "access", "append", "alerts", "configuration", "installation", "api.asking",
+        "control",
     },
     "traces": {"forward", "configuration"},
     "jaeger": {"access", "network", "otlp", "configuration", "traces"},

@@ -1,11 +1,14 @@
 """`/ledger`: how far the log goes, and how far each view has followed it."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from events.errors import Unavailable
+from events.log.port import LogReader, Segment
 from events.log.sqlite import FILE
 from events.times import SECOND_NS
 from projections.query.status import ProjectionStatus, without_counts
+from service.web.acting.care import asked
 from service.web.visit import Page, Shown, Visit
 
 _KINDS: Final = {
@@ -14,11 +17,18 @@ _KINDS: Final = {
 }  # fmt: skip
 """Which colour and shape of an attempt's status stands for a projection's state."""
 
+_SEGMENTS: Final = 8
+_LETTERS: Final = 20
+
 
 def ledger(visit: Visit) -> Shown:
     """The log and its views; what is of all tenants only for who may see them all."""
     visit.refuse_others()
-    values: dict[str, Any] = {"unavailable": "", "found": None, "head": None, "size_bytes": None}
+    values: dict[str, Any] = {
+        "unavailable": "", "found": None, "head": None, "size_bytes": None,
+        "segments": [], "targets": None, "letters": [], "rebuild": None, "verified": None,
+        "is_told": False,
+    }  # fmt: skip
     try:
         found = visit.ask("projections")
         values["found"] = without_counts(found) if visit.who.is_bound else found
@@ -27,9 +37,37 @@ def ledger(visit: Visit) -> Shown:
             values["size_bytes"] = _size_bytes(visit)
     except Unavailable as exc:
         values["unavailable"] = str(exc)
+    values |= {} if visit.who.is_bound else _of_all(visit)
     if values["found"] is not None:
         values["rows"] = [_row(item) for item in values["found"].items]
     return Shown("ledger.html.j2", "Ledger", values)
+
+
+def _of_all(visit: Visit) -> dict[str, Any]:
+    """What only concerns who may see all tenants, as far as the roles that know it answer now."""
+    data = visit.settings.data
+    told = asked(data, "projector", "status")
+    letters = asked(data, "projector", "deadletters") or []
+    targets = asked(data, "forwarder", "status") if visit.settings.forward else None
+    with visit.queries.log.read() as reader:
+        segments = list(_last_segments(reader))
+    return {
+        "segments": segments, "targets": targets, "is_told": told is not None,
+        "letters": letters[:_LETTERS], "letter_count": len(letters),
+        "rebuild": told and told["rebuild"],
+        "verified": visit.verification and visit.verification.last,
+    }  # fmt: skip
+
+
+def _last_segments(reader: LogReader) -> Iterator[Segment]:
+    """The newest segments of the log, newest first."""
+    at = reader.head().position
+    for _ in range(_SEGMENTS):
+        found = reader.read(0, at - 1, through=at, limit_segments=1).segments if at else []
+        if not found:
+            return
+        yield found[0]
+        at = found[0].first - 1
 
 
 def _size_bytes(visit: Visit) -> int:

@@ -117,6 +117,18 @@ async function copy(button) {
   setTimeout(() => { button.textContent = said; }, 1200);
 }
 
+/* ---- what is under way: asked again until it has ended ---- */
+async function askAgain() {
+  const part = document.querySelector("[data-again]");
+  if (!part || document.hidden || part.contains(document.activeElement)) return;
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  if (!answer.ok) return;
+  const other = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
+  if (!other) return;
+  part.replaceWith(other);
+  tellTimes(other);
+}
+
 document.addEventListener("keydown", onKey);
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
@@ -131,5 +143,6 @@ document.addEventListener("change", (event) => {
 });
 tellTheme();
 tellTimes();
-setInterval(tellTimes, 10000);
+setInterval(() => tellTimes(), 10000);
+if (document.querySelector("[data-again]")) setInterval(() => askAgain().catch(() => {}), 2000);
 document.addEventListener("spanledger:shown", (event) => tellTimes(event.target));

@@ -1,0 +1,1 @@
+"""What the forms of pages do: each a fact in the log, or something asked of a role."""
