@@ -14,9 +14,8 @@ from events.times import human_duration
 from projections.runs import words
 from service.alerts import rule as rules
 from service.alerts.rule import Rule
-from service.alerts.samples import Ended, Pattern, Samples, Wait
+from service.alerts.samples import FAILURES, Ended, Pattern, Samples, Wait
 
-_FAILURES: Final = (words.FAILED, words.TIMED_OUT, words.ABANDONED)
 _EXAMPLES: Final = 5
 _MESSAGE_CHARACTERS: Final = 300
 _OF_ERROR: Final = ("type", "category", "transient", "suggestion")
@@ -60,9 +59,8 @@ def findings(rule: Rule, samples: Samples) -> list[Finding]:
 
 def _terminal_failures(rule: rules.TerminalFailures, samples: Samples) -> Iterator[Finding]:
     """A task whose latest run completed since is well again."""
-    ended = samples.ended(rule, _FAILURES, rule.window)
     failed = [
-        one for one in ended
+        one for one in samples.failed(rule, rule.window)
         if one.is_terminal(samples.now_ns, rule.settle) and one.task_status != words.COMPLETED
     ]  # fmt: skip
     for labels, group in _groups(failed, rule.group_by):
@@ -87,13 +85,18 @@ def _new_error(rule: rules.NewError, samples: Samples) -> Iterator[Finding]:
 
 def _regression(rule: rules.Regression, samples: Samples) -> Iterator[Finding]:
     for pattern in samples.patterns(rule, rule.window):
-        before_ns = pattern.before_ns
-        if before_ns is None or pattern.first_ns - before_ns < rule.quiet:
-            continue
         seen = _counting(rule, samples, samples.occurrences(rule, rule.window, pattern))
+        resolved_ns = samples.resolved_ns(rule, pattern)
+        before_ns = pattern.before_ns
+        if resolved_ns is not None:
+            seen = [one for one in seen if one.ended_ns > resolved_ns]
+            told = "is back after it was resolved"
+        elif before_ns is not None and pattern.first_ns - before_ns >= rule.quiet:
+            told = f"is back after {human_duration(pattern.first_ns - before_ns)}"
+        else:
+            continue
         if seen:
-            quiet = human_duration(pattern.first_ns - before_ns)
-            yield _of_pattern(pattern, seen, samples, f"is back after {quiet}")
+            yield _of_pattern(pattern, seen, samples, told)
 
 
 def _counting(
@@ -115,7 +118,7 @@ def _of_pattern(pattern: Pattern, seen: Sequence[Ended], samples: Samples, told:
 
 
 def _failure_rate(rule: rules.FailureRate, samples: Samples) -> Iterator[Finding]:
-    ended = samples.ended(rule, _FAILURES, rule.window)
+    ended = samples.failed(rule, rule.window)
     if rule.of == "runs":
         ended = [one for one in ended if one.is_terminal(samples.now_ns, rule.settle)]
     for labels, group in _groups(ended, rule.group_by):
@@ -130,11 +133,11 @@ def _failure_rate(rule: rules.FailureRate, samples: Samples) -> Iterator[Finding
 
 
 def _success_rate(rule: rules.SuccessRate, samples: Samples) -> Iterator[Finding]:
-    ended = samples.ended(rule, (words.COMPLETED, *_FAILURES), rule.window)
+    ended = samples.ended(rule, (words.COMPLETED, *FAILURES), rule.window)
     if rule.of == "runs":
         ended = [one for one in ended if _is_decided(one, samples.now_ns, rule.settle)]
     for labels, group in _groups(ended, rule.group_by):
-        failed = [one for one in group if one.status in _FAILURES]
+        failed = [one for one in group if one.status in FAILURES]
         share = 1 - len(failed) / len(group)
         if len(group) >= rule.at_least and share < rule.below:
             yield Finding(

@@ -16,6 +16,7 @@ from projections.query.listing import Budget
 from projections.query.lookup import find_tenant
 from projections.query.rows import select
 from projections.runs import words
+from projections.views.error_patterns.answers.decided import Decided, decisions_of
 from service.alerts.rule import Rule
 
 SQL: Final = load_queries("service.alerts", "samples.sql")
@@ -29,11 +30,13 @@ SEEN: Final = SQL["attempts"].format(
     which="o.fingerprint_no = :fingerprint AND o.seen_ns >= :since",
     moment="o.seen_ns",
 )
+FAILURES: Final = (words.FAILED, words.TIMED_OUT, words.ABANDONED)
 LIMIT: Final = 20_000
 PATTERNS_LIMIT: Final = 500
 OCCURRENCES_LIMIT: Final = 200
 BUDGET_S: Final = 2.0
 """The longest time of one rule's questions."""
+_UNDECIDED: Final = Decided()
 
 
 class Ended(NamedTuple):
@@ -116,6 +119,7 @@ class Samples:
         self._log = log
         self._verdicts = verdicts
         self.now_ns = now_ns
+        self._decisions: dict[str, Decided] | None = None
 
     def limit_time(self) -> None:
         """Let the questions from now on end with an error once they took too long together."""
@@ -137,7 +141,16 @@ class Samples:
                 floor_ns = max(floor_ns, rows[-1].ended_ns)
             found += rows
         kept = [row for row in found if row.ended_ns >= floor_ns]
-        return sorted(kept, key=lambda row: row.ended_ns, reverse=True)
+        kept.sort(key=lambda row: row.ended_ns, reverse=True)
+        return kept
+
+    def failed(self, rule: Rule, window_ns: int) -> list[Ended]:
+        """The attempts that failed in the window, but for errors that somebody ignores."""
+        decided = self._decided(rule)
+        return [
+            row for row in self.ended(rule, FAILURES, window_ns)
+            if not decided.get(row.fingerprint or "", _UNDECIDED).is_ignored(self.now_ns)
+        ]  # fmt: skip
 
     def waits(self, rule: Rule, window_ns: int) -> list[Wait]:
         """The waits of attempts that were queued in the window, and of those that still wait."""
@@ -145,8 +158,18 @@ class Samples:
         return waited + list(self._select(SQL["waiting"], Wait, rule, window_ns))
 
     def patterns(self, rule: Rule, window_ns: int) -> list[Pattern]:
-        """The error patterns that occurred in the window, latest first."""
-        return list(self._select(SQL["patterns"], Pattern, rule, window_ns, limit=PATTERNS_LIMIT))
+        """The error patterns that occurred in the window, latest first, but for ignored ones."""
+        decided = self._decided(rule)
+        rows = self._select(SQL["patterns"], Pattern, rule, window_ns, limit=PATTERNS_LIMIT)
+        return [
+            row for row in rows
+            if not decided.get(row.fingerprint, _UNDECIDED).is_ignored(self.now_ns)
+        ]  # fmt: skip
+
+    def resolved_ns(self, rule: Rule, pattern: Pattern) -> int | None:
+        """When somebody said last that a pattern is resolved, if that still holds."""
+        last = self._decided(rule).get(pattern.fingerprint, _UNDECIDED).last
+        return last.time_ns if last is not None and last.action == "resolve" else None
 
     def occurrences(self, rule: Rule, window_ns: int, pattern: Pattern) -> list[Ended]:
         """The newest occurrences of a pattern in the window."""
@@ -170,6 +193,12 @@ class Samples:
         rows = list(select(self._views, SQL["lags"], {}, _Position))
         of = {at: behind(self._log, {0: at}).seconds(self.now_ns) for at in {r[1] for r in rows}}
         return {row.projection: of[row.position] for row in rows}
+
+    def _decided(self, rule: Rule) -> dict[str, Decided]:
+        """What was decided of errors, by fingerprint."""
+        if self._decisions is None:
+            self._decisions = decisions_of(self._views, rule.tenant)
+        return self._decisions
 
     def _select(self, sql: str, row: Any, rule: Rule, window_ns: int, **more: Any) -> Iterator[Any]:
         return select(self._views, sql, self._values(rule, window_ns) | more, row)

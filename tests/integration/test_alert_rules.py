@@ -2,16 +2,21 @@
 
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from events import names
+from events.log.reader import open_reader
+from events.schema import Fact
 from events.times import rfc3339
+from projections.errors.fingerprints.versions import CURRENT
+from projections.errors.verdicts import Verdicts
 from projections.query.reading import Views
 from service.alerts import rule as rules
-from service.alerts.findings import findings
+from service.alerts.findings import Finding, findings
 from service.alerts.rule import span
-from service.alerts.samples import ENDED, SEEN, SQL
+from service.alerts.samples import ENDED, SEEN, SQL, Samples
 from tests.alerting import NOW_NS, found, sampled, tried
-from tests.events import BASE_NS, SECOND_NS, make_batch, make_context
+from tests.events import BASE_NS, SECOND_NS, make_batch, make_context, make_fact
 from tests.views import make_folder
 
 
@@ -90,6 +95,53 @@ def test_a_new_error_and_one_that_is_back_arefindings(tmp_path: Path) -> None:
         every = findings(rules.NewError(name="rule", only_terminal=False), samples)
         assert len(every) == 2
         assert set(new.labels) == {"fingerprint"}
+
+
+def decided(found: list[Finding], action: str, at_ns: int, **more: Any) -> Fact:
+    """A decision about the only pattern that was found."""
+    (finding,) = found
+    (run,) = finding.details["runs"]
+    return make_fact(
+        kind=names.FACT_TRIAGED, version=1, time_ns=at_ns, payload={"action": action, **more},
+        subject={"fingerprint": finding.labels["fingerprint"], "fingerprint_version": CURRENT,
+                 "attempt": 1, **run},
+    )  # fmt: skip
+
+
+def test_an_ignored_error_is_no_finding_until_its_time(tmp_path: Path) -> None:
+    """Not as new, nor as a failure for good; afterwards, and once it is reopened, it is both."""
+    minute = 60 * SECOND_NS
+    data = make_folder(tmp_path / "data", [make_batch([tried("a", 60)])])
+    new, failures = rules.NewError(name="new"), rules.TerminalFailures(name="failures")
+    rate = rules.FailureRate(name="rate", above=0)
+    found = all_found(data, new)
+    fact = decided(found, "ignore", NOW_NS, until_ns=NOW_NS + 2 * minute)
+    make_folder(data, [make_batch([fact])])
+    for rule in (new, failures, rate):
+        assert all_found(data, rule, NOW_NS + minute) == []
+        assert len(all_found(data, rule, NOW_NS + 3 * minute)) == 1
+    make_folder(data, [make_batch([decided(found, "reopen", NOW_NS + 1)])])
+    assert len(all_found(data, new, NOW_NS + minute)) == 1
+
+
+def test_an_error_that_was_resolved_and_occurs_again_is_back(tmp_path: Path) -> None:
+    """However short it was quiet; what failed before it was resolved does not count."""
+    data = make_folder(tmp_path / "data", [make_batch([tried("a", 600)])])
+    new, back = rules.NewError(name="new"), rules.Regression(name="back")
+    fact = decided(all_found(data, new), "resolve", NOW_NS - 300 * SECOND_NS)
+    make_folder(data, [make_batch([fact])])
+    assert all_found(data, back) == []
+    make_folder(data, [make_batch([tried("a", 60)])])
+    (finding,) = all_found(data, back)
+    assert finding.summary.startswith("ValueError is back after it was resolved, on a")
+    assert finding.value == 1
+
+
+def all_found(data: Path, rule: rules.Rule, now_ns: int = NOW_NS) -> list[Finding]:
+    """What a rule finds in a folder at a moment."""
+    views = Views(data)
+    with closing(views), closing(open_reader(data)) as log, views.read() as connection:
+        return findings(rule, Samples(connection, log, Verdicts(), now_ns))
 
 
 def test_a_rate_over_its_threshold_isfindings(tmp_path: Path) -> None:

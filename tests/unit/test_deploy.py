@@ -52,6 +52,7 @@ def test_the_image_is_slim_and_unprivileged() -> None:
     assert "slim" in last["FROM"]
     assert last["USER"] == "10001:10001"
     assert "/api/v1/health/ready" in last["HEALTHCHECK"]
+    assert last["EXPOSE"].split() == ["4317", "4318", "8000", "8001", "17271"]
     assert "gcc" not in str(stages[1])
     for name in ("ENTRYPOINT", "CMD"):
         assert json.loads(last[name])
@@ -106,6 +107,8 @@ def test_compose_files_fit_together() -> None:
                 assert (DEPLOY / source).exists() if source.startswith(".") else source in volumes
             assert set(service.get("depends_on", [])) <= set(services)
             assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    published = load(COMPOSE)["services"]["spanledger"]["ports"]
+    assert {port.rpartition(":")[2] for port in published} == {"8000", "8001", "17271"}
 
 
 def test_compose_gives_the_collector_its_token() -> None:

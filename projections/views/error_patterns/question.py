@@ -192,7 +192,7 @@ def errors(inquiry: Inquiry, question: ErrorsQuestion) -> Page[ErrorPattern]:
         key = (_SORTS[by], "fingerprint_no")
         strands = [Strand("error_pattern", key, "tenant_no = ?", (inquiry.tenant_no,))]
         values["since"], values["until"] = window(question)
-    decided = decisions_of(inquiry) if strands else {}
+    decided = decisions_of(inquiry.connection, inquiry.tenant) if strands else {}
     rows, leaves_out = chosen(
         _patterns(inquiry.connection, values or {}), question, inquiry.verdicts,
         lambda row: row.signature,
@@ -213,7 +213,7 @@ def error(inquiry: Inquiry, question: Question, fingerprint: str) -> OneError:
     rows = _patterns(inquiry.connection, values)([key])
     if not rows:
         raise NotFound(f"no error pattern {fingerprint[:200]!r}")
-    row, decided = rows[key], decisions_of(inquiry)
+    row, decided = rows[key], decisions_of(inquiry.connection, inquiry.tenant)
     pattern = _pattern(inquiry, decided, row)
     triage = decided.get(row.fingerprint, Decided()).shown()
     hours = _hours(inquiry, row, 24 * DAYS)

@@ -12,7 +12,6 @@ from events.log.sqlite import load_queries
 from events.times import rfc3339
 from projections.errors.fingerprints.versions import CURRENT
 from projections.query import lookup
-from projections.query.inquiry import Inquiry
 from projections.query.records import Hex, Ns, Rfc3339
 from projections.query.rows import select
 from projections.runs import words
@@ -61,6 +60,13 @@ class Decided(NamedTuple):
         """The decision that holds of the state."""
         return next((one for one in reversed(self.all) if one.action is not None), None)
 
+    def is_ignored(self, now_ns: int) -> bool:
+        """Whether it is to be left alone at this moment."""
+        last = self.last
+        if last is None or last.action != "ignore":
+            return False
+        return last.until_ns is None or now_ns < last.until_ns
+
     def shown(self) -> list[Triaged]:
         """All of them, newest first."""
         return [
@@ -81,7 +87,7 @@ def state_of(
     if last is None or last.action == "reopen":
         return state
     if last.action == "ignore":
-        return "ignored" if last.until_ns is None or now_ns < last.until_ns else state
+        return "ignored" if decided.is_ignored(now_ns) else state
     values = {"fingerprint": fingerprint_no, "after": last.time_ns}
     (back_ns,) = connection.execute(SQL["seen_after"], values).fetchone()
     if back_ns is None:
@@ -89,29 +95,28 @@ def state_of(
     return "regressed" if now_ns - back_ns <= _REGRESSED_NS else state
 
 
-def decisions_of(inquiry: Inquiry) -> dict[str, Decided]:
+def decisions_of(connection: sqlite3.Connection, tenant: str) -> dict[str, Decided]:
     """What was decided, by the fingerprint that the error has now.
 
     A decision of another version of fingerprints, or about a pattern that is no more, goes with
     the occurrence that it names.
     """
     found: dict[str, list[Decision]] = defaultdict(list)
-    rows = select(inquiry.connection, SQL["decisions"], {"tenant": inquiry.tenant}, Decision)
-    for row in rows:
-        found[_where(inquiry, row)].append(row)
+    for row in select(connection, SQL["decisions"], {"tenant": tenant}, Decision):
+        found[_where(connection, row)].append(row)
     return {
         fingerprint: Decided(sorted(said, key=lambda one: (one.time_ns, one.position)))
         for fingerprint, said in found.items()
     }
 
 
-def _where(inquiry: Inquiry, row: Decision) -> str:
+def _where(connection: sqlite3.Connection, row: Decision) -> str:
     """The fingerprint of the pattern that the decision's occurrence belongs to."""
     if row.version == CURRENT:
         return row.fingerprint
-    run_no = lookup.find_run(inquiry.connection, inquiry.tenant, row.task_id, row.run_id)
+    run_no = lookup.find_run(connection, row.tenant, row.task_id, row.run_id)
     if run_no is None:
         return row.fingerprint
     values = {"attempt": run_no << words.NUMBER_BITS | row.attempt}
-    now = inquiry.connection.execute(SQL["pattern_of"], values).fetchone()
+    now = connection.execute(SQL["pattern_of"], values).fetchone()
     return row.fingerprint if now is None else str(now[0])
