@@ -8,4 +8,4 @@ WHERE attempt_key BETWEEN :run << 20 AND (:run << 20) + 1048575 AND trace_id = :
 
 -- name: traces_of_run
 -- The traces of a run, 16 bytes each, in order of the first attempt in it.
-SELECT trace_ids FROM run WHERE run_no = :run;
+SELECT trace_ids FROM run_traces WHERE run_no = :run;

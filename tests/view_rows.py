@@ -22,7 +22,7 @@ SELECT tenant.name, task_id, run_id, status, attempts, left_out, recovered, back
     run.last_started_ns,
     run.first_started_ns, last_ended_ns, queued_ns, total_execution_ns, wall_clock_ns, idle_ns,
     overlap_ns, progress, component, fingerprint, signature.content, text, group_id,
-    trace_ids, parents, causes
+    (SELECT trace_ids FROM run_traces AS x WHERE x.run_no = run.run_no), parents, causes
 FROM run_summary AS run JOIN run_key USING (run_no) JOIN task_key ON task_key.task_no = run.task_no
 JOIN tenant ON tenant.tenant_no = run.tenant_no
 LEFT JOIN source USING (source_no) LEFT JOIN fingerprint ON fingerprint_no = run.error_no >> 16

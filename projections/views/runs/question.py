@@ -39,8 +39,11 @@ from projections.views.tasks.question import TASK_ID
 
 SQL = load_queries("projections.views.runs", "question.sql")
 RUN_KEY = ("last_started_ns", "run_no")
-READS: Final = ("runs", "attempts")  # lists of an executor go by its attempts
-JOINS: Final = {"tasks": ("task_name",)}
+READS: Final = ("runs",)
+JOINS: Final = {
+    "tasks": ("task_name",),
+    "attempts": ("trace_id", "trace_ids"),  # and lists of an executor go by them
+}
 
 
 class Run(RanBy, frozen=True, kw_only=True):

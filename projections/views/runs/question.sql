@@ -5,11 +5,12 @@
 SELECT
     r.last_started_ns, r.run_no, k.task_id, t.name AS task_name, rk.run_id, r.group_id, r.status, r.attempts,
     r.left_out, r.recovered, r.backfilled, r.first_started_ns, r.last_ended_ns, r.total_execution_ns,
-    r.wall_clock_ns, r.idle_ns, r.overlap_ns, r.queued_ns, r.progress, r.trace_ids, r.parents,
+    r.wall_clock_ns, r.idle_ns, r.overlap_ns, r.queued_ns, r.progress, x.trace_ids, r.parents,
     r.causes, e.executor, s.tool, s.model, s.planner, s.host, s.component, f.stack_hash,
     f.fingerprint, g.content AS signature, m.text AS error_message
 FROM json_each(:keys) AS wanted
 CROSS JOIN run_summary AS r ON r.run_no = wanted.value ->> 1
+CROSS JOIN run_traces AS x ON x.run_no = r.run_no
 CROSS JOIN task_key AS k ON k.task_no = r.task_no
 CROSS JOIN run_key AS rk ON rk.run_no = r.run_no
 LEFT JOIN task AS t ON t.task_no = r.task_no

@@ -16,7 +16,8 @@ _encode = msgspec.json.Encoder().encode
 class RunRow(NamedTuple):
     """A row of table `run`: what `Run` has of the same name, and where it belongs.
 
-    Three times of a run follow from the others; the view `run_summary` has them.
+    Three times of a run follow from the others, and its trace, if it is one, from its attempts;
+    the views `run_summary` and `run_traces` have them.
     """
 
     run_no: int
@@ -52,7 +53,7 @@ class RunStore(Store):
     """Writes runs."""
 
     name = "runs"
-    version = 6
+    version = 7
     tables = ("run",)
 
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
@@ -74,7 +75,7 @@ def _row(change: Change, run: Run) -> Bound:
         task_no=change.task_no,
         is_first=change.is_first,
         lead_ns=None if first_ns is None else run.last_started_ns - first_ns,
-        trace_ids=b"".join(run.trace_ids),
+        trace_ids=b"".join(run.trace_ids) if len(run.trace_ids) > 1 else b"",
         parents=_encode(run.parents).decode() if run.parents else None,
         causes=_encode(run.causes).decode() if run.causes else None,
     )
