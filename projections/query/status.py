@@ -32,7 +32,7 @@ class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     partition: int
     position: PositionText
-    lag_events: int
+    lag_events: Annotated[int, Meta(description="Null for who may see one tenant")] | None
     lag_s: Annotated[float, Meta(description="Age of the oldest event not applied; 0 if none")]
     state: Annotated[
         State,
@@ -59,7 +59,7 @@ class ProjectionList(msgspec.Struct, frozen=True):
 
     items: list[ProjectionStatus]
     position: PositionText
-    head: PositionText
+    head: Annotated[str, Meta(description="Null for who may see one tenant")] | None
     view: Annotated[str, Meta(description="File name of the view that answers")]
     next: None = None
     complete: bool = True
@@ -77,10 +77,12 @@ class LogHead(msgspec.Struct, frozen=True):
     log_id: str
 
 
-def without_counts(answer: ProjectionList) -> ProjectionList:
-    """The same for who may see one tenant: dead letters are counted over all of them."""
-    items = [msgspec.structs.replace(item, dead_letters=None) for item in answer.items]
-    return msgspec.structs.replace(answer, items=items)
+def for_one_tenant(answer: ProjectionList) -> ProjectionList:
+    """The same for who may see one tenant, without what tells of the others: how much they sent,
+    how much of it failed, and why."""
+    hidden = {"lag_events": None, "failure": None, "dead_letters": None, "committed_at": None}
+    items = [msgspec.structs.replace(item, **hidden) for item in answer.items]
+    return msgspec.structs.replace(answer, items=items, head=None)
 
 
 def _notes(connection: sqlite3.Connection) -> dict[str, Note]:

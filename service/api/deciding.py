@@ -1,5 +1,6 @@
 """Policies over HTTP: which are in force, and what they say of a failed attempt."""
 
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import anyio
@@ -14,7 +15,7 @@ from projections.policies.resolving import said
 from projections.queries import Queries
 from projections.query.records import Ns, Rfc3339
 from projections.query.refusals import BadQuestion
-from service.access.tokens import TokenStore
+from service.access.tokens import Admission, TokenStore
 from service.api.asking import AnyRequest, admitted, parameters, require_own_page
 from service.api.routes import PREFIX
 from service.api.writing import BODY_LIMIT_BYTES, json_body, parsed
@@ -70,9 +71,9 @@ class Deciding:
         """The list, and the decision."""
 
         async def policies(request: Request[Any, Any, Any]) -> Response[bytes]:
-            await admitted(request, self._tokens)
+            who = await admitted(request, self._tokens)
             _require_none(request)
-            return _answer(in_force(self._applying))
+            return _answer(in_force(self._applying, who))
 
         async def decide(request: Request[Any, Any, Any]) -> Response[bytes]:
             return await self._decide(request)
@@ -110,19 +111,24 @@ def _answer(content: msgspec.Struct) -> Response[bytes]:
     return Response(msgspec.json.encode(content), media_type=MediaType.JSON, headers=_NO_STORE)
 
 
-def in_force(applying: Applying) -> PoliciesInForce:
-    """The policies in force, as they are told."""
+def in_force(applying: Applying, who: Admission) -> PoliciesInForce:
+    """The policies in force, as they are told: who may see one tenant is told names of files, and
+    not where the service keeps them."""
     policies, applied = applying.policies, applying.applied
+
+    def told(file: str) -> str:
+        return Path(file).name if who.is_bound else file
+
     return PoliciesInForce(
         digest=policies.digest,
-        file=None if applied is None else applied.file,
+        file=None if applied is None else told(applied.file),
         applied_at=None if applied is None else rfc3339(applied.applied_ns),
         applied_ns=None if applied is None else applied.applied_ns,
         actor=None if applied is None else applied.actor,
         items=[
             PolicyRule(
                 id=placed.rule.id, when=dict(placed.rule.when.asked()),
-                settings=dict(said(placed.rule)), file=placed.file, line=placed.line,
+                settings=dict(said(placed.rule)), file=told(placed.file), line=placed.line,
             )
             for placed in policies.strongest_first()
         ],

@@ -14,7 +14,7 @@ from projections.endpoints import ENDPOINTS
 from projections.queries import POLL_S, Queries
 from projections.query.endpoint import Endpoint
 from projections.query.parameters import Question, parse
-from projections.query.status import ProjectionList, without_counts
+from projections.query.status import ProjectionList, for_one_tenant
 from service.access.tokens import TokenStore
 from service.api.asking import AnyRequest, admitted, arguments, parameters
 
@@ -54,7 +54,7 @@ class Answers:
         def body() -> bytes:
             answer = self._queries.ask(endpoint, question, named, tenant=who.tenant)
             if who.is_bound and isinstance(answer, ProjectionList):
-                answer = without_counts(answer)
+                answer = for_one_tenant(answer)
             return msgspec.json.encode(answer)
 
         content = await anyio.to_thread.run_sync(body, limiter=self._limiter)

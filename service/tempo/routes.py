@@ -26,6 +26,7 @@ MOST_BYTES: Final = 64 << 20
 _TRACE, _STATUS, _MESSAGE = b"\x0a", b"\x18", b"\x22"
 _PARTIAL: Final = b"\x01"
 _CUT: Final = b"the trace is larger than 64 MiB; this is its beginning"
+_BEHIND: Final = b"traces is behind: spans that were just stored may be missing"
 _AT_ONCE: Final = 4
 _DEFAULT_LIMIT: Final = 20
 _DEFAULT_SPANS: Final = 3
@@ -85,30 +86,31 @@ class Tempo:
     async def _trace(self, request: AnyRequest, *, framed: bool) -> Response[bytes]:
         tenant = await tenant_of(request, self._tokens)
         (named,) = arguments(request, ["trace_id"])
-        content, is_whole = await anyio.to_thread.run_sync(
+        content, lack = await anyio.to_thread.run_sync(
             self._read, tenant, named, limiter=self._limiter
         )
         if framed:
             content = field(_TRACE, content)
-            content += b"" if is_whole else _STATUS + _PARTIAL + field(_MESSAGE, _CUT)
+            content += _STATUS + _PARTIAL + field(_MESSAGE, lack) if lack else b""
         return Response(content, media_type=PROTOBUF)
 
-    def _read(self, tenant: str, named: str) -> tuple[bytes, bool]:
-        """A trace as `TracesData`, and whether it is whole.
+    def _read(self, tenant: str, named: str) -> tuple[bytes, bytes]:
+        """A trace as `TracesData`, and why it may not be whole; empty if it is.
 
         Raises:
             NotFound: nobody knows it.
         """
+        behind = _BEHIND if self._traces.is_behind() else b""
         for trace_id in ids.trace_ids(named):
             parts: list[bytes] = []
             size = 0
             for chunk in self._traces.chunks(tenant, trace_id):
                 if parts and size + len(chunk) > MOST_BYTES:
-                    return b"".join(parts), False
+                    return b"".join(parts), _CUT
                 parts.append(chunk)
                 size += len(chunk)
             if parts:
-                return b"".join(parts), True
+                return b"".join(parts), behind
         raise NotFound(f"no trace {named[:64]}")
 
     async def _json(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from events.log.port import LogReader, Recorded
+from events.log.port import LogReader, Page, Recorded
 from events.schema import Context, Span
 from projections.query.listing import Budget
 from projections.query.log import Log
@@ -18,7 +18,7 @@ CHUNK_BYTES: Final = 2 << 20
 """A chunk is no larger, unless one span is: clients take 4 MiB by default."""
 _FETCHED: Final = 256
 _UNINDEXED: Final = 50_000
-"""Events behind what `traces` has seen, in which a trace is looked for, at most."""
+"""Events behind what `traces` has seen, in which a trace is looked for, at most: the newest."""
 
 
 class Found(NamedTuple):
@@ -87,7 +87,14 @@ class StoredTraces:
             for at in range(0, len(stored), _FETCHED):
                 places = stored[at : at + _FETCHED]
                 yield from _of(reader.fetch(0, places), tenant, trace_id)
-            yield from _of(_behind(reader, seen), tenant, trace_id)
+            yield from _of(_behind(reader, seen, tenant, trace_id), tenant, trace_id)
+
+    def is_behind(self) -> bool:
+        """Whether more is not indexed yet than is looked through: a trace may lack spans."""
+        with self._views.read() as connection:
+            (seen,) = connection.execute(_SEEN).fetchone()
+        with self._log.read() as reader:
+            return reader.head().position - int(seen) > _UNINDEXED
 
     def chunks(self, tenant: str, trace_id: bytes) -> Iterator[bytes]:
         """One trace as `TracesData` messages of at most about `CHUNK_BYTES`."""
@@ -129,16 +136,32 @@ class Frames:
         return Item(recorded.position, self._frame, encode_span(recorded.event))
 
 
-def _behind(reader: LogReader, after: int) -> Iterator[Recorded]:
-    """What is not indexed yet, the newest of it if that is much."""
+def _behind(reader: LogReader, after: int, tenant: str, trace_id: bytes) -> Iterator[Recorded]:
+    """What is not indexed yet, the newest of it if that is much; only what may be of the trace.
+
+    Its id is sought in the bytes: decoding is what costs, and most events are of other traces.
+    """
     head = reader.head().position
     at = max(after, head - _UNINDEXED)
     while at < head:
         page = reader.read(0, at, through=head)
         if page.through == at:
             return
-        yield from page.recorded()
+        places = [place for place in _holding(page, tenant, trace_id) if place > at]
+        yield from reader.fetch(0, places)
         at = page.through
+
+
+def _holding(page: Page, tenant: str, trace_id: bytes) -> Iterator[int]:
+    """Positions of a tenant's events in whose bytes an id stands."""
+    for segment in page.segments:
+        first = segment.first
+        for block in segment.raw_blocks():
+            if block.tenant == tenant:
+                for place, row in enumerate(block.events, first):
+                    if trace_id in bytes(row) and place <= page.through:
+                        yield place
+            first += len(block.events)
 
 
 def _of(

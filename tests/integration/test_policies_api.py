@@ -78,6 +78,23 @@ def test_a_token_that_reads_may_ask(tmp_path: Path) -> None:
         assert client.get("/api/v1/policies").json()["file"] is None
 
 
+def test_a_bound_token_is_told_names_of_files(tmp_path: Path) -> None:
+    """Where the service keeps them is for who may see all tenants."""
+    file = tmp_path / "policies.toml"
+    file.write_text(NEVER)
+    Applying(tmp_path, None, Record()).apply(None, "carol")
+    store = TokenStore(tmp_path / "tokens.json")
+    told = {}
+    secrets = {"bound": store.add("a", "read", "north"), "free": store.add("b", "read")}
+    with serving(tmp_path) as client:
+        for kind, secret in secrets.items():
+            head = {"authorization": f"Bearer {secret}"}
+            told[kind] = client.get("/api/v1/policies", headers=head).json()
+    assert told["free"]["file"] == str(file)
+    assert told["bound"]["file"] == "policies.toml"
+    assert str(tmp_path) not in str(told["bound"])
+
+
 def test_the_rules_in_force_are_listed_strongest_first(client: httpx.Client) -> None:
     """With what each is for and says."""
     told = client.get("/api/v1/policies").json()

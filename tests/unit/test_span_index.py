@@ -1,9 +1,12 @@
 """The search index of spans finds what comparing every span finds, however pages are cut."""
 
+import gc
 import random
 import sqlite3
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -210,6 +213,40 @@ def test_native_and_python_keep_the_same(
     half = int(quick.counts[0])
     assert sorted(quick.tokens[:half].tolist()) == sorted(slow.tokens[:half].tolist())
     assert sorted(quick.tokens.tolist()) == sorted(slow.tokens.tolist())
+
+
+def test_a_block_that_is_open_keeps_no_bodies(tmp_path: Path) -> None:
+    """A block of 1,024 spans of 128 KiB is read row by row; only what the index keeps is held."""
+    large = [
+        make_span(trace_id=trace_id(n + 1), attributes={"prompt": "x" * 131_072}) for n in range(64)
+    ]
+    with closing(GroupDoor(tmp_path)) as door:
+        door.append(make_batch(large))
+    fold = Spans()
+    with (
+        closing(sqlite3.connect(tmp_path / "views.db")) as connection,
+        closing(open_reader(tmp_path)) as reader,
+    ):
+        fold.create(connection)
+        fold.apply(connection, reader.read(0, 0))
+        tracemalloc.start()
+        fold.forget()
+        before = tracemalloc.get_traced_memory()[0]
+        fold.apply(connection, reader.read(0, 0))
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+    assert held < 1 << 20
+
+
+def test_contexts_are_remembered_within_bytes() -> None:
+    """However large the resources are that senders name."""
+    for number in range(20):
+        context = codec.encode_context(
+            make_context(resource_attributes={"n": f"{number}" * (1 << 20)})
+        )
+        assert rows.shared_of("default", context).tenant == "default"
+        assert rows._known.held_bytes <= rows.SHARED_BYTES
 
 
 @given(st.binary(max_size=60))

@@ -34,14 +34,17 @@ class _Piece(NamedTuple):
     first: int
     rows: Rows
     shared: Shared
-    raw: Sequence[msgspec.Raw]
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.rows.counts) - 1
 
 
 class Spans:
     """Projection and fold in one."""
 
     name = NAME
-    version = 2
+    version = 3
     tables: Sequence[str] = (
         "search_block", "search_content", "search_filter", "search_filter_part", "search_service",
         "search_operation",
@@ -72,11 +75,11 @@ class Spans:
         if through != page.after:
             pieces = [*self._read_again(page)]
         size = self._shape.events
-        for piece in self._pieces(page):
+        for piece, raw in self._pieces(page):
+            self._naming.add(connection, piece.shared, piece.rows, raw)
             pieces.append(piece)
-            last = piece.first + len(piece.raw) - 1
-            if last % size == 0:
-                self._write(connection, page.partition, last // size - 1, pieces)
+            if piece.last % size == 0:
+                self._write(connection, page.partition, piece.last // size - 1, pieces)
                 pieces = []
         self._open[page.partition] = page.through, pieces
 
@@ -92,10 +95,11 @@ class Spans:
             before = page.log.read(page.partition, at, through=page.after)
             if before.through == at:
                 return
-            yield from self._pieces(before)
+            yield from (piece for piece, _ in self._pieces(before))
             at = before.through
 
-    def _pieces(self, page: Page) -> Iterator[_Piece]:
+    def _pieces(self, page: Page) -> Iterator[tuple[_Piece, Sequence[msgspec.Raw]]]:
+        """Pieces with the rows that they were made of, which nobody keeps: they may be large."""
         size = self._shape.events
         for segment in page.segments:
             first = segment.first
@@ -111,8 +115,6 @@ class Spans:
     def _write(
         self, connection: sqlite3.Connection, partition: int, block_no: int, pieces: list[_Piece]
     ) -> None:
-        for piece in pieces:
-            self._naming.add(connection, piece.shared, piece.rows, piece.raw)
         encoded = blocks.encode(
             *_columns(pieces, block_no * self._shape.events, self._shape.events)
         )
@@ -137,10 +139,12 @@ class Spans:
         filters.write(connection, partition, filter_no, held)
 
 
-def _piece(block: RawBlock, first: int, begin: int, stop: int) -> _Piece:
+def _piece(
+    block: RawBlock, first: int, begin: int, stop: int
+) -> tuple[_Piece, Sequence[msgspec.Raw]]:
     raw = block.events[begin - first : stop - first]
     shared = shared_by(block)
-    return _Piece(begin, read_rows(raw, shared.seed), shared, raw)
+    return _Piece(begin, read_rows(raw, shared.seed), shared), raw
 
 
 def _columns(pieces: Sequence[_Piece], before: int, size: int) -> tuple[Any, ...]:
@@ -148,8 +152,8 @@ def _columns(pieces: Sequence[_Piece], before: int, size: int) -> tuple[Any, ...
     places, tokens = [np.empty(0, np.int64)], [np.empty(0, np.uint32)]
     starts, ends = np.zeros(size, np.int64), np.zeros(size, np.int64)
     spans = np.zeros(size, np.bool_)
-    for first, rows, shared, raw in pieces:
-        at = np.arange(first - before - 1, first - before - 1 + len(raw))
+    for first, rows, shared in pieces:
+        at = np.arange(first - before - 1, first - before - 1 + len(rows.counts))
         is_span = rows.counts >= 0
         starts[at], ends[at], spans[at] = rows.starts, rows.ends, is_span
         places += [np.repeat(at, np.maximum(rows.counts, 0))]

@@ -1,7 +1,6 @@
 """What the index keeps of rows of the log: tokens, times and which name each span has."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -9,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from events import codec, native
+from events.bounded import BoundedDict, text_bytes
 from events.errors import LogDamaged
 from events.schema import RawBlock, Span
 from projections.views.spans.tokens import (
@@ -24,6 +24,8 @@ Tokens = npt.NDArray[np.uint32]
 Ints = npt.NDArray[np.int64]
 _native: Any = native.load("projections.views.spans._native")
 _LIMIT_NS: Final = (1 << 62) - 1
+SHARED_BYTES: Final = 16 << 20
+"""Of the contexts that are known: one may be as large as a request."""
 
 
 class Rows(NamedTuple):
@@ -46,16 +48,26 @@ class Shared(NamedTuple):
     tokens: Tokens
 
 
-@lru_cache(maxsize=256)
+_known: BoundedDict[tuple[str, bytes], Shared] = BoundedDict(SHARED_BYTES)
+
+
 def shared_of(tenant: str, context: bytes) -> Shared:
-    """Of a block of the log."""
+    """Of a block of the log; contexts that come again are known."""
+    held = _known.get((tenant, context))
+    if held is None:
+        held = _read_shared(tenant, context)
+        _known.keep((tenant, context), held, text_bytes(tenant, context) + held.tokens.nbytes)
+    return held
+
+
+def _read_shared(tenant: str, context: bytes) -> Shared:
     decoded, seed = codec.decode_context(context), seed_of(tenant)
     found = np.array(sorted(set(context_tokens(seed, decoded))), np.uint32)
     return Shared(tenant, service_of(decoded), seed, found)
 
 
 def shared_by(block: RawBlock) -> Shared:
-    """Of a raw block; contexts that come again are known."""
+    """Of a raw block."""
     return shared_of(block.tenant, bytes(block.context))
 
 
@@ -64,11 +76,10 @@ def read_rows(rows: Sequence[msgspec.Raw], seed: int) -> Rows:
     if _native is None:
         return read_slowly(rows, seed)
     packed = _native.read(rows, seed, span_row)
-    tokens, counts, starts, ends, names = packed
+    tokens, *columns = packed  # as this machine orders bytes: stored arrays are written elsewhere
     return Rows(
-        np.frombuffer(tokens, "<u4"), np.frombuffer(counts, "<i8"), np.frombuffer(starts, "<i8"),
-        np.frombuffer(ends, "<i8"), np.frombuffer(names, "<i8"),
-    )  # fmt: skip
+        np.frombuffer(tokens, np.uint32), *(np.frombuffer(column, np.int64) for column in columns)
+    )
 
 
 def read_slowly(rows: Sequence[msgspec.Raw], seed: int) -> Rows:

@@ -7,7 +7,7 @@ from events.errors import Unavailable
 from events.log.port import LogReader, Segment
 from events.log.sqlite import FILE
 from events.times import SECOND_NS
-from projections.query.status import ProjectionStatus, without_counts
+from projections.query.status import ProjectionStatus, for_one_tenant
 from service.web.acting.care import asked
 from service.web.visit import Page, Shown, Visit
 
@@ -31,7 +31,7 @@ def ledger(visit: Visit) -> Shown:
     }  # fmt: skip
     try:
         found = visit.ask("projections")
-        values["found"] = without_counts(found) if visit.who.is_bound else found
+        values["found"] = for_one_tenant(found) if visit.who.is_bound else found
         if not visit.who.is_bound:
             values["head"] = visit.queries.log_head()
             values["size_bytes"] = _size_bytes(visit)

@@ -63,10 +63,10 @@ def _chart(found: Any) -> Any:
 def _log(visit: Visit) -> dict[str, Any]:
     """How far the views are behind; the size of the log only for who may see all tenants."""
     projections = visit.ask("projections")
-    worst = max(projections.items, key=lambda item: item.lag_events, default=None)
+    worst = max(projections.items, key=lambda item: item.lag_events or 0, default=None)
     return {
-        "events": None if visit.who.is_bound else int(projections.head),
-        "lag_events": worst.lag_events if worst else 0,
+        "events": None if visit.who.is_bound else int(projections.head or 0),
+        "lag_events": (worst.lag_events or 0) if worst else 0,
         "lag": human_duration(worst.lag_s * SECOND_NS) if worst and worst.lag_s else "",
         "paused": [item for item in projections.items if item.state in ("paused", "stopped")],
     }
