@@ -12,6 +12,7 @@ from tests.native_modules import required
 
 required("service.otlp.decode._native")
 SIZE_BYTES = 200_000
+_TINY_BYTES = 1_000
 _SETTLED = 6_000
 """Calls that any body may cost: a few events are looked at, whatever they are."""
 _PER_BYTE = {"honest spans": 0.4, "honest JSON": 0.97, "honest logs": 1.76}
@@ -43,6 +44,14 @@ def test_work_is_bounded_by_bytes(name: str) -> None:
     """Whatever they are: unknown, repeated, nested, empty, bad."""
     shape = (SHAPES | HONEST)[name]
     assert calls_of(shape, SIZE_BYTES) <= _SETTLED + _PER_BYTE[shape.honest] * SIZE_BYTES
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_tiny_bodies_are_no_way_around(name: str) -> None:
+    """Many of 1,000 bytes cost no more than few large ones: the first events are not free."""
+    shape = SHAPES[name]
+    if len(shape.make(_TINY_BYTES)) < 2 * _TINY_BYTES and "over the bound" not in name:
+        assert calls_of(shape, _TINY_BYTES) <= _SETTLED // 2
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))

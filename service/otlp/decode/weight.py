@@ -20,14 +20,15 @@ LIGHT_BYTES: Final = 512 << 10
 """Bodies up to this size are parsed before their events are counted."""
 
 _EVENT: Final = 40
-_FEW_WEIGHT: Final = 20_000
+_FEW_WEIGHT: Final = 1_000
 _WEIGHT_PER_BYTE: Final = 2
-"""An event has at least twenty bytes, on average: its time and ids have as many."""
+"""An event has at least twenty bytes, on average: its time and ids have as many. A tiny body may
+hold a few that have none: more would cost many times what an honest one of its size does."""
 _MAX_WEIGHT: Final = MAX_EVENTS * _EVENT
 _MAX_STEPS: Final = 8_000_000
 _TINY_BYTES: Final = 4
 """What is in so small a message weighs nothing beside it: one part more at most."""
-_FEW_OBJECTS: Final = 5_000
+_FEW_OBJECTS: Final = 150
 _OBJECT_BYTES: Final = 12
 _MAX_OBJECTS: Final = 1_000_000
 _FEW_METRICS: Final = 1_000
