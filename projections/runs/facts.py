@@ -15,6 +15,9 @@ import msgspec
 from projections.runs.more import More
 from projections.runs.words import COMPLETED
 
+_SECOND_NS: Final = 1_000_000_000
+_BIN8: Final = 0xC4
+
 FACT_ID: Final = slice(8)
 """So much of an event's id tells a fact from the others of its run: ids are keyed digests."""
 
@@ -138,30 +141,80 @@ _Fact = TypeVar("_Fact", SpanFact, LogFact, AbandonFact)
 Fact = SpanFact | LogFact | AbandonFact
 
 encode_fact = _encode = msgspec.msgpack.Encoder().encode
-decode_facts = msgspec.msgpack.Decoder(RunFacts).decode
+_decode = msgspec.msgpack.Decoder(RunFacts).decode
 decode_span_fact = msgspec.msgpack.Decoder(SpanFact).decode
 decode_log_fact = msgspec.msgpack.Decoder(LogFact).decode
 decode_abandon_fact = msgspec.msgpack.Decoder(AbandonFact).decode
 
 
-def encode_facts(facts: RunFacts) -> bytes:
+class _Alone(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The one span of a run, as it is stored: most runs have no other.
+
+    `ids` are its three, `late_ns` is how long it started after what its run's row says already.
+    """
+
+    ids: bytes
+    late_ns: int
+    lasted_s: int
+    lasted_ns: int
+    position: int
+    source_no: int
+    number: int | None
+    max_attempts: int | None
+    name: str | None
+    more: More | None
+    parent_span_id: bytes = b""
+    status: int = COMPLETED
+    error: int = 0
+    error_no: int | None = None
+    message_no: int | None = None
+
+    def span(self, last_started_ns: int) -> SpanFact:
+        """The fact."""
+        ids, start_ns = self.ids, last_started_ns + self.late_ns
+        return SpanFact(
+            ids[:8], ids[8:24], ids[24:], self.position, start_ns,
+            start_ns + self.lasted_s * _SECOND_NS + self.lasted_ns, self.source_no, self.number,
+            self.max_attempts, self.name, self.more, self.parent_span_id, self.status, self.error,
+            self.error_no, self.message_no,
+        )  # fmt: skip
+
+
+_decode_alone = msgspec.msgpack.Decoder(_Alone).decode
+
+
+def decode_facts(stored: bytes, last_started_ns: int | None) -> RunFacts:
+    """The facts of which `encode_facts` made this, beside the same time."""
+    if stored[1] != _BIN8:
+        return _decode(stored)
+    return RunFacts([_decode_alone(stored).span(last_started_ns or 0)], [], [])
+
+
+def encode_facts(facts: RunFacts, last_started_ns: int | None) -> bytes:
     """The stored form, of which `decode_facts` makes them again.
 
-    That of a run of one span, as most are, ends where all that follows has its default.
+    That of a run of one span, as most are, leaves out the time that stands beside it, and ends
+    where all that follows has its default.
     """
     if len(facts.spans) != 1 or facts.logs or facts.abandoned:
         return _encode(facts)
     span = facts.spans[0]
-    if span.queued_ns is not None or span.group_id is not None or span.queues or span.partition:
+    ids = span.event_id + span.trace_id + span.span_id
+    if (
+        span.queued_ns is not None or span.group_id is not None or span.queues or span.partition
+        or not span.end_ns or len(ids) != 32 or len(span.trace_id) != 16
+        or len(span.span_id) != 8
+    ):  # fmt: skip
         return _encode(((span,),))
+    lasted_s, lasted_ns = divmod(span.end_ns - span.start_ns, _SECOND_NS)
     told: tuple[object, ...] = (
-        span.event_id, span.trace_id, span.span_id, span.position, span.start_ns, span.end_ns,
+        ids, span.start_ns - (last_started_ns or 0), lasted_s, lasted_ns, span.position,
         span.source_no, span.number, span.max_attempts, span.name, span.more,
     )  # fmt: skip
     rest = span.error_no, span.message_no
     if span.status != COMPLETED or span.parent_span_id or span.error or rest != (None, None):
         told += (span.parent_span_id, span.status, span.error, *rest)
-    return _encode(((told,),))
+    return _encode(told)
 
 
 def added_to(known: set[bytes], new: RunFacts) -> RunFacts:

@@ -1,8 +1,8 @@
 """What few attempts say of themselves: which attribute says it, how it is read, what is shown.
 
 A field that is only passed on, from a sender to an answer, is declared here and nowhere else.
-`More` is stored with the facts of a run: new fields go to its end, with a default, so that what
-was stored before can still be read.
+`More` is stored with the facts of a run, by the letters of its fields: a new one has a default, so
+that what was stored before can still be read.
 """
 
 from collections.abc import Callable
@@ -56,7 +56,23 @@ class Mapped(msgspec.Struct, frozen=True, array_like=True, gc=False):
     later_error_no: int | None = None
 
 
-class More(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class More(
+    msgspec.Struct,
+    frozen=True,
+    omit_defaults=True,
+    gc=False,
+    rename={
+        "retry_of": "r",
+        "will_retry": "w",
+        "backfilled": "b",
+        "mapped": "m",
+        "parents": "p",
+        "causes": "c",
+        "files_written": "f",
+        "retrieval_count": "n",
+        "retrieval_sources": "s",
+    },
+):
     """What they mean."""
 
     retry_of: str | None = None

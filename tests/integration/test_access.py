@@ -109,7 +109,7 @@ def test_a_bound_token_sees_its_tenant_only(data: Path) -> None:
         hidden = ("lag_events", "failure", "committed_at")
         assert {item[field] for item in told for field in hidden} == {None}
         assert client.get("/api/v1/projections", headers=bound).json()["head"] is None
-        assert client.get("/api/v1/projections", headers=free).json()["head"] == "0"
+        assert client.get("/api/v1/projections", headers=free).json()["head"] != "0"
         told = client.get("/api/v1/projections", headers=free).json()["items"]
         assert {item["dead_letters"] for item in told} == {0}
         options = ["--url", str(client.base_url), "--token", bound["authorization"][7:], "--json"]

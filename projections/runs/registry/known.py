@@ -27,11 +27,13 @@ def runs_by_number(connection: sqlite3.Connection, numbers: Sequence[int]) -> It
     for at in range(0, len(numbers), _AT_ONCE):
         part = numbers[at : at + _AT_ONCE]
         rows = connection.execute(
-            "SELECT run_no, tenant_no, task_no, is_first, hash, task_id, run_id, facts"
+            "SELECT run_no, tenant_no, task_no, is_first, hash, task_id, run_id, facts,"
+            " last_started_ns"
             " FROM run_key JOIN task_key USING (task_no)"
             f" WHERE run_no IN ({', '.join('?' * len(part))})",
             part,
         )
-        for row in map(Known._make, rows):
-            facts = decode_facts(row.facts) if row.facts else None  # type: ignore[arg-type]
-            yield row._replace(is_first=bool(row.is_first), facts=facts)
+        for *told, facts, last_started_ns in rows:
+            run_no, tenant_no, task_no, is_first, hash_, task_id, run_id = told
+            held = decode_facts(facts, last_started_ns) if facts else None
+            yield Known(run_no, tenant_no, task_no, bool(is_first), hash_, task_id, run_id, held)

@@ -221,7 +221,8 @@ class RunStage:
                 kept.extend(fresh)
                 new = derive(kept, at[2])
                 changed = difference(old, new, self._registry)
-                return encode_facts(kept), None if new is None else new.run, changed
+                run_now = None if new is None else new.run
+                return encode_facts(kept, _start_of(run_now)), run_now, changed
             self._long_runs.begin(*at, held)
         long_run, any_new, changed = self._long_runs.exchange(*at, gone, added)
         return (b"", long_run.run, changed) if any_new else None
@@ -265,7 +266,7 @@ class RunStage:
             else:
                 derived = derive(facts, identity)
                 new, came = derived if derived is not None else (None, ())
-                blob = encode_facts(facts)
+                blob = encode_facts(facts, _start_of(new))
             lead_ns, last_ns = _span_of_time(new)
             first_run_no = first_runs.get(task_no)
             is_first = first_run_no == run_no
@@ -382,6 +383,11 @@ def _located(facts: RunFacts) -> list[tuple[bytes, bytes]]:
     if facts.logs:
         found += {(log.trace_id, log.span_id) for log in facts.logs if log.span_id}
     return found
+
+
+def _start_of(run: Run | None) -> int | None:
+    """What the row of a run has as `last_started_ns`."""
+    return None if run is None else run.last_started_ns
 
 
 def _span_of_time(run: Run | None) -> tuple[int, int]:

@@ -24,8 +24,8 @@ CREATE TABLE task_key (
 ) STRICT;
 
 -- One row a run. run_id: `task.run.id`, else the trace id in hex. hash: 63-bit digest of
--- (tenant, task id, run id). facts: what derive() works on (msgpack, projections/runs/facts.py),
--- empty if they have outgrown this row and have rows of their own.
+-- (tenant, task id, run id). facts: what derive() works on (msgpack, projections/runs/facts.py, to
+-- be read with last_started_ns), empty if they have outgrown this row and have rows of their own.
 CREATE TABLE run_key (
     run_no INTEGER PRIMARY KEY,
     task_no INTEGER NOT NULL,
