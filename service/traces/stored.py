@@ -17,7 +17,7 @@ from service.forward.encode import Frame, Item, encode_frame, encode_span, frame
 CHUNK_BYTES: Final = 2 << 20
 """A chunk is no larger, unless one span is: clients take 4 MiB by default."""
 _FETCHED: Final = 256
-_UNINDEXED: Final = 50_000
+UNINDEXED: Final = 50_000
 """Events behind what `traces` has seen, in which a trace is looked for, at most: the newest."""
 
 
@@ -34,12 +34,14 @@ class StoredTraces:
 
     Args:
         budget_s: the time that a search may take.
+        unindexed: events that are looked through behind what is indexed.
     """
 
-    def __init__(self, data: Path, budget_s: float) -> None:
+    def __init__(self, data: Path, budget_s: float, *, unindexed: int = UNINDEXED) -> None:
         self._views = Views(data)
         self._log = Log(data)
         self._budget_s = budget_s
+        self._unindexed = unindexed
 
     @contextlib.contextmanager
     def searching(self) -> Iterator[Search]:
@@ -87,14 +89,15 @@ class StoredTraces:
             for at in range(0, len(stored), _FETCHED):
                 places = stored[at : at + _FETCHED]
                 yield from _of(reader.fetch(0, places), tenant, trace_id)
-            yield from _of(_behind(reader, seen, tenant, trace_id), tenant, trace_id)
+            after = max(seen, reader.head().position - self._unindexed)
+            yield from _of(_behind(reader, after, tenant, trace_id), tenant, trace_id)
 
     def is_behind(self) -> bool:
         """Whether more is not indexed yet than is looked through: a trace may lack spans."""
         with self._views.read() as connection:
             (seen,) = connection.execute(_SEEN).fetchone()
         with self._log.read() as reader:
-            return reader.head().position - int(seen) > _UNINDEXED
+            return reader.head().position - int(seen) > self._unindexed
 
     def chunks(self, tenant: str, trace_id: bytes) -> Iterator[bytes]:
         """One trace as `TracesData` messages of at most about `CHUNK_BYTES`."""
@@ -137,12 +140,11 @@ class Frames:
 
 
 def _behind(reader: LogReader, after: int, tenant: str, trace_id: bytes) -> Iterator[Recorded]:
-    """What is not indexed yet, the newest of it if that is much; only what may be of the trace.
+    """What is stored after a position and may be of the trace.
 
     Its id is sought in the bytes: decoding is what costs, and most events are of other traces.
     """
-    head = reader.head().position
-    at = max(after, head - _UNINDEXED)
+    at, head = after, reader.head().position
     while at < head:
         page = reader.read(0, at, through=head)
         if page.through == at:

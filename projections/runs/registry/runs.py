@@ -16,12 +16,7 @@ from events.bounded import BoundedDict, text_bytes
 from projections.runs.changes import Change, Changes, Difference, difference
 from projections.runs.derive import derive
 from projections.runs.extracted import Extracted, RunKey
-from projections.runs.facts import (
-    RunFacts,
-    added_to,
-    encode_facts,
-    without,
-)
+from projections.runs.facts import RunFacts, added_to, encode_facts, without
 from projections.runs.long.left_out import ATTEMPTS_LIMIT
 from projections.runs.registry.digests import Digests
 from projections.runs.registry.known import Known, runs_by_number
