@@ -79,6 +79,10 @@ def _pages(known: Known) -> Iterator[tuple[str, Draw]]:
         name = urllib.parse.quote(record.task_id, safe="")
         return f"/tasks/{name}/runs/{urllib.parse.quote(record.run_id, safe='')}"
 
+    def attempt() -> str:
+        record = draw.choice(known.failed)
+        return at(f"/attempts/{record.attempt_id}", task=record.task_id, run=record.run_id)
+
     def moment() -> str:
         return rfc3339(known.until_ns - draw.randrange(known.until_ns - known.from_ns)) or ""
 
@@ -91,7 +95,7 @@ def _pages(known: Known) -> Iterator[tuple[str, Draw]]:
     yield "/tasks/{id}", lambda: f"/tasks/{task()}"
     yield "/tasks/{id}/runs/{run}", run
     yield "/runs/{id}", lambda: f"/runs/{draw.choice(known.attempts).run_id}"
-    yield "/attempts/{id}", lambda: f"/attempts/{draw.choice(known.failed).attempt_id}"
+    yield "/attempts/{id}", attempt
     yield "/traces/{id}", lambda: f"/traces/{draw.choice(known.attempts).trace_id}"
     yield "/traces/{id}, large", lambda: at(f"/traces/{known.large}", **{"from": _window(draw)})
     yield "/errors", lambda: "/errors"

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from events import names
+from projections.views.runs import question
 from service.cli.main import app
 from tests.api_service import serving
 from tests.events import make_batch, make_exception, make_span, trace_id
@@ -123,3 +124,25 @@ def test_a_fingerprint_is_found_in_each_spelling(client: httpx.Client) -> None:
         assert len(client.get("/api/v1/errors", params={"q": prefix}).json()["items"]) == 1
     for prefix in ("-", "zz"):
         assert client.get("/api/v1/errors", params={"q": prefix}).json()["items"] == []
+
+
+@pytest.mark.parametrize("tried", [0, 500])
+def test_a_run_is_found_by_its_id_alone(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, tried: int
+) -> None:
+    """Where its task is not known, too: in each task, or among all runs where these are many."""
+    monkeypatch.setattr(question, "TASKS_TRIED", tried)
+    answer = client.get("/api/v1/runs", params={"run": "a b"}).json()
+    assert [(item["task_id"], item["run_id"]) for item in answer["items"]] == [("a b", "a b")]
+    assert answer["complete"]
+    other = client.get("/api/v1/runs", params={"run": "a b", "status": "failed"}).json()
+    assert other["items"] == []
+    assert client.get("/api/v1/runs", params={"run": "unheard of"}).json()["items"] == []
+
+
+def test_a_pattern_of_a_list_is_named_by_its_fingerprint(client: httpx.Client) -> None:
+    """Alone, with what the list says of it; of one that is not there the list is empty."""
+    (pattern,) = client.get("/api/v1/errors").json()["items"]
+    found = client.get("/api/v1/errors", params={"pattern": pattern["fingerprint"]}).json()
+    assert found["items"] == [pattern]
+    assert client.get("/api/v1/errors?pattern=00").json()["items"] == []

@@ -190,7 +190,7 @@ def errors(inquiry: Inquiry, question: ErrorsQuestion) -> Page[ErrorPattern]:
     strands = []
     if values is not None and inquiry.tenant_no is not None:
         key = (_SORTS[by], "fingerprint_no")
-        strands = [Strand("error_pattern", key, "tenant_no = ?", (inquiry.tenant_no,))]
+        strands = _strands(inquiry, question.pattern, key)
         values["since"], values["until"] = window(question)
     decided = decisions_of(inquiry.connection, inquiry.tenant) if strands else {}
     rows, leaves_out = chosen(
@@ -204,6 +204,14 @@ def errors(inquiry: Inquiry, question: ErrorsQuestion) -> Page[ErrorPattern]:
         filtered=leaves_out or (values is not None and is_filtered(values, None)),
         bounded=by == "last_seen",
     )  # fmt: skip
+
+
+def _strands(inquiry: Inquiry, fingerprint: str | None, key: tuple[str, str]) -> list[Strand]:
+    """All patterns of the tenant, or the one that has a fingerprint."""
+    if fingerprint is None:
+        return [Strand("error_pattern", key, "tenant_no = ?", (inquiry.tenant_no or 0,))]
+    number = _number(inquiry, fingerprint)
+    return [] if number is None else [Strand("error_pattern", key, "fingerprint_no = ?", (number,))]
 
 
 def error(inquiry: Inquiry, question: Question, fingerprint: str) -> OneError:
@@ -238,9 +246,13 @@ def occurrences(
     )  # fmt: skip
 
 
-def _find(inquiry: Inquiry, fingerprint: str) -> int:
+def _number(inquiry: Inquiry, fingerprint: str) -> int | None:
     digits = ids.hex_text(fingerprint, ids.FINGERPRINT_BYTES) or fingerprint
-    number = lookup.find_fingerprint(inquiry.connection, inquiry.tenant, digits)
+    return lookup.find_fingerprint(inquiry.connection, inquiry.tenant, digits)
+
+
+def _find(inquiry: Inquiry, fingerprint: str) -> int:
+    number = _number(inquiry, fingerprint)
     if number is None:
         raise NotFound(f"no error pattern {fingerprint[:200]!r}")
     return number

@@ -42,3 +42,8 @@ WHERE NOT EXISTS (
     WHERE b.attempt_key > a.attempt_key AND b.attempt_key < (r.run_no + 1) << 20
         AND b.started_ns = a.started_ns
 );
+
+-- name: some_tasks
+-- Tasks of a tenant, at most so many.
+SELECT k.task_id FROM task AS t CROSS JOIN task_key AS k ON k.task_no = t.task_no
+WHERE t.tenant_no = ? LIMIT ?;

@@ -11,7 +11,7 @@ from projections.endpoints import path_of
 from service.mcp.tools.comparison import last_run
 from service.mcp.tools.executions import execution, is_failed, newest_failed, of_run, wait_s
 from service.mcp.tools.executors import are_apart, candidates
-from service.mcp.tools.patterns import recovery, short_pattern
+from service.mcp.tools.patterns import pattern_of, recovery, short_pattern
 from service.mcp.tools.tool import (
     LONG_TEXT_LIMIT,
     Document,
@@ -111,7 +111,7 @@ def _of_run(source: Source, task_id: str, asked: Arguments) -> Document:
 
 def _pattern(source: Source, failed: Document) -> Document | None:
     fingerprint = (failed["error"] or {}).get("fingerprint")
-    return None if fingerprint is None else source.ask(path_of("errors", fingerprint), {})
+    return None if fingerprint is None else pattern_of(source, fingerprint)
 
 
 def _recoveries(source: Source, pattern: Document) -> list[Document]:

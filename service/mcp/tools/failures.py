@@ -1,5 +1,6 @@
 """`tasks_last_failed`: the newest failures, and which errors they are."""
 
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 import msgspec
@@ -7,7 +8,7 @@ from msgspec import Meta
 
 from projections.endpoints import path_of
 from service.mcp.tools.executions import execution, newest_failed
-from service.mcp.tools.patterns import short_pattern
+from service.mcp.tools.patterns import pattern_of, short_pattern
 from service.mcp.tools.tool import Document, Source, TaskId, Tool, counted
 
 _PATTERNS: Final = 20
@@ -25,9 +26,12 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 def run(source: Source, asked: Arguments, limit: int) -> Document:
     """See `Tool.run`."""
-    failures = (
-        _unique(source, asked, limit) if asked.unique_errors else _newest(source, asked, limit)
-    )
+    known: dict[str, Document] = {}
+    if asked.unique_errors:
+        known = _patterns(source, asked, limit)
+        failures = _unique(source, asked, known)
+    else:
+        failures = _newest(source, asked, limit)
     seen = dict.fromkeys(
         failure["error"]["fingerprint"]
         for failure in failures
@@ -35,7 +39,7 @@ def run(source: Source, asked: Arguments, limit: int) -> Document:
     )
     patterns = [
         {
-            **short_pattern(source.ask(path_of("errors", fingerprint), {})),
+            **short_pattern(known.get(fingerprint) or pattern_of(source, fingerprint)),
             "example": next(f["id"] for f in failures if _is_of(f, fingerprint)),
         }
         for fingerprint in list(seen)[:_PATTERNS]
@@ -71,13 +75,18 @@ def _newest(source: Source, asked: Arguments, limit: int) -> list[Document]:
     return [execution(record) for record in newest_failed(source, {"task": asked.task_id}, limit)]
 
 
-def _unique(source: Source, asked: Arguments, limit: int) -> list[Document]:
+def _patterns(source: Source, asked: Arguments, limit: int) -> dict[str, Document]:
+    """The patterns that occurred last, of the task if one is asked for, by fingerprint."""
+    items = source.ask("errors", {"task": asked.task_id, "limit": limit})["items"]
+    return {pattern["fingerprint"]: pattern for pattern in items}
+
+
+def _unique(source: Source, asked: Arguments, fingerprints: Iterable[str]) -> list[Document]:
     """The newest failure of each pattern, of the task if one is asked for."""
     found = []
-    for pattern in source.ask("errors", {"task": asked.task_id, "limit": limit})["items"]:
-        filters = {"task": asked.task_id, "limit": 1}
-        path = path_of("errors", pattern["fingerprint"], "occurrences")
-        found += source.ask(path, filters)["items"]
+    for fingerprint in fingerprints:
+        path = path_of("errors", fingerprint, "occurrences")
+        found += source.ask(path, {"task": asked.task_id, "limit": 1})["items"]
     found.sort(key=lambda record: record["seen_ns"], reverse=True)
     return [execution(record) for record in found]
 

@@ -17,6 +17,7 @@ OF_VERDICT: Final = ("category", "severity", "transient")
 class ErrorsQuestion(ListQuestion, frozen=True, kw_only=True):
     """Parameters of a list of error patterns; times are those of the last occurrence."""
 
+    pattern: Annotated[Text, Meta(description="Only the one with this fingerprint.")] | None = None
     task: Annotated[Text, Meta(description="Only patterns that touched this task.")] | None = None
     component: (
         Annotated[Text, Meta(description="Only patterns that touched this component.")] | None
@@ -45,7 +46,7 @@ class ErrorsQuestion(ListQuestion, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    state: State | None = None
+    state: Annotated[State, Meta(description="Only in this state.")] | None = None
     q: (
         Annotated[
             str,
