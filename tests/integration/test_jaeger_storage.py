@@ -17,6 +17,7 @@ from service.forward.encode import Item, encode_frame, encode_span, frame_reques
 from service.jaeger.messages import PACKAGE, message, methods
 from service.jaeger.server import SERVICES, JaegerServer
 from service.traces.stored import CHUNK_BYTES
+from tests.certificates import make_certificate
 from tests.events import (
     BASE_NS,
     SECOND_NS,
@@ -37,9 +38,12 @@ SHOP, MAIL = make_context(service="shop"), make_context(service="mail")
 class Client:
     """Calls methods by name."""
 
-    def __init__(self, address: str) -> None:
-        self.channel = grpc.insecure_channel(
-            address, options=[("grpc.use_local_subchannel_pool", 1)]
+    def __init__(self, address: str, credentials: grpc.ChannelCredentials | None = None) -> None:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        self.channel = (
+            grpc.insecure_channel(address, options=options)
+            if credentials is None
+            else grpc.secure_channel(address, credentials, options=options)
         )
         self._methods = {m.name: (s, m) for s in SERVICES for m in methods(s)}
 
@@ -294,3 +298,25 @@ def test_tokens_are_asked_for(data: Path, tmp_path: Path) -> None:
             with pytest.raises(grpc.RpcError) as caught:
                 client.trace(trace_id(1), **header)
             assert caught.value.code() is code
+
+
+def test_tls_and_client_certificates_hold_for_jaeger(data: Path, tmp_path: Path) -> None:
+    """The port serves the certificate of the others, and wants one of clients where they do."""
+    ca = make_certificate(tmp_path, "ca")
+    own, known = (make_certificate(tmp_path, name, ca) for name in ("server", "client"))
+    settings = Settings(
+        data=data, host="127.0.0.1", tls_cert=own.certificate, tls_key=own.key,
+        tls_client_ca=ca.certificate,
+    )  # fmt: skip
+    server = JaegerServer(settings, TokenStore(tmp_path / "tokens.json"), 0)
+    address, root = server.start(), ca.certificate.read_bytes()
+    pair = known.key.read_bytes(), known.certificate.read_bytes()
+    with closing(server):
+        client = Client(address, grpc.ssl_channel_credentials(root, *pair))
+        with client.channel:
+            assert client.call("GetServices").services
+        for stranger in (None, grpc.ssl_channel_credentials(root)):
+            client = Client(address, stranger)
+            with client.channel, pytest.raises(grpc.RpcError) as caught:
+                client.call("GetServices")
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
