@@ -1,6 +1,6 @@
 """Searches as Grafana shows them, and the tags and values that it offers; plain functions."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
@@ -8,7 +8,16 @@ from events.log.port import Recorded
 from events.schema import Span
 from projections.views.spans.search import END_NS, Query
 from projections.views.spans.tokens import ANY, SERVICE_NAME, seed_of, token
-from service.tempo.traceql import INTRINSICS, KINDS, ROOT, SCOPES, STATUSES, Condition, query_of
+from service.tempo.traceql import (
+    INTRINSICS,
+    KINDS,
+    ROOT,
+    SCOPES,
+    STATUSES,
+    Expression,
+    Root,
+    query_of,
+)
 from service.traces.stored import StoredTraces
 from service.traces.summary import summarise
 
@@ -30,15 +39,15 @@ class Window:
 def search(
     traces: StoredTraces,
     tenant: str,
-    conditions: list[Condition],
+    asked: Expression,
     window: Window,
     *,
     limit: int,
     spans_each: int,
 ) -> list[dict[str, Any]]:
     """Traces with a span that fits, as Tempo's search answers them, the newest first."""
-    query = query_of(conditions, tenant, window.first_ns, window.last_ns)
-    asks_root = any(condition.scope == ROOT for condition in conditions)
+    query = query_of(asked, tenant, window.first_ns, window.last_ns)
+    asks_root = any(condition.scope == ROOT for condition in asked.conditions())
     most = limit * _OVER_FETCHED if asks_root else limit
     found: dict[bytes, Matches] = {}
     with traces.searching() as searching:
@@ -48,7 +57,15 @@ def search(
             if span.trace_id not in found and len(found) >= most:
                 break
             found.setdefault(span.trace_id, Matches(spans_each)).add(span)
-    shown = (_trace(traces, tenant, one, of, conditions) for one, of in found.items())
+
+    def fitting(recorded: Recorded, root: Root) -> bool:
+        span = recorded.event
+        assert isinstance(span, Span)
+        return query.fits(recorded) and asked.holds_in(recorded.context, span, root)
+
+    keys = {condition.key for condition in asked.conditions()}
+    exactly = fitting if asks_root else None
+    shown = (_trace(traces, tenant, one, of, keys, exactly) for one, of in found.items())
     return list(islice((trace for trace in shown if trace), limit))
 
 
@@ -56,14 +73,14 @@ class Matches:
     """The spans of one trace that fit: how many, and the first of them."""
 
     def __init__(self, kept: int) -> None:
-        self._kept = kept
+        self.kept = kept
         self.count = 0
         self.spans: list[Span] = []
 
     def add(self, span: Span) -> None:
         """One more; a trace may have a million of them."""
         self.count += 1
-        if len(self.spans) < self._kept:
+        if len(self.spans) < self.kept:
             self.spans.append(span)
 
 
@@ -72,13 +89,19 @@ def _trace(
     tenant: str,
     trace_id: bytes,
     matches: Matches,
-    conditions: list[Condition],
+    keys: set[str],
+    fitting: Callable[[Recorded, Root], bool] | None,
 ) -> dict[str, Any] | None:
-    """One trace; None if its root does not fit."""
+    """One trace; None if no span of it fits together with its root."""
     summary = summarise(traces.spans(tenant, trace_id))
-    if not all(c.holds_of_root(summary.root_service, summary.root_name) for c in conditions):
-        return None
-    shown = [_span(span, conditions) for span in matches.spans]
+    if fitting is not None:
+        root, matches = Root(summary.root_service, summary.root_name), Matches(matches.kept)
+        for recorded in traces.spans(tenant, trace_id):
+            if isinstance(recorded.event, Span) and fitting(recorded, root):
+                matches.add(recorded.event)
+        if not matches.count:
+            return None
+    shown = [_span(span, keys) for span in matches.spans]
     return {
         "traceID": trace_id.hex(),
         "rootServiceName": summary.root_service,
@@ -89,8 +112,7 @@ def _trace(
     }
 
 
-def _span(span: Span, conditions: list[Condition]) -> dict[str, Any]:
-    asked = {condition.key for condition in conditions}
+def _span(span: Span, keys: set[str]) -> dict[str, Any]:
     return {
         "spanID": span.span_id.hex(),
         "name": span.name,
@@ -98,7 +120,7 @@ def _span(span: Span, conditions: list[Condition]) -> dict[str, Any]:
         "durationNanos": str(max(span.end_ns - span.start_ns, 0)),
         "attributes": [
             {"key": key, "value": _otlp(value)}
-            for key, value in span.attributes.items() if key in asked
+            for key, value in span.attributes.items() if key in keys
         ],
     }  # fmt: skip
 

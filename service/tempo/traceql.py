@@ -1,7 +1,9 @@
-"""The part of TraceQL that is understood: `{ a = b && c > d && … }`, of one span.
+"""The part of TraceQL that is understood: one set of spans, `{ a = b && (c > d || …) }`.
 
     { }                                           any span
-    { resource.service.name = "shop" && name =~ "pay.*" && duration > 1.5s && status = error }
+    { resource.service.name = "shop" && (name =~ "pay.*" || duration > 1.5s) && status = error }
+
+Comparisons are of one span, joined by `&&`, which binds closer, and `||`, with brackets.
 
 Fields are attributes (`span.KEY`, `resource.KEY`, `event.KEY`, `link.KEY`, `instrumentation.KEY`,
 or `.KEY` for span and resource; a key may be quoted) and `name`, `status`, `kind`, `duration`, with
@@ -14,7 +16,7 @@ says what it was.
 import math
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import re2
@@ -43,13 +45,16 @@ ROOT_FIELDS: Final = {
 }  # fmt: skip
 INTRINSICS: Final = ("name", "status", "kind", "duration")
 MOST_CHARACTERS: Final = 4_096
+MOST_BRACKETS: Final = 32
+_ANY_DURATION: Final = (0, END_NS)
 _UNITS_NS: Final = {
     "ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
 }  # fmt: skip
 _tokens = re.compile(
-    r"""\s*(?:(?P<text>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<op>=~|!~|!=|>=|<=|=|>|<)|(?P<and>&&)
+    r"""\s*(?:(?P<text>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<op>=~|!~|!=|>=|<=|=|>|<)|(?P<and>&&)|(?P<or>\|\|)
+    |(?P<open>\()|(?P<close>\))
     |(?P<number>-?\d+(?:\.\d+)?)(?P<unit>ns|us|µs|ms|s|m|h)?(?![\w.])
-    |(?P<field>(?:\w+:)?[\w]*(?:\.(?:[\w\-/.@]+|"(?:[^"\\]|\\.)*"))?)(?=[\s=!<>&)}]|$)
+    |(?P<field>(?:\w+:)?[\w]*(?:\.(?:[\w\-/.@]+|"(?:[^"\\]|\\.)*"))?)(?=[\s=!<>&|)}]|$)
     |(?P<other>.))""",
     re.X,
 )
@@ -64,6 +69,13 @@ class NotUnderstood(BadInput):
     """A query is none of TraceQL, or of a part that is not understood here."""
 
 
+class Root(NamedTuple):
+    """The root of a trace."""
+
+    service: str
+    name: str
+
+
 class Condition(NamedTuple):
     """One comparison. `scope` is empty where span and resource are meant, `intrinsic` or `root`
     where the field is no attribute."""
@@ -74,8 +86,13 @@ class Condition(NamedTuple):
     value: Any
 
     def holds(self, context: Context, span: Span) -> bool:
-        """Whether any value that the field has compares so; `!=` wants one that differs."""
-        return any(_compares(self.op, value, self.value) for value in self._values(context, span))
+        """Whether any value that the field has compares so; `!=` wants one that differs.
+
+        What is said of the trace's root may hold.
+        """
+        return self.scope == ROOT or any(
+            _compares(self.op, value, self.value) for value in self._values(context, span)
+        )
 
     def _values(self, context: Context, span: Span) -> Iterator[Any]:
         if self.scope == "intrinsic":
@@ -86,10 +103,28 @@ class Condition(NamedTuple):
         if not held and self.value is None:
             yield None
 
-    def holds_of_root(self, service: str, name: str) -> bool:
-        """The same of the root of a trace; true if it is about something else."""
-        value = service if self.key == "service" else name
-        return self.scope != ROOT or _compares(self.op, value, self.value)
+    def holds_in(self, context: Context, span: Span, root: Root) -> bool:
+        """The same where the trace's root is known."""
+        if self.scope != ROOT:
+            return self.holds(context, span)
+        value = root.service if self.key == "service" else root.name
+        return _compares(self.op, value, self.value)
+
+    def conditions(self) -> Iterator["Condition"]:
+        """Itself."""
+        yield self
+
+    def sets(self, seed: int) -> list[tuple[int, ...]]:
+        """See `Joined.sets`."""
+        found = self.tokens(seed)
+        return [found] if found else []
+
+    def durations(self) -> tuple[float, float]:
+        """See `Joined.durations`."""
+        if (self.scope, self.key) != ("intrinsic", "duration"):
+            return _ANY_DURATION
+        low = self.value if self.op in (">", ">=", "=") else 0
+        return low, self.value if self.op in ("<", "<=", "=") else END_NS
 
     def tokens(self, seed: int) -> tuple[int, ...]:
         """What a span has one of that it holds for; none where that cannot be told."""
@@ -106,8 +141,49 @@ class Condition(NamedTuple):
         return ()
 
 
-def parse(text: str) -> list[Condition]:
-    """The conditions of a query.
+class Joined(NamedTuple):
+    """Expressions of which all (`is_all`), or at least one, are to hold; all of none hold."""
+
+    is_all: bool
+    parts: tuple["Expression", ...]
+
+    def holds(self, context: Context, span: Span) -> bool:
+        """See `Condition.holds`; what is said of the root may hold."""
+        return self._any_or_all(part.holds(context, span) for part in self.parts)
+
+    def holds_in(self, context: Context, span: Span, root: Root) -> bool:
+        """See `Condition.holds_in`."""
+        return self._any_or_all(part.holds_in(context, span, root) for part in self.parts)
+
+    def conditions(self) -> Iterator[Condition]:
+        """All comparisons in it."""
+        for part in self.parts:
+            yield from part.conditions()
+
+    def sets(self, seed: int) -> list[tuple[int, ...]]:
+        """Sets of tokens: a span of which it holds has one of each set."""
+        found = [part.sets(seed) for part in self.parts]
+        if self.is_all:
+            return [one for sets in found for one in sets]
+        if not all(found):
+            return []
+        return [tuple(token for sets in found for token in sets[0])]
+
+    def durations(self) -> tuple[float, float]:
+        """The shortest and the longest that a span may last of which it holds."""
+        bounds = [part.durations() for part in self.parts] or [_ANY_DURATION]
+        low, high = (max, min) if self.is_all else (min, max)
+        return low(one[0] for one in bounds), high(one[1] for one in bounds)
+
+    def _any_or_all(self, held: Iterable[bool]) -> bool:
+        return all(held) if self.is_all else any(held)
+
+
+Expression = Condition | Joined
+
+
+def parse(text: str) -> Expression:
+    """What a query asks of a span.
 
     Raises:
         NotUnderstood: it is not of the part of TraceQL above; the message says what was met.
@@ -121,44 +197,77 @@ def parse(text: str) -> list[Condition]:
             "between sets are not understood here"
         )
     parts = [found for found in _tokens.finditer(inner[1:-1].strip()) if found.group().strip()]
-    conditions: list[Condition] = []
-    at = 0
-    while at < len(parts):
-        if conditions:
-            _expect(parts, at, "and", "`&&`")
-            at += 1
-        field = _expect(parts, at, "field", "a field")
-        op = _expect(parts, at + 1, "op", "an operator (= != =~ !~ > >= < <=)")
-        if at + 2 >= len(parts):
+    return _Parser(parts).whole() if parts else Joined(True, ())
+
+
+class _Parser:
+    """Reads tokens from the first to the last."""
+
+    def __init__(self, parts: list[re.Match[str]]) -> None:
+        self._parts = parts
+        self._at = 0
+        self._depth = 0
+
+    def whole(self) -> Expression:
+        """All of it is one expression."""
+        found = self._either()
+        if self._at < len(self._parts):
+            _expect(self._parts, self._at, "and", "`&&`, `||`")
+        return found
+
+    def _either(self) -> Expression:
+        found = [self._both()]
+        while self._is("or"):
+            found.append(self._both())
+        return found[0] if len(found) == 1 else Joined(False, tuple(found))
+
+    def _both(self) -> Expression:
+        found = [self._one()]
+        while self._is("and"):
+            found.append(self._one())
+        return found[0] if len(found) == 1 else Joined(True, tuple(found))
+
+    def _one(self) -> Expression:
+        if self._is("open"):
+            self._depth += 1
+            if self._depth > MOST_BRACKETS:
+                raise NotUnderstood(f"q: more than {MOST_BRACKETS} brackets in each other")
+            found = self._either()
+            _expect(self._parts, self._at, "close", "`)`")
+            self._at, self._depth = self._at + 1, self._depth - 1
+            return found
+        field = _expect(self._parts, self._at, "field", "a field")
+        if field == "true" and not self._has("op", self._at + 1):
+            self._at += 1
+            return Joined(True, ())
+        op = _expect(self._parts, self._at + 1, "op", "an operator (= != =~ !~ > >= < <=)")
+        if self._at + 2 >= len(self._parts):
             raise NotUnderstood(f"q: a value is missing after {op}")
-        conditions.append(_condition(field, op, parts[at + 2]))
-        at += 3
-    return conditions
+        self._at += 3
+        return _condition(field, op, self._parts[self._at - 1])
+
+    def _has(self, kind: str, at: int) -> bool:
+        return at < len(self._parts) and bool(self._parts[at].group(kind))
+
+    def _is(self, kind: str) -> bool:
+        """Whether the next token is of this kind; then it is passed."""
+        if not self._has(kind, self._at):
+            return False
+        self._at += 1
+        return True
 
 
-def query_of(
-    conditions: list[Condition], tenant: str, first_ns: int = 0, last_ns: int = END_NS
-) -> Query:
-    """The query of conditions on one span that starts within a time, both ends included."""
+def query_of(asked: Expression, tenant: str, first_ns: int = 0, last_ns: int = END_NS) -> Query:
+    """The query of an expression of one span that starts within a time, both ends included."""
     seed = seed_of(tenant)
-    sets = [found for condition in conditions if (found := condition.tokens(seed))]
-    shortest_ns, longest_ns = _durations(conditions)
-    of_spans = [condition for condition in conditions if condition.scope != ROOT]
+    shortest_ns, longest_ns = asked.durations()
     return Query(
         tenant,
-        ((token(seed, ANY, ""),), *sets),
-        lambda context, span: all(one.holds(context, span) for one in of_spans),
-        first_ns, last_ns, shortest_ns, longest_ns,
+        ((token(seed, ANY, ""),), *asked.sets(seed)),
+        asked.holds,
+        first_ns, last_ns,
+        math.floor(_in_bounds(shortest_ns)), math.ceil(_in_bounds(longest_ns)),
     )  # fmt: skip
-
-
-def _durations(conditions: list[Condition]) -> tuple[int, int]:
-    """Bounds by which the index may leave spans out."""
-    wanted = [c for c in conditions if c.scope == "intrinsic" and c.key == "duration"]
-    low = [c.value for c in wanted if c.op in (">", ">=", "=")]
-    high = [c.value for c in wanted if c.op in ("<", "<=", "=")]
-    shortest_ns, longest_ns = max(low, default=0), min(high, default=END_NS)
-    return math.floor(_in_bounds(shortest_ns)), math.ceil(_in_bounds(longest_ns))
 
 
 def _in_bounds(ns: float) -> float:
@@ -173,7 +282,7 @@ def _expect(parts: list[re.Match[str]], at: int, kind: str, what: str) -> str:
     if not found:
         raise NotUnderstood(
             f"q: expected {what}, not {parts[at].group().strip()!r}; only comparisons of one span "
-            "joined by && are understood here"
+            "joined by && and || are understood here"
         )
     return found
 

@@ -104,6 +104,9 @@ def test_an_unknown_trace_is_not_found(address: str, version: str) -> None:
         ('{ rootServiceName = "mail" }', []),
         ('{ event.exception.type = "ValueError" }', [2]),
         ("{ duration > 2s }", []),
+        ('{ (span.to = "c1" || span.to = "c3") && resource.service.name = "mail" }', [3, 1]),
+        ('{ rootServiceName = "mail" || span.to = "c2" }', [2]),
+        ("{ true && true }", [3, 2, 1]),
     ],
 )
 def test_searches(address: str, query: str, found: list[int]) -> None:

@@ -49,7 +49,7 @@ def main() -> int:
             "STORAGE": "spanledger", "REMOTE_STORAGE_ENDPOINT": service.jaeger,
             "REMOTE_STORAGE_WRITER_ENDPOINT": service.grpc,
         }  # fmt: skip
-        command = [binary, "-test.v", "-test.run", "TestSpanledger"]
+        command = [str(binary), "-test.v", "-test.run", "TestSpanledger"]
         return subprocess.run(command, env=environment, cwd=folder, check=False).returncode
 
 

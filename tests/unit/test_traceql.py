@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from events.schema import Context, Span, SpanEvent
 from projections.views.spans.search import END_NS
 from projections.views.spans.tokens import context_tokens, seed_of, span_tokens
-from service.tempo.traceql import NotUnderstood, parse, query_of
+from service.tempo.traceql import NotUnderstood, Root, parse, query_of
 from tests.events import make_span
 
 CONTEXT = Context(
@@ -32,7 +32,10 @@ SPAN: Span = make_span(
         "{ span.ok = false }", "{ .ratio < 0.6 }", '{ span."a key" = "say \\"hi\\"" }',
         '{ event.exception.type =~ "Value.*|Key.*" }', '{ instrumentation.lib = "x" }',
         "{ .nothing = nil }", '{ .zone != "b" && .zone !~ "b.*" }', '{ .http.status_code = "500" }',
-        "{ .zone = `a` }",
+        "{ .zone = `a` }", '{ .zone = "b" || .zone = "a" }', '{ (.zone = "b" || .zone = "a") }',
+        '{ .zone = "a" || .zone = "b" && .zone = "c" }', "{ true && status = error }",
+        '{ (((.zone = "a")) && (status = ok || duration > 1s)) }', '{rootName="x"||.zone="b"}',
+        '{ duration > 9s || .zone = "a" }', "{ true }",
     ],
 )  # fmt: skip
 def test_a_span_that_is_so_is_found(text: str) -> None:
@@ -67,6 +70,7 @@ def test_bounds_of_the_index_are_such_as_spans_have(text: str, bounds: tuple[int
         "{ duration > 1.5s }", '{ span.service.name = "shop" }', '{ resource.zone = "b" }',
         "{ .http.status_code > 500 }", "{ .ok = true }", "{ .nothing != 1 }", '{ .zone > "b" }',
         '{ .http.status_code =~ "5.*" }', '{ .zone = "a" && .zone = "b" }', "{ .zone = nil }",
+        '{ .zone = "b" || .zone = "c" }', '{ (.zone = "a" || .zone = "b") && .zone = "c" }',
     ],
 )  # fmt: skip
 def test_a_span_that_is_not_so_is_not(text: str) -> None:
@@ -76,17 +80,23 @@ def test_a_span_that_is_not_so_is_not(text: str) -> None:
 
 def test_conditions_of_the_root_are_not_of_the_span() -> None:
     """They hold of a trace's root, and say nothing of a span."""
-    conditions = parse('{ rootServiceName = "front" && rootName != "x" }')
-    assert query_of(conditions, "default").matches(CONTEXT, SPAN)
-    assert all(condition.holds_of_root("front", "y") for condition in conditions)
-    assert not all(condition.holds_of_root("front", "x") for condition in conditions)
+    asked = parse('{ rootServiceName = "front" && rootName != "x" }')
+    assert query_of(asked, "default").matches(CONTEXT, SPAN)
+    assert asked.holds_in(CONTEXT, SPAN, Root("front", "y"))
+    assert not asked.holds_in(CONTEXT, SPAN, Root("front", "x"))
+    either = parse('{ rootName = "x" || .zone = "b" }')
+    assert either.holds_in(CONTEXT, SPAN, Root("front", "x"))
+    assert not either.holds_in(CONTEXT, SPAN, Root("front", "y"))
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("{ } | count() > 2", "one set of spans"), ("{} >> {}", "expected a field"),
-        ("{ .a = 1 || .b = 2 }", "expected `&&`, not '|'"), ("{ (.a = 1) }", "expected a field"),
+        ("{ .a = 1 | .b = 2 }", r"expected `&&`, `\|\|`, not '\|'"),
+        ("{ (.a = 1 }", r"`\)` is missing"), ("{ .a = 1) }", r"expected `&&`, `\|\|`, not '\)'"),
+        ("{" + "(" * 40 + "}", "more than 32 brackets"),
+        ("{ .a = 1 || }", "a field is missing"), ("{ () }", "expected a field"),
         ("{ foo = 1 }", "no field is named 'foo'"), ("{ .a }", "an operator .* is missing"),
         ("{ .a = }", "a value is missing"), ("{ .a = b }", "strings are quoted"),
         ("{ .a = 1 && }", "a field is missing"), ('{ .a =~ "(" }', "no regular expression"),
