@@ -7,7 +7,14 @@ from typing import Final
 
 import msgspec
 
-from projections.runs.details import SpanKey, key_of, parent_of, without_copies, without_details
+from projections.runs.details import (
+    SpanKey,
+    key_of,
+    only_ends,
+    parent_of,
+    without_copies,
+    without_details,
+)
 from projections.runs.facts import AbandonFact, LogFact, LogKind, RunFacts, SpanFact
 from projections.runs.numbering import place_of
 
@@ -61,7 +68,42 @@ def candidates_of(facts: RunFacts, shift: int) -> tuple[list[Candidate], int | N
         for span, claim in zip(spans, claims, strict=True)
     ]
     candidates += _attach(candidates, facts.logs, details, shift)
+    if any(map(only_ends, spans)):
+        candidates = _with_ends(candidates)
     return candidates, max((s.start_ns for s in facts.spans if s.queues), default=None)
+
+
+def _with_ends(candidates: list[Candidate]) -> list[Candidate]:
+    """Those that only tell of an end give it to the last one of their trace that runs by then."""
+    kept = {one.event_id: one for one in candidates}
+    for one in sorted(candidates, key=place_of):
+        if one.span is None or not only_ends(one.span):
+            continue
+        open_ = [c for c in kept.values() if _runs(c) and _may_end(c, one)]
+        if open_:
+            last = max(open_, key=place_of)
+            assert last.span is not None
+            last.span = _ended(last.span, one.span)
+            del kept[one.event_id]
+    return list(kept.values())
+
+
+def _runs(one: Candidate) -> bool:
+    if one.span is None or one.span.end_ns:
+        return False
+    return not any(log.kind == LogKind.ENDED for log in one.logs)
+
+
+def _may_end(running: Candidate, end: Candidate) -> bool:
+    same = running.said.trace_id == end.said.trace_id
+    return same and running.start_ns <= end.start_ns
+
+
+def _ended(span: SpanFact, end: SpanFact) -> SpanFact:
+    return msgspec.structs.replace(
+        span, end_ns=end.start_ns, status=end.status, error=end.error, error_no=end.error_no,
+        message_no=end.message_no, more=end.more,
+    )  # fmt: skip
 
 
 def _claim(fact: SpanFact | LogFact, shift: int) -> int:

@@ -27,12 +27,15 @@ def is_mapped(span: SpanFact) -> bool:
 
 
 def hangs(span: SpanFact) -> bool:
-    """Does its status depend on whether a later attempt is known?"""
-    return (
-        span.more is not None
-        and span.more.mapped is not None
-        and (span.more.mapped.later is not None)
-    )
+    """Does what it is depend on the other attempts that are known?"""
+    mapped = None if span.more is None else span.more.mapped
+    return mapped is not None and (mapped.later is not None or mapped.only_ends)
+
+
+def only_ends(span: SpanFact) -> bool:
+    """Does it tell only of the end of an attempt, if one runs?"""
+    mapped = None if span.more is None else span.more.mapped
+    return mapped is not None and mapped.only_ends
 
 
 def without_copies(spans: Iterable[SpanFact]) -> list[SpanFact]:

@@ -47,13 +47,15 @@ class Mapped(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `flags` are those of `words` that say what was inferred. `later` is the status of an attempt
     that is not its run's last, where that depends on it; `later_retry` says whether it is tried
-    again then, and `later_error_no` which error it is.
+    again then, and `later_error_no` which error it is. `only_ends`: where an attempt of its
+    trace runs, it tells of that one's end.
     """
 
     flags: int = 0
     later: int | None = None
     later_retry: bool | None = None
     later_error_no: int | None = None
+    only_ends: bool = False
 
 
 class More(

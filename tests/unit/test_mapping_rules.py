@@ -62,6 +62,7 @@ def _one(**changes: Any) -> str:
         ({"signal": "log"}, 'a log record can be `"detail"` or `"ignore"`'),
         ({"version": 0}, "a version is a whole number from 1"),
         ({"new_run_on_attempt_1": "yes"}, "write true or false"),
+        ({"only_ends": True, "role": "run"}, "only an `attempt` can: it is one where none runs"),
         ({"shows_running": True}, "only what tells more of an attempt can, a `detail`"),
         ({"shows_running": True, "role": "detail", "attempt": "attr.n"}, "say which task runs"),
         ({"like": "gone"}, "there is no rule 'gone'"),

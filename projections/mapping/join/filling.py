@@ -83,7 +83,7 @@ def fact_of(
         model=filling.text("model"), planner=filling.text("planner"),
         host=filling.text("host") or it.host, component=filling.text("component") or it.component,
         error_seen=seen, error_type=type_, error_message=message, error_stack=stack,
-        more=more, inferred=tuple(inferred),
+        more=more, inferred=tuple(inferred), only_ends=rule.only_ends,
     )  # fmt: skip
 
 

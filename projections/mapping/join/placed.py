@@ -33,7 +33,7 @@ class Placed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     later attempt of the run is known, where that makes a difference. `queues`: it only put the
     task into a queue. `error_seen`: 0 no error told, 1 by attributes or the span's status, 2 by an
     exception. `more` are raw values of `projections.runs.more`. `inferred` names the fields that
-    are concluded.
+    are concluded. `only_ends`: see `projections.runs.more.Mapped`.
     """
 
     run: RunKey
@@ -70,6 +70,7 @@ class Placed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     error_stack: str | None
     more: dict[str, Any]
     inferred: tuple[str, ...]
+    only_ends: bool = False
 
 
 class Arrival(NamedTuple):

@@ -29,6 +29,7 @@ SPLIT_KEYS: Final = frozenset({"start", "end", "status_from", "status_map", "las
 KEYS: Final = FIELDS | {
     "id", "version", "like", "signal", "role", "system", "match", "only", "key", "attempt",
     "status", "split", "identity", "new_run_on_attempt_1", "related", "shows_running",
+    "only_ends",
 }  # fmt: skip
 _T = TypeVar("_T")
 
@@ -84,6 +85,7 @@ def read_rule(file: str, table: Mapping[str, Any], slots: Slots, problems: list[
         new_run_on_attempt_1=it.get("new_run_on_attempt_1", _flag, False),
         related=it.get("related", _globs, ()),
         shows_running=it.get("shows_running", _flag, False),
+        only_ends=it.get("only_ends", _flag, False),
     )
     _check(rule, it)
     return rule
@@ -119,6 +121,8 @@ def _check(rule: Rule, it: Reading) -> None:
         it.problem("attempt", "must be said, because key and number together find the attempt")
     if rule.shows_running:
         _check_showing(rule, it)
+    if rule.only_ends and rule.role is not Role.ATTEMPT:
+        it.problem("only_ends", "only an `attempt` can: it is one where none runs")
 
 
 def _check_showing(rule: Rule, it: Reading) -> None:

@@ -94,7 +94,8 @@ class Rule(msgspec.Struct, frozen=True):
     `only`: what must hold of others, such as the parent, for the event to count; until then it does
     not. `identity`: spans of one run that have these values in common are one attempt, sent again;
     that which ended last counts. Empty: every span is one of its own. `shows_running`: a detail
-    whose attempt is not known yet shows that it runs.
+    whose attempt is not known yet shows that it runs. `only_ends`: where an attempt of its run and
+    trace runs, an attempt is the end of that one.
     """
 
     id: str
@@ -114,6 +115,7 @@ class Rule(msgspec.Struct, frozen=True):
     new_run_on_attempt_1: bool
     related: tuple[str, ...]
     shows_running: bool
+    only_ends: bool
 
 
 def sources_of(rule: Rule) -> list[Source]:

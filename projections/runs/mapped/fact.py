@@ -71,8 +71,8 @@ def _more(placed: Placed, registry: Registry, tenant_no: int) -> More:
 def _mapped(placed: Placed, later: Outcome | None, registry: Registry, tenant_no: int) -> Mapped:
     flags = words.FLAG_OUTCOME_INFERRED if placed.outcome.inferred else 0
     if later is None:
-        return Mapped(flags)
+        return Mapped(flags, only_ends=placed.only_ends)
     error = None
     if _tells_error(placed, later.status):
         error = _error_no(placed, later.status, registry, tenant_no)
-    return Mapped(flags, later.status, later.will_retry, error)
+    return Mapped(flags, later.status, later.will_retry, error, placed.only_ends)

@@ -1,10 +1,12 @@
-"""A shop on Dramatiq; `python dramatiq_shop.py` submits one message of each kind.
+"""A shop on Dramatiq; `python dramatiq_shop.py` submits one message of each kind, with `lost`
+only the one that loses its worker.
 
 Telemetry is what the community instrumentor's documentation shows: `DramatiqInstrumentor`.
 """
 
 import os
 import signal
+import sys
 import time
 from contextlib import AbstractContextManager
 
@@ -20,6 +22,7 @@ DramatiqInstrumentor().instrument()
 broker = RedisBroker(url=os.environ["BROKER"])
 broker.add_middleware(CurrentMessage())
 dramatiq.set_broker(broker)
+ONLY_LOST = sys.argv[1:] == ["lost"]
 
 
 def number() -> int:
@@ -87,10 +90,11 @@ def worker_lost() -> None:
 
 def main() -> None:
     """Submit one of each kind."""
-    always_fails.send(17)
-    for kind in (third_time_lucky, ok, plain_failure, parent, too_slow):
-        kind.send()
-    time.sleep(6)  # the others have ended when it takes their process down
+    if not ONLY_LOST:
+        always_fails.send(17)
+        for kind in (third_time_lucky, ok, plain_failure, parent, too_slow):
+            kind.send()
+        time.sleep(6)  # the others have ended when it takes their process down
     worker_lost.send()
 
 

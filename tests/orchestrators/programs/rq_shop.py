@@ -1,10 +1,12 @@
-"""A shop on RQ; `python rq_shop.py` submits one job of each kind, `rq_worker.py` works.
+"""A shop on RQ; `python rq_shop.py` submits one job of each kind, with `lost` only the one that
+loses its process; `rq_worker.py` works.
 
 Telemetry is what the community instrumentation's documentation shows: `RQInstrumentor`.
 """
 
 import os
 import signal
+import sys
 import time
 from contextlib import AbstractContextManager
 
@@ -74,11 +76,19 @@ def too_slow() -> None:
 def worker_lost() -> None:
     """Loses the process that it runs in."""
     with trying():
+        time.sleep(2)  # what the process had to say was sent
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def main() -> None:
     """Submit one of each kind; the fourth of them waits for the third."""
+    if sys.argv[1:] != ["lost"]:
+        submit_others()
+    queue.enqueue("rq_shop.worker_lost")
+
+
+def submit_others() -> None:
+    """All kinds but one."""
     queue.enqueue("rq_shop.always_fails", 17, retry=Retry(max=RETRIES["always_fails"], interval=1))
     queue.enqueue("rq_shop.third_time_lucky", retry=Retry(max=RETRIES["third_time_lucky"]))
     first = queue.enqueue("rq_shop.ok")
@@ -86,7 +96,6 @@ def main() -> None:
     queue.enqueue("rq_shop.plain_failure")
     queue.enqueue("rq_shop.parent")
     queue.enqueue("rq_shop.too_slow", job_timeout=1)
-    queue.enqueue("rq_shop.worker_lost")
 
 
 if __name__ == "__main__":
