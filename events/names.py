@@ -63,6 +63,7 @@ TASK_IDEMPOTENCY_KEY: Final = "task.idempotency_key"
 TASK_IO_FILES_WRITTEN: Final = "task.io.files_written"
 TASK_RETRIEVAL_COUNT: Final = "task.retrieval.count"
 TASK_RETRIEVAL_SOURCES: Final = "task.retrieval.sources"
+TASK_COST_USD: Final = "task.cost.usd"
 
 # Attributes of the exception conventions.
 EXCEPTION_EVENT: Final = "exception"
@@ -82,6 +83,8 @@ LOGFIRE_PENDING: Final = "pending_span"
 SERVICE_NAME: Final = "service.name"
 SERVICE_INSTANCE_ID: Final = "service.instance.id"
 HOST_NAME: Final = "host.name"
+ENVIRONMENT: Final = "deployment.environment.name"
+OLDER_ENVIRONMENT: Final = "deployment.environment"
 
 # Lifecycle log records (LogRecord.event_name).
 EVENT_NAME: Final = "event.name"  # where the sender's API has no event_name field

@@ -11,6 +11,8 @@ from projections.policies.rule import Case
 _Z: Final = 1.959964
 """Of the normal distribution, for 95 %."""
 Share = Annotated[float, Meta(ge=0, le=1)]
+ENOUGH: Final = 20
+"""So many retries of a narrower group outweigh a wider one."""
 Basis = Literal["pattern", "category and component", "category"]
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from projections.policies.chances import Chance, chance
+from projections.policies.chances import ENOUGH, Basis, Chance, chance
 from projections.policies.decision import Decision, Failure, decide
 from projections.policies.resolving import PolicySet
 from projections.policies.rule import Case
@@ -23,7 +23,10 @@ _LONGEST: Final = 1000
 
 
 class Tried(NamedTuple):
-    """An attempt of the past. Times are seconds; `wait_s` is the pause before it."""
+    """An attempt of the past. Times are seconds; `wait_s` is the pause before it.
+
+    `cost_usd` is None where nobody knows what it cost.
+    """
 
     number: int
     status: str
@@ -32,6 +35,7 @@ class Tried(NamedTuple):
     wait_s: float
     case: Case
     transient: bool | None
+    cost_usd: float | None = None
 
 
 class Effect(msgspec.Struct, kw_only=True):
@@ -51,7 +55,14 @@ class Effect(msgspec.Struct, kw_only=True):
     runs_won_high: float = 0.0
     busy_saved_s: float = 0.0
     busy_spent_s: float = 0.0
+    busy_spent_s_low: float = 0.0
+    busy_spent_s_high: float = 0.0
     waited_s: float = 0.0  # more than in the past; negative: less
+    attempts_with_cost: int = 0
+    cost_saved_usd: float = 0.0
+    cost_spent_usd: float = 0.0
+    cost_spent_usd_low: float = 0.0
+    cost_spent_usd_high: float = 0.0
 
     def add(self, other: "Effect") -> None:
         """Count another one in."""
@@ -63,7 +74,7 @@ class PastChances:
     """What came of retries within the history that is replayed."""
 
     def __init__(self, runs: Iterable[Sequence[Tried]]) -> None:
-        self._counts: defaultdict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0])
+        self._counts: defaultdict[_Key, list[int]] = defaultdict(lambda: [0, 0])
         for attempts in runs:
             for before, after in pairwise(attempts):
                 if before.status in FAILED and after.status in FAILED | {"completed"}:
@@ -72,26 +83,37 @@ class PastChances:
                         self._counts[key][1] += after.status == "completed"
 
     def of(self, case: Case, attempt: int) -> Chance | None:
-        """See `Chances.of`: of the pattern, else of the category."""
-        for basis, key in zip(("pattern", "category"), _keys(case, attempt), strict=True):
+        """See `Chances.of`: of the pattern if there were enough, else of wider groups."""
+        found: Chance | None = None
+        for key in _keys(case, attempt):
             tried, succeeded = self._counts.get(key, (0, 0))
             if tried:
-                return chance("pattern" if basis == "pattern" else "category", attempt, tried,
-                              succeeded)  # fmt: skip
-        return None
+                found = chance(key[0], attempt, tried, succeeded)
+            if tried >= ENOUGH:
+                break
+        return found
 
 
-def _keys(case: Case, attempt: int) -> tuple[tuple[str, str, int], tuple[str, str, int]]:
-    return ("pattern", case.fingerprint, attempt), ("category", case.category, attempt)
+_Key = tuple[Basis, str, str, int]
+
+
+def _keys(case: Case, attempt: int) -> tuple[_Key, _Key, _Key]:
+    """The groups that a retry counts in, the narrowest first."""
+    return (
+        ("pattern", case.fingerprint, "", attempt),
+        ("category and component", case.category, case.component, attempt),
+        ("category", case.category, "", attempt),
+    )
 
 
 def replay(policies: PolicySet, attempts: Sequence[Tried], chances: PastChances) -> Effect:
     """What a policy would have changed of one run, whose attempts are in order."""
-    effect = Effect(runs=1, attempts=len(attempts))
+    priced = sum(one.cost_usd is not None for one in attempts)
+    effect = Effect(runs=1, attempts=len(attempts), attempts_with_cost=priced)
     for place, tried in enumerate(attempts):
         if tried.status not in FAILED:
             continue
-        decision = _decided(policies, tried, tried.number, attempts[0].started_s)
+        decision = _decided(policies, tried, tried.number, attempts[0].started_s, chances)
         rest = attempts[place + 1 :]
         if rest and not decision.retry:
             _stopped(effect, decision, rest)
@@ -103,12 +125,14 @@ def replay(policies: PolicySet, attempts: Sequence[Tried], chances: PastChances)
     return effect
 
 
-def _decided(policies: PolicySet, tried: Tried, number: int, begun_s: float) -> Decision:
+def _decided(
+    policies: PolicySet, tried: Tried, number: int, begun_s: float, chances: PastChances
+) -> Decision:
     elapsed_s = max(tried.started_s + tried.duration_s - begun_s, 0.0)
     failure = Failure(
         case=tried.case, transient=tried.transient, attempts=number, elapsed_s=elapsed_s
     )
-    return decide(policies, failure)
+    return decide(policies, failure, chances)
 
 
 def _stopped(effect: Effect, decision: Decision, rest: Sequence[Tried]) -> None:
@@ -117,6 +141,7 @@ def _stopped(effect: Effect, decision: Decision, rest: Sequence[Tried]) -> None:
     effect.changed_runs = 1
     effect.attempts_saved = len(rest)
     effect.busy_saved_s = sum(one.duration_s for one in rest)
+    effect.cost_saved_usd = sum(one.cost_usd or 0.0 for one in rest)
     effect.waited_s -= sum(one.wait_s for one in rest)
     effect.runs_lost_high = int(lost)
     effect.runs_lost_low = int(lost and not decision.repair)  # an action might have helped
@@ -127,11 +152,10 @@ def _went_on(
 ) -> None:
     """The policy would have gone on after the last failure."""
     last, begun_s = attempts[-1], attempts[0].started_s
-    mean_s = sum(one.duration_s for one in attempts) / len(attempts)
     left, left_least, left_most = 1.0, 1.0, 1.0  # how likely the run has not completed yet
     effect.changed_runs, number, clock = 1, last.number, last
     while number < last.number + _LONGEST:
-        decision = _decided(policies, clock, number, begun_s)
+        decision = _decided(policies, clock, number, begun_s, chances)
         if not decision.retry:
             break
         number += 1
@@ -146,18 +170,37 @@ def _went_on(
         )  # fmt: skip
         clock = clock._replace(started_s=clock.started_s + clock.duration_s + pause_s)
     effect.attempts_spent_low = 1  # the first of them may be well
-    effect.busy_spent_s = effect.attempts_spent * mean_s
+    _spend(effect, attempts)
     effect.runs_won, effect.runs_won_low, effect.runs_won_high = (
         1 - left, 1 - left_most, 1 - left_least,
     )  # fmt: skip
 
 
-def tried_of(record: dict[str, Any], before: "Tried | None", environment: str) -> Tried:
+def _spend(effect: Effect, attempts: Sequence[Tried]) -> None:
+    """Time and cost of added attempts: each as those of the run were on average."""
+    mean_s = sum(one.duration_s for one in attempts) / len(attempts)
+    costs = [one.cost_usd for one in attempts if one.cost_usd is not None]
+    mean_usd = sum(costs) / len(costs) if costs else 0.0
+    least, most = effect.attempts_spent_low, effect.attempts_spent_high
+    effect.busy_spent_s = effect.attempts_spent * mean_s
+    effect.busy_spent_s_low, effect.busy_spent_s_high = least * mean_s, most * mean_s
+    effect.cost_spent_usd = effect.attempts_spent * mean_usd
+    effect.cost_spent_usd_low, effect.cost_spent_usd_high = least * mean_usd, most * mean_usd
+
+
+def tried_of(
+    record: dict[str, Any],
+    before: "Tried | None",
+    *,
+    environment: str = "",
+    usd_per_hour: float = 0.0,
+) -> Tried:
     """An attempt as the API tells it.
 
     Args:
         before: the attempt before it in its run.
-        environment: of all of them; the views don't tell it.
+        environment: of those that say none.
+        usd_per_hour: what an hour of those costs that say no cost; 0: nobody knows.
     """
     error = record["error"] or {}
     duration_s = max(record["duration_s"] or 0.0, 0.0)
@@ -166,9 +209,13 @@ def tried_of(record: dict[str, Any], before: "Tried | None", environment: str) -
     case = Case(
         fingerprint=error.get("fingerprint") or "", category=error.get("category") or "unknown",
         task=record["task_id"], task_name=record["task_name"] or "",
-        component=record["component"] or "", environment=environment,
+        component=record["component"] or "",
+        environment=record.get("environment") or environment,  # None: of an older service
     )  # fmt: skip
+    cost_usd = record.get("cost_usd")
+    if cost_usd is None and usd_per_hour:
+        cost_usd = duration_s / 3600 * usd_per_hour
     return Tried(
         record["attempt"], record["status"], started_s, duration_s, max(wait_s, 0.0), case,
-        error.get("transient"),
+        error.get("transient"), cost_usd,
     )  # fmt: skip

@@ -19,6 +19,10 @@ from projections.query.seen import Seen
 from projections.runs.words import STATUS_NUMBERS
 
 SQL = load_queries("projections.query", "inquiry.sql")
+_PLAIN: Final = (
+    "model", "component", "environment", "backfilled", "min_attempts", "q", "recovered",
+)  # fmt: skip
+"""Filters that are compared as they are."""
 _UNBOUND: Final = frozenset({"cursor", "limit", "min_position", "wait_s"})
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -125,10 +129,7 @@ class Inquiry:
 
     def numbers(self, question: Any) -> dict[str, Any] | None:
         """The values of a row statement's filters; None if one names what is not known."""
-        values = {
-            name: getattr(question, name, None)
-            for name in ("model", "component", "backfilled", "min_attempts", "q", "recovered")
-        }
+        values = {name: getattr(question, name, None) for name in _PLAIN}
         status = getattr(question, "status", None)
         values["status"] = None if status is None else STATUS_NUMBERS[status]
         for name, finder in (("task", lookup.find_task), ("executor", lookup.find_executor)):

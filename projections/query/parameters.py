@@ -57,6 +57,7 @@ Until = Annotated[Moment, Meta(description="Before this RFC 3339 time, exclusive
 Executor = Annotated[Text, Meta(description="Only on this executor (its id).")]
 Model = Annotated[Text, Meta(description="Only with this model.")]
 Component = Annotated[Text, Meta(description="Only of this component (service name).")]
+Environment = Annotated[Text, Meta(description="Only of this `deployment.environment.name`.")]
 Prefix = Annotated[
     str,
     Meta(

@@ -45,7 +45,7 @@ from projections.runs.rows import (
     matters,
 )
 from projections.runs.times import parse_ns
-from projections.runs.values import fraction_of, number_of, status_of, text_of
+from projections.runs.values import environment_of, fraction_of, number_of, status_of, text_of
 from projections.storage.deadletters import Poison
 
 PRODUCER: Final = 4
@@ -66,6 +66,7 @@ class Place(NamedTuple):
     instance: str | None
     host: str | None
     component: str | None
+    environment: str | None
     sources: dict[tuple[Any, ...], int]
 
 
@@ -142,6 +143,7 @@ class Extractor:
                 text_of(resource.get(names.SERVICE_INSTANCE_ID)),
                 text_of(resource.get(names.HOST_NAME)),
                 text_of(resource.get(names.SERVICE_NAME)),
+                environment_of(resource),
                 {},
             )
             self._places.keep((tenant_no, context), place, 2 * text_bytes(context))
@@ -282,10 +284,8 @@ class Extractor:
         executor, queue, tool, model, planner = map(text_of, parts)
         place = at.place
         executor = executor or tool or model or place.instance or place.host
-        number = self._registry.source_no(
-            at.tenant_no,
-            (executor, queue, tool, model, planner, place.host, place.component, *NATIVE),
-        )
+        where = executor, queue, tool, model, planner, place.host, place.component
+        number = self._registry.source_no(at.tenant_no, (*where, place.environment, *NATIVE))
         # Only texts: 1, 1.0 and True are one key of a dictionary, but not one text.
         if all(part is None or type(part) is str for part in parts):
             self._sources_bytes += text_bytes(*parts) + ENTRY_BYTES

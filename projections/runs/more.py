@@ -13,7 +13,15 @@ import msgspec
 
 from events import names
 from projections.runs import words
-from projections.runs.values import flag_of, is_true, text_of, texts_of, texts_or_count, whole_of
+from projections.runs.values import (
+    flag_of,
+    is_true,
+    money_of,
+    text_of,
+    texts_of,
+    texts_or_count,
+    whole_of,
+)
 
 
 class MoreAttributes(
@@ -28,6 +36,7 @@ class MoreAttributes(
         "files_written": names.TASK_IO_FILES_WRITTEN,
         "retrieval_count": names.TASK_RETRIEVAL_COUNT,
         "retrieval_sources": names.TASK_RETRIEVAL_SOURCES,
+        "cost_usd": names.TASK_COST_USD,
     },
 ):
     """The attributes, as they came; senders may give any of them any type."""
@@ -40,6 +49,7 @@ class MoreAttributes(
     files_written: Any = None
     retrieval_count: Any = None
     retrieval_sources: Any = None
+    cost_usd: Any = None
 
 
 class Mapped(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -86,6 +96,7 @@ class More(
     files_written: tuple[str, ...] | int | None = None
     retrieval_count: int | None = None
     retrieval_sources: tuple[str, ...] | int | None = None
+    cost_usd: float | None = None
 
     @property
     def flags(self) -> int:
@@ -103,6 +114,7 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "files_written": texts_or_count,
     "retrieval_count": whole_of,
     "retrieval_sources": texts_or_count,
+    "cost_usd": money_of,
 }
 
 
@@ -114,6 +126,7 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
     files_written: int | None = None
     retrieval_count: int | None = None
     retrieval_sources: list[str] = []
+    cost_usd: float | None = None
 
 
 _NOTHING: Final = More()
@@ -138,6 +151,7 @@ def more_of(said: MoreAttributes) -> More | None:
         and said.files_written is None
         and said.retrieval_count is None
         and said.retrieval_sources is None
+        and said.cost_usd is None
     ):  # most attempts; spelt out, because a loop costs 1 µs an attempt
         return None
     given = zip(_READERS, _values_of(said), strict=True)

@@ -1,8 +1,10 @@
 """Attribute values as senders give them: any type may stand anywhere."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
+from events import names
 from projections.runs import words
 
 
@@ -31,6 +33,26 @@ def number_of(value: Any) -> int | None:
     """An attempt number, from 0; None where none was given, or none that counts."""
     number = whole_of(value)
     return number if number is not None and 0 <= number < words.NUMBER_LIMIT else None
+
+
+def environment_of(resource: Mapping[str, Any]) -> str | None:
+    """The environment that a resource says it is of: `deployment.environment.name`, or as older
+    conventions call it."""
+    return text_of(resource.get(names.ENVIRONMENT)) or text_of(
+        resource.get(names.OLDER_ENVIRONMENT)
+    )
+
+
+def money_of(value: Any) -> float | None:
+    """An amount of money, as such or as decimal text; None for what is none, or below zero."""
+    if type(value) is str and len(value) <= _DIGITS:
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= _RICHEST else None
 
 
 def fraction_of(value: Any) -> float | None:
@@ -79,5 +101,6 @@ def texts_or_count(value: Any) -> tuple[str, ...] | int | None:
 
 _EXACT: Final = 1 << 63
 _DIGITS: Final = 32
+_RICHEST: Final = 1e15  # dollars of one attempt; what is more is no amount
 _WHOLE: Final = re.compile(r"[+-]?[0-9]+(\.0*)?")
 _FRACTION: Final = re.compile(r"[0-9]*\.?[0-9]+")

@@ -23,7 +23,7 @@ def _seen(number: int, **changes: object) -> Observation:
         rule="r", role=1, is_log=False, kept=True, trace_id=TRACE,
         span_id=number.to_bytes(8, "big"), parent_span_id=PARENT, name="n", start_ns=number,
         end_ns=number + 1, kind=1, status_code=0, values={1: "x", 2: [(1, "y")]}, segments=None,
-        instance=None, host=None, component=None,
+        instance=None, host=None, component=None, environment=None,
     )  # fmt: skip
     return msgspec.structs.replace(it, **changes)
 

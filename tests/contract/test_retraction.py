@@ -35,7 +35,18 @@ class Told:
         registry = self.fold._registry
         assert registry.tenant_no("default") == TENANT
         for number in range(1, 10):
-            where = (f"w{number}", None, None, None, None, None, "shop", "native", "native@1")
+            where = (
+                f"w{number}",
+                None,
+                None,
+                None,
+                None,
+                None,
+                "shop",
+                "prod",
+                "native",
+                "native@1",
+            )
             assert registry.source_no(TENANT, where) == number
             assert error_no(registry, TENANT, 0, (f"E{number}", "", "")) == error_of(number)
 

@@ -112,6 +112,7 @@ def test_everything_that_a_span_says_of_its_attempt() -> None:
         names.TASK_IO_FILES_WRITTEN: 4,
         names.TASK_RETRIEVAL_COUNT: 5,
         names.TASK_RETRIEVAL_SOURCES: ["wiki"],
+        names.TASK_COST_USD: "0.25",
     }
     found = one(
         views([make_span(attempt=2, run="r", attributes=attributes)]),
@@ -127,7 +128,7 @@ def test_everything_that_a_span_says_of_its_attempt() -> None:
     assert found["parents"] == '["a","b"]'
     assert shown_of(found["extra"]) == {
         "parents": ["a", "b"], "causes": ["c"], "files_written": 4, "retrieval_count": 5,
-        "retrieval_sources": ["wiki"],
+        "retrieval_sources": ["wiki"], "cost_usd": 0.25,
     }  # fmt: skip
 
 

@@ -12,17 +12,26 @@ from projections.queries import Queries
 from service.cli.main import app
 from service.policies.history import FRESH_S, TenantHistory
 from tests.api_service import serving
-from tests.events import BASE_NS, SECOND_NS, make_batch, make_exception, make_span
+from tests.events import (
+    BASE_NS,
+    SECOND_NS,
+    make_batch,
+    make_context,
+    make_exception,
+    make_span,
+)
 from tests.views import make_folder
 
 
-def spans_of(run: str, ends: str, kind: str = "ConnectionResetError", said: str = "") -> list[Span]:
+def spans_of(
+    run: str, ends: str, kind: str = "ConnectionResetError", said: str = "", **attributes: object
+) -> list[Span]:
     """The attempts of a run, a letter each: `f` fails, `c` completes; 3 s from end to start."""
     return [
         make_span(
             task="t", run=run, attempt=number + 1, status_code=2 if end == "f" else 0,
             start_ns=BASE_NS + number * 4 * SECOND_NS,
-            events=[make_exception(kind, said)] if end == "f" else [],
+            events=[make_exception(kind, said)] if end == "f" else [], attributes=attributes,
         )
         for number, end in enumerate(ends)
     ]  # fmt: skip
@@ -107,3 +116,70 @@ def test_a_policy_is_replayed_over_the_past(data: Path, tmp_path: Path) -> None:
     few = CliRunner().invoke(app, [*words, "--limit", "10"])
     assert few.exit_code == 2
     assert "--limit" in few.stderr
+
+
+NEVER_IN_DEV = """
+inherit = false
+[defaults]
+retry = "transient"
+max_attempts = 3
+[[rule]]
+id = "dev"
+when = { environment = "dev" }
+retry = "never"
+"""
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that completed at the second attempt, in each of two environments and in one that
+    nobody named; each attempt says its cost."""
+    batches = []
+    for place in ("dev", "prod", None):
+        resource = {"service.name": "shop"} | (
+            {"deployment.environment.name": place} if place else {}
+        )
+        spans = spans_of(f"in-{place}", "fc", **{"task.cost.usd": 0.25})
+        batches.append(make_batch(spans, context=make_context(resource_attributes=resource)))
+    return make_folder(tmp_path_factory.mktemp("places"), batches)
+
+
+def replayed(data: Path, folder: Path, *words: str) -> dict[str, object]:
+    """What the policy would have changed in all."""
+    (folder / "new.toml").write_text(NEVER_IN_DEV)
+    given = ["policies", "replay", "--policies", str(folder / "new.toml"), "--data", str(data)]
+    told = CliRunner().invoke(app, [*given, "--json", *words])
+    return next(it for it in json.loads(told.stdout)["items"] if it["category"] == "all")
+
+
+@pytest.mark.parametrize(
+    ("words", "runs", "lost", "cost"),
+    [
+        ((), 3, 1, -0.25),
+        (("--environment", "dev"), 1, 1, -0.25),
+        (("-e", "prod"), 1, 0, 0.0),
+        (("--assume-environment", "dev"), 3, 2, -0.5),
+        (("--assume-environment", "dev", "-e", "dev"), 2, 2, -0.5),
+    ],
+)
+def test_the_past_is_replayed_where_it_was(
+    places: Path, tmp_path: Path, words: tuple[str, ...], runs: int, lost: int, cost: float
+) -> None:
+    """By the environment that each attempt says it ran in, and with the cost that it says."""
+    whole = replayed(places, tmp_path, *words)
+    assert (whole["runs"], whole["runs_lost_low"], whole["cost_usd"]) == (runs, lost, cost)
+
+
+def test_attempts_say_their_environment_and_cost(places: Path) -> None:
+    """And lists can be asked for one environment."""
+    with serving(places) as client:
+        found = client.get("/api/v1/attempts", params={"environment": "prod"}).json()["items"]
+        searched = client.get("/api/v1/attempts", params={"search": "environment:dev"}).json()
+    assert [(it["environment"], it["cost_usd"]) for it in found] == [("prod", 0.25)] * 2
+    assert {it["run_id"] for it in searched["items"]} == {"in-dev"}
+
+
+def test_cost_is_not_told_where_nobody_said_it(data: Path) -> None:
+    """Nothing is not the same as no cost."""
+    told = CliRunner().invoke(app, ["policies", "replay", "--json", "--data", str(data)])
+    assert json.loads(told.stdout)["items"][0]["cost_usd"] is None

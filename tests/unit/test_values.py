@@ -8,7 +8,14 @@ from projections.runs import words
 from projections.runs.more import More, MoreAttributes, extra_of, more_of, shown_of
 from projections.runs.rows import TaskAttributes
 from projections.runs.times import parse_ns
-from projections.runs.values import fraction_of, number_of, text_of, whole_of
+from projections.runs.values import (
+    environment_of,
+    fraction_of,
+    money_of,
+    number_of,
+    text_of,
+    whole_of,
+)
 
 
 @pytest.mark.parametrize("value", [2, 2.0, "2", " 2 ", "2.0", "02", "+2"])
@@ -24,6 +31,24 @@ def test_anything_else_is_no_whole_number(value: Any) -> None:
     """It counts as not said."""
     assert whole_of(value) is None
     assert number_of(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "amount"),
+    [(0, 0.0), ("0.25", 0.25), (2, 2.0), (-1, None), (True, None), ("much", None), ([1], None),
+     (float("nan"), None), ("inf", None), (10**400, None), ("1" * 40, None)],
+)  # fmt: skip
+def test_money_is_an_amount_or_nothing(value: Any, amount: float | None) -> None:
+    """Neither below zero nor beyond all bounds, as such or as text."""
+    assert money_of(value) == amount
+
+
+def test_an_environment_is_told_by_newer_and_older_conventions() -> None:
+    """The newer name wins."""
+    older = {"deployment.environment": "dev"}
+    assert environment_of({"deployment.environment.name": "prod", **older}) == "prod"
+    assert environment_of(older) == "dev"
+    assert environment_of({"deployment.environment.name": ""}) is None
 
 
 @pytest.mark.parametrize(("value", "number"), [(0, 0), (-1, None), (words.NUMBER_LIMIT, None)])

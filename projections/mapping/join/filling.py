@@ -15,7 +15,7 @@ from projections.runs.values import number_of, text_of
 
 MORE: Final = (
     "retry_of", "will_retry", "backfilled", "parents", "causes", "files_written",
-    "retrieval_count", "retrieval_sources",
+    "retrieval_count", "retrieval_sources", "cost_usd",
 )  # fmt: skip
 _HARMLESS: Final = frozenset({words.COMPLETED, words.SKIPPED, words.RUNNING})
 
@@ -82,6 +82,7 @@ def fact_of(
         executor=filling.executor(), queue=filling.text("queue"), tool=filling.text("tool"),
         model=filling.text("model"), planner=filling.text("planner"),
         host=filling.text("host") or it.host, component=filling.text("component") or it.component,
+        environment=filling.text("environment") or it.environment,
         error_seen=seen, error_type=type_, error_message=message, error_stack=stack,
         more=more, inferred=tuple(inferred), only_ends=rule.only_ends,
     )  # fmt: skip

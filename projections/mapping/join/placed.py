@@ -64,6 +64,7 @@ class Placed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     planner: str | None
     host: str | None
     component: str | None
+    environment: str | None
     error_seen: int
     error_type: str | None
     error_message: str | None

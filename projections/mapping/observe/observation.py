@@ -58,6 +58,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     instance: str | None
     host: str | None
     component: str | None
+    environment: str | None
     status_message: str = ""
 
 

@@ -43,7 +43,7 @@ from projections.mapping.observe.segments import segments_of
 from projections.mapping.rules.patterns import Test
 from projections.mapping.rules.rule import LOG, SPAN, Role, Rule, sources_of
 from projections.mapping.rules.ruleset import RuleSet
-from projections.runs.values import text_of
+from projections.runs.values import environment_of, text_of
 
 NATIVE: Final = "native"
 NATIVE_RULES: Final = frozenset({NATIVE, "native.queued"})
@@ -190,6 +190,7 @@ class Sight:
             text_of(resource.get(names.SERVICE_INSTANCE_ID)),
             text_of(resource.get(names.HOST_NAME)),
             text_of(resource.get(names.SERVICE_NAME)),
+            environment_of(resource),
         )
         self._spans = [one for one in taken if one.rule.signal == SPAN]
         self._logs = [one for one in taken if one.rule.signal == LOG]

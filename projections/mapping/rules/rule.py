@@ -26,9 +26,9 @@ class Role(IntEnum):
 ROLES: Final = {role.name.lower(): role for role in Role if role is not Role.CONTEXT}
 FIELDS: Final = frozenset({
     "task_id", "task_name", "run_id", "group", "retry_of", "will_retry", "max_attempts", "queue",
-    "queued_at", "executor", "host", "component", "tool", "model", "planner", "error_type",
-    "error_message", "error_stack", "backfilled", "parents", "causes", "files_written",
-    "retrieval_count", "retrieval_sources",
+    "queued_at", "executor", "host", "component", "environment", "tool", "model", "planner",
+    "error_type", "error_message", "error_stack", "backfilled", "parents", "causes",
+    "files_written", "retrieval_count", "retrieval_sources", "cost_usd",
 })  # fmt: skip
 """What a rule may say of an attempt, each by sources."""
 

@@ -23,7 +23,7 @@ def fact_of(placed: Placed, registry: Registry, tenant_no: int) -> SpanFact:
     by its place in the log."""
     where = (
         placed.executor, placed.queue, placed.tool, placed.model, placed.planner, placed.host,
-        placed.component, placed.system, f"{placed.rule}@{placed.rule_version}",
+        placed.component, placed.environment, placed.system, f"{placed.rule}@{placed.rule_version}",
     )  # fmt: skip
     status = placed.outcome.status
     told = _tells_error(placed, status)

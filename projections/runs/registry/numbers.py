@@ -21,9 +21,10 @@ KEPT_BYTES: Final = 16 << 20
 """Of each kind of text; the numbers of all of them are in the tables."""
 
 Where = tuple[
-    str | None, str | None, str | None, str | None, str | None, str | None, str | None, str, str
-]
-"""Executor, queue, tool, model, planner, host, component, system, rule."""
+    str | None, str | None, str | None, str | None, str | None, str | None, str | None, str | None,
+    str, str,
+]  # fmt: skip
+"""Executor, queue, tool, model, planner, host, component, environment, system, rule."""
 
 Said = tuple[str | None, str, str]
 """Type, message and stack trace of an error."""
@@ -106,7 +107,8 @@ class Registry:
             number = self._number(
                 "SELECT source_no FROM source WHERE hash = ?",
                 "INSERT INTO source (hash, tenant_no, executor_no, queue, tool, model, planner,"
-                " host, component, system, rule) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " host, component, environment, system, rule)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (hash_,),
                 (tenant_no, executor_no, *where[1:]),
             )

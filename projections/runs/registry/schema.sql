@@ -87,6 +87,7 @@ CREATE TABLE source (
     planner TEXT,
     host TEXT,
     component TEXT,  -- service.name
+    environment TEXT,  -- deployment.environment.name
     system TEXT NOT NULL,  -- which kind of orchestrator said so; 'native' = task.* attributes
     rule TEXT NOT NULL  -- the mapping rule that recognised it, with its version: id@version
 ) STRICT;

@@ -18,6 +18,7 @@ from projections.query.parameters import (
     Backfilled,
     ByStart,
     Component,
+    Environment,
     Executor,
     ListQuestion,
     Model,
@@ -74,6 +75,7 @@ class Attempt(Extra, frozen=True):
     queue_wait_s: float | None
     queue: str | None
     component: Annotated[str, Meta(description="Service name of the sender")] | None
+    environment: Annotated[str, Meta(description="`deployment.environment.name`")] | None
     error: Failure | None
     trace_id: Hex | None
     span_id: Hex | None
@@ -96,6 +98,7 @@ class AttemptsQuestion(ListQuestion, frozen=True, kw_only=True):
     executor: Executor | None = None
     model: Model | None = None
     component: Component | None = None
+    environment: Environment | None = None
     backfilled: Backfilled | None = None
     q: Prefix | None = None
     search: (
@@ -124,6 +127,7 @@ class AttemptCountQuestion(Question, frozen=True, kw_only=True):
     executor: Executor | None = None
     model: Model | None = None
     component: Component | None = None
+    environment: Environment | None = None
     backfilled: Backfilled | None = None
     q: Prefix | None = None
 
@@ -150,6 +154,7 @@ class AttemptRow(NamedTuple):
     planner: str | None
     host: str | None
     component: str | None
+    environment: str | None
     system: str | None
     rule: str | None
     stack_hash: str | None
@@ -306,6 +311,7 @@ def attempt(tenant: str, verdicts: Verdicts, row: AttemptRow) -> Attempt:
         planner=row.planner,
         host=row.host,
         component=row.component,
+        environment=row.environment,
         error=failure(verdicts, row),
         trace_id=row.trace_id.hex() or None,
         span_id=row.span_id.hex() or None,

@@ -5,7 +5,7 @@
 SELECT
     a.started_ns, a.attempt_key, k.task_id, t.name AS task_name, rk.run_id, r.group_id, a.status, a.flags,
     a.ended_ns, a.queued_ns, a.retry_of, a.max_attempts, e.executor, s.queue, s.tool, s.model,
-    s.planner, s.host, s.component, s.system, s.rule, f.stack_hash,
+    s.planner, s.host, s.component, s.environment, s.system, s.rule, f.stack_hash,
     f.fingerprint, g.content AS signature, m.text AS error_message,
     a.trace_id, a.span_id, a.extra, a.progress
 FROM json_each(:keys) AS wanted
@@ -24,6 +24,7 @@ WHERE (:task IS NULL OR a.task_no = :task)
     AND (:executor IS NULL OR a.executor_no = :executor)
     AND (:model IS NULL OR s.model = :model)
     AND (:component IS NULL OR s.component = :component)
+    AND (:environment IS NULL OR s.environment = :environment)
     AND (:backfilled IS NULL OR a.flags >> 3 & 1 = :backfilled)
     AND (
         :q IS NULL OR substr(k.task_id, 1, length(:q)) = :q OR substr(t.name, 1, length(:q)) = :q

@@ -35,6 +35,7 @@ FIELDS: Final = {
     "host": ("host",),
     "queue": ("queue",),
     "component": ("component",),
+    "environment": ("environment",),
     "system": ("system",),
     "rule": ("rule",),
     "trace": ("trace_id",),

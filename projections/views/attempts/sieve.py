@@ -19,7 +19,9 @@ _MOST: Final = 5_000
 _MOST_SOURCES: Final = 50_000
 _FEW: Final = 16
 """Ranges of an index that are merged."""
-_SOURCE: Final = ("queue", "tool", "model", "planner", "host", "component", "system", "rule")
+_SOURCE: Final = (
+    "queue", "tool", "model", "planner", "host", "component", "environment", "system", "rule",
+)  # fmt: skip
 _OF_ERROR: Final = ("error_type", "category", "severity")
 _OWN: Final = {
     "run_id": ("run_id", "run_key WHERE run_no = attempt_key >> 20"),

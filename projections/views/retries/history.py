@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from events.log.sqlite import load_queries
 from projections.errors.verdicts import Verdicts
 from projections.policies.asking import Known
-from projections.policies.chances import Basis, Chance, chance
+from projections.policies.chances import ENOUGH, Basis, Chance, chance
 from projections.policies.rule import Case
 from projections.runs.words import COMPLETED
 
@@ -18,8 +18,6 @@ SQL = load_queries("projections.views.retries", "question.sql")
 PATTERNS: Final = 200
 OCCURRENCES: Final = 500
 """How many patterns, and how many of the occurrences of each, are looked at."""
-ENOUGH: Final = 20
-"""So many retries of a narrower group outweigh a wider one."""
 SECOND_NS: Final = 1_000_000_000
 
 

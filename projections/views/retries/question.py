@@ -6,12 +6,12 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from projections.policies.chances import Chance, Share
+from projections.policies.chances import ENOUGH, Chance, Share
 from projections.query.endpoint import Endpoint
 from projections.query.inquiry import Inquiry, window
 from projections.query.parameters import Component, Question, Since
 from projections.query.records import Behind, Hex, PositionText
-from projections.views.retries.history import ENOUGH, History, read_history
+from projections.views.retries.history import History, read_history
 
 WORTH: Final = 0.05
 """A retry of which certainly fewer succeed is not advised."""

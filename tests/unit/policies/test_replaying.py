@@ -92,11 +92,48 @@ def test_what_the_api_tells_is_an_attempt() -> None:
         "task_name": None, "component": "c", "run_id": "r",
         "error": {"category": "network", "transient": True, "fingerprint": "f"},
     }  # fmt: skip
-    first = tried_of(record, None, "prod")
+    first = tried_of(record, None, environment="prod")
     again = {**record, "attempt": 2, "started_ns": 7 * 10**9, "error": None}
-    second = tried_of(again, first, "prod")
+    second = tried_of(again, first, environment="prod")
     assert (first.case.category, first.transient, first.case.environment) == (
         "network", True, "prod",
     )  # fmt: skip
     assert (second.wait_s, second.case.category) == (4.0, "unknown")
-    assert tried_of({**again, "duration_s": -1.0, "started_ns": 0}, first, "").wait_s == 0.0
+    assert tried_of({**again, "duration_s": -1.0, "started_ns": 0}, first).wait_s == 0.0
+
+
+def test_what_an_attempt_says_wins_over_what_is_assumed() -> None:
+    """Its environment and cost; an hour's price is for those that say no cost."""
+    record: dict[str, Any] = {
+        "attempt": 1, "status": "failed", "started_ns": 10**9, "duration_s": 36.0, "task_id": "t",
+        "task_name": None, "component": "c", "run_id": "r", "error": None,
+        "environment": "dev", "cost_usd": 0.0,
+    }  # fmt: skip
+    told = tried_of(record, None, environment="prod", usd_per_hour=100.0)
+    assert (told.case.environment, told.cost_usd) == ("dev", 0.0)
+    silent = {**record, "environment": None, "cost_usd": None}
+    assumed = tried_of(silent, None, environment="prod", usd_per_hour=100.0)
+    assert (assumed.case.environment, assumed.cost_usd) == ("prod", 1.0)
+    assert tried_of(silent, None).cost_usd is None
+
+
+def test_cost_is_that_of_the_attempts_themselves() -> None:
+    """Saved: theirs; spent: as those of the run that say one cost on average, within bounds."""
+    costs = (1.0, None, 3.0)
+    run = [one._replace(cost_usd=usd) for one, usd in zip(run_of("fff"), costs, strict=True)]
+    fewer = replay(at_most(1), run, NONE)
+    assert (fewer.cost_saved_usd, fewer.attempts_with_cost) == (3.0, 2)
+    more = replay(at_most(5), run, NONE)
+    assert (more.cost_spent_usd, more.cost_spent_usd_low, more.cost_spent_usd_high) == (4, 2, 4)
+    assert (more.busy_spent_s_low, more.busy_spent_s_high) == (10.0, 20.0)
+
+
+def test_what_never_helped_ends_runs_in_the_past_as_it_would_now() -> None:
+    """A policy that goes by evidence finds it in the history that is replayed."""
+    runs = [run_of("fff")] * 60
+    policies = read_policies(
+        'inherit = false\n[defaults]\nretry = "transient"\nmax_attempts = 5\n'
+        "evidence = { min_success = 0.1, min_samples = 50 }\n", "p",
+    )  # fmt: skip
+    assert replay(policies, runs[0], PastChances(runs)).attempts_saved == 2
+    assert replay(policies, runs[0], PastChances(runs[:40])).attempts_saved == 0

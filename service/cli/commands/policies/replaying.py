@@ -2,7 +2,8 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -56,9 +57,17 @@ def replay_policies(
     limit: Annotated[
         int, typer.Option("--limit", metavar="NUMBER", min=1, help="Attempts read, at most.")
     ] = 500_000,
+    assumed_environment: Annotated[
+        str, typer.Option("--assume-environment", metavar="NAME", help="Of attempts that say none.")
+    ] = "",
     cost_per_hour: Annotated[
         float,
-        typer.Option("--cost-per-hour", metavar="USD", min=0, help="What an hour of work costs."),
+        typer.Option(
+            "--cost-per-hour",
+            metavar="USD",
+            min=0,
+            help="What an hour costs of attempts that say no cost.",
+        ),
     ] = 0.0,
     as_json: Json = False,
 ) -> None:
@@ -75,9 +84,12 @@ def replay_policies(
     filters = {
         "since": _moment(since), "until": _moment(until), "sort": "started",
         "task": case.task or None, "component": case.component or None,
+        "environment": (case.environment or None) if not assumed_environment else None,
     }  # fmt: skip
+    reading = partial(tried_of, environment=assumed_environment, usd_per_hour=cost_per_hour)
     with open_source(asking) as source:
-        runs = _runs(source, {**asking.of_views(), **filters}, case.environment, limit)
+        found = _runs(source, {**asking.of_views(), **filters}, reading, limit)
+    runs = [run for run in found if case.environment in ("", run[-1].case.environment)]
     chances = PastChances(runs)
     effects: defaultdict[str, Effect] = defaultdict(Effect)
     with progress_bar() as bar:
@@ -85,7 +97,7 @@ def replay_policies(
             effect = replay(rules, attempts, chances)
             effects[_category(attempts)].add(effect)
             effects["all"].add(effect)
-    items = [_item(name, effects[name], cost_per_hour) for name in sorted(effects)]
+    items = [_item(name, effects[name]) for name in sorted(effects)]
     document = {"policies": rules.digest, "items": items}
     if as_json:
         write_json(document)
@@ -100,7 +112,7 @@ def _moment(given: str | None) -> str | None:
 
 
 def _runs(
-    source: Source, filters: dict[str, Any], environment: str, limit: int
+    source: Source, filters: dict[str, Any], read: Callable[..., Tried], limit: int
 ) -> list[list[Tried]]:
     """The runs of the past that have ended, attempts in order."""
     runs: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
@@ -117,7 +129,7 @@ def _runs(
         attempts: list[Tried] = []
         for record in records:
             before = attempts[-1] if attempts else None
-            attempts.append(tried_of(record, before, environment))
+            attempts.append(read(record, before))
         found.append(attempts)
     return found
 
@@ -142,18 +154,18 @@ def _category(attempts: list[Tried]) -> str:
     return failed[-1].case.category if failed else "none"
 
 
-def _item(category: str, effect: Effect, cost_per_hour: float) -> dict[str, Any]:
+def _item(category: str, effect: Effect) -> dict[str, Any]:
     told: dict[str, Any] = msgspec.to_builtins(effect)
-    numbers = {n: round(v, 3) if isinstance(v, float) else v for n, v in told.items()}
-    busy_s = effect.busy_spent_s - effect.busy_saved_s
+    numbers = {n: round(v, 6) if isinstance(v, float) else v for n, v in told.items()}
+    cost_usd = effect.cost_spent_usd - effect.cost_saved_usd
     return {
         "category": category,
         **numbers,
-        "busy_s": round(busy_s, 3),
-        "cost_usd": round(busy_s / 3600 * cost_per_hour, 4),
+        "busy_s": round(effect.busy_spent_s - effect.busy_saved_s, 3),
+        "cost_usd": round(cost_usd, 6) if effect.attempts_with_cost else None,
         "lost": _between(effect.runs_lost_low, effect.runs_lost_high),
         "won": f"{effect.runs_won:.1f} ({_between(effect.runs_won_low, effect.runs_won_high)})",
-        "cost": f"{busy_s / 3600 * cost_per_hour:+.2f}" if cost_per_hour else None,
+        "cost": f"{cost_usd:+.2f}" if effect.attempts_with_cost else None,
     }
 
 
