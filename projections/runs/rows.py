@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from events import codec, names
-from events.schema import Context
+from events.schema import Context, Span
 from projections.runs.facts import LogKind
 from projections.runs.more import MoreAttributes
 from projections.runs.values import text_of
@@ -16,6 +16,7 @@ from projections.runs.values import text_of
 TASK_ID_BYTES: Final = b"\xa7" + names.TASK_ID.encode()  # a msgpack string of 7 bytes
 SPAN_MARK: Final = codec.tag_mark(names.SPAN)
 LOG_MARK: Final = codec.tag_mark(names.LOG_RECORD)
+_SPAN_HEAD: Final = codec.array_header(1 + len(Span.__struct_fields__)) + SPAN_MARK
 _ABANDONED: Final = b"attempt_abandoned"
 _KIND_END: Final = 48  # a row begins with its array header, its tag, and a fact's kind
 LIFECYCLE: Final = {
@@ -30,6 +31,8 @@ def matters(row: bytes) -> bool:
     """Whether a row may tell something of a task; wrong only in being too generous."""
     if TASK_ID_BYTES in row:
         return True
+    if row.startswith(_SPAN_HEAD):  # most of those that concern no task
+        return False
     if codec.is_tagged(row, LOG_MARK):
         return b"exception." in row or b"task.attempt." in row
     return _ABANDONED in row[:_KIND_END]

@@ -1,12 +1,13 @@
 """Counters and buckets of one scope, and what a run adds to each of its scopes."""
 
+from collections.abc import Container, Iterable, Iterator
 from operator import add
 from typing import Final
 
 from projections.runs import words
 from projections.runs.attempt import Attempt
 from projections.runs.changes import Change
-from projections.runs.scopes import Rest, Scope, Sources, scopes_of
+from projections.runs.scopes import HOUR, HOUR_NS, Rest, Scope, Sources, scopes_of
 from projections.runs.summary import Run
 from projections.storage.buckets import Counts, bucket_of
 
@@ -112,22 +113,37 @@ def _sum(one: Counts, other: Counts) -> Counts:
     return total
 
 
-def add_change(cells: dict[Scope, Cell], change: Change, sources: Sources) -> None:
-    """Add what a change says to the cells of one task."""
+def add_change(
+    cells: dict[Scope, Cell], change: Change, sources: Sources, kinds: Container[int]
+) -> None:
+    """Add what a change says to the cells of one task, in scopes of some kinds."""
     touched: dict[Scope, None] = {}
     for sign, attempts in ((-1, change.gone), (1, change.came)):
         for attempt in attempts:
             if attempt.ended_ns is not None:
                 for scope in scopes_of(attempt, sources):
-                    touched[scope] = None
-                    _cell(cells, scope).add_attempt(attempt, sign)
+                    if scope[0] in kinds:
+                        touched[scope] = None
+                        _cell(cells, scope).add_attempt(attempt, sign)
     rest = Rest(entered=tuple(touched)) if change.rest is None else change.rest
     if change.old is not None:
         for scope in (*rest.left, *rest.stayed):
-            _cell(cells, scope).add_run(change.old, -1)
+            if scope[0] in kinds:
+                _cell(cells, scope).add_run(change.old, -1)
     if change.new is not None:
         for scope in (*rest.entered, *rest.stayed):
-            _cell(cells, scope).add_run(change.new, 1)
+            if scope[0] in kinds:
+                _cell(cells, scope).add_run(change.new, 1)
+
+
+def hours_of(changes: Iterable[Change]) -> Iterator[int]:
+    """The hours that some changes touch, one or more times."""
+    for change in changes:
+        for attempts in (change.gone, change.came):
+            yield from (attempt.started_ns // HOUR_NS for attempt in attempts)
+        if change.rest is not None:
+            for scopes in (change.rest.entered, change.rest.left, change.rest.stayed):
+                yield from (key for kind, key in scopes if kind == HOUR)
 
 
 def _cell(cells: dict[Scope, Cell], scope: Scope) -> Cell:

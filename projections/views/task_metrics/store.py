@@ -24,6 +24,7 @@ from projections.views.task_metrics.cells import (
     add_change,
     cell_of,
     cells_of_one,
+    hours_of,
 )
 
 _WHOLE: Scope = (ALL, 0)
@@ -91,10 +92,10 @@ class MetricStore(Store):
         rows: list[Bound] = []
         removed: list[tuple[int, int, int]] = []
         for parts in changes.by_task:
-            cells = self._cells(parts)
+            task_no = parts[0].task_no
+            stored = None if parts[0].new_task else _load(connection, task_no, _WHOLE)
+            cells = self._cells(parts, None if stored is None else stored.only_hour)
             if cells:
-                task_no = parts[0].task_no
-                stored = None if parts[0].new_task else _load(connection, task_no, _WHOLE)
                 _merge(connection, task_no, stored, cells, rows, removed)
         for change, run in changes.first:
             rows += self._first_rows(connection, change, run)
@@ -104,15 +105,21 @@ class MetricStore(Store):
         )
         connection.executemany(COLUMNS.insert, rows)
 
-    def _cells(self, parts: Sequence[Change]) -> dict[Scope, Cell]:
-        """What the changes of a task add to each of its scopes."""
+    def _cells(self, parts: Sequence[Change], only_hour: int | None) -> dict[Scope, Cell]:
+        """What the changes of a task add to each of its scopes.
+
+        Not to `only_hour` and its day, as long as the task meets no other hour: the row of the
+        whole task stands for them.
+        """
         if len(parts) == 1 and parts[0].old is None:
             run = parts[0].new
             if run is not None and len(parts[0].came) == 1:
                 return cells_of_one(run, parts[0].came[0], self._sources)
         cells: dict[Scope, Cell] = {}
+        same = only_hour is not None and all(hour == only_hour for hour in hours_of(parts))
+        kinds = (ALL, EXECUTOR) if same else (ALL, EXECUTOR, HOUR, DAY)
         for change in parts:
-            add_change(cells, change, self._sources)
+            add_change(cells, change, self._sources, kinds)
         return {scope: cell for scope, cell in cells.items() if cell}
 
     def _first_rows(
@@ -126,7 +133,7 @@ class MetricStore(Store):
         """
         if len(change.came) != 1 or change.came[0].queued_ns is not None:
             rows: list[Bound] = []
-            cells = self._cells([change])
+            cells = self._cells([change], None)
             if cells:
                 _merge(connection, change.task_no, None, cells, rows, [])
             return rows
