@@ -18,6 +18,7 @@ from benchmarks.figures import Figure
 NAMES: Final = (
     "acked", "workers", "keeping", "processor", "single", "large", "wide", "growth", "rebuild",
     "projector", "long_run", "fairness", "hostile", "errors", "sdk", "search",
+    "live",
 )  # fmt: skip
 LONG: Final = ("scale", "doors")
 """Only run when named: they take minutes."""

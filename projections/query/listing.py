@@ -60,7 +60,7 @@ class Strand:
     table: str
     key: tuple[str, ...]
     where: str
-    values: tuple[int, ...]
+    values: tuple[int | str, ...]
     shown: tuple[str, ...] = ()
 
     @property
@@ -68,7 +68,7 @@ class Strand:
         """How many columns its keys have."""
         return len(self.shown or self.key)
 
-    def statement(self, order: Order) -> tuple[str, tuple[int, ...]]:
+    def statement(self, order: Order) -> tuple[str, tuple[int | str, ...]]:
         """The SQL and values that give the strand's keys; names come from our code only."""
         since = LOWEST if order.since_ns is None else order.since_ns
         until = HIGHEST if order.until_ns is None else order.until_ns

@@ -8,7 +8,8 @@ Values are compared as text: Jaeger's page sends nothing else. Some keys are no 
 from typing import Any, Final
 
 from events.errors import BadInput
-from events.schema import Attributes, Context, Span
+from events.schema import Context, Span
+from projections.views.spans.attributes import has, says
 from projections.views.spans.search import END_NS, Query
 from projections.views.spans.tokens import (
     ANY,
@@ -111,8 +112,8 @@ class _Wanted:
             and self._kind in (None, span.kind)
             and self._scope in (None, context.scope_name)
             and self._version in (None, context.scope_version)
-            and all(_has(context.resource_attributes, *pair) for pair in self._resource.items())
-            and all(_is_on(context, span, *pair) for pair in self._plain.items())
+            and all(has(context.resource_attributes, *pair) for pair in self._resource.items())
+            and all(says(context, span, *pair) for pair in self._plain.items())
         )
 
 
@@ -130,17 +131,3 @@ def _statuses(pairs: dict[str, str]) -> frozenset[int]:
 
 def _number(words: tuple[str, ...], word: str) -> int:
     return words.index(word.lower()) if word.lower() in words else 0
-
-
-def _has(attributes: Attributes, key: str, text: str) -> bool:
-    return key in attributes and text_of(attributes[key]) == text
-
-
-def _is_on(context: Context, span: Span, key: str, text: str) -> bool:
-    return (
-        _has(span.attributes, key, text)
-        or _has(context.scope_attributes, key, text)
-        or _has(context.resource_attributes, key, text)
-        or any(_has(event.attributes, key, text) for event in span.events)
-        or any(_has(link.attributes, key, text) for link in span.links)
-    )

@@ -1,10 +1,15 @@
 """Where pages are: links from any page to any other, whatever prefix a proxy serves us under."""
 
-from typing import Any
+import re
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from projections.views.spans.tokens import text_of
 from service.access.proxies import Place
 from service.web.assets import ASSETS
+
+_KEY: Final = re.compile(r"[\w./-]+")
+_LONGEST: Final = 500
 
 
 def quoted(text: str) -> str:
@@ -44,6 +49,14 @@ class Links:
         return self.to(
             f"attempts/{attempt.attempt_id}", task=attempt.task_id, run=attempt.run_id
         )  # fmt: skip
+
+    def saying(self, key: str, value: Any) -> str:
+        """The search for attempts that say an attribute; empty where a search cannot."""
+        text = text_of(value)
+        if not _KEY.fullmatch(key) or not text or len(text) > _LONGEST:
+            return ""
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        return self.to("search", q=f'@{key}:"{escaped}"')
 
     def trace(self, trace_id: str) -> str:
         """The page of a trace."""

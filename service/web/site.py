@@ -21,6 +21,7 @@ from service.web.acting.verification import Verification
 from service.web.answers import cookie, lead_to, page, wants_page
 from service.web.assets import ASSETS
 from service.web.forms import secret_of
+from service.web.kept import Kept
 from service.web.links import Links
 from service.web.live import Live
 from service.web.pages import (
@@ -91,6 +92,7 @@ class Site:
         self._policies = policies
         self._sessions = Sessions(settings, tokens)
         self.live = Live(queries, tokens)
+        self._kept = Kept()
         self.verification = Verification(settings.data)
         self._care = Care(settings, tokens, self.verification)
         self._limiter = anyio.CapacityLimiter(_AT_ONCE)
@@ -128,6 +130,10 @@ class Site:
         visit = self._visit(request, who, wanted)
 
         def shown() -> Response[Any]:
+            if each.kept_s:
+                return page(
+                    self._kept.of(_key(each, visit), each.kept_s, lambda: _part(each, visit))
+                )
             found = each.show(visit)
             if isinstance(found, Moved):
                 return lead_to(found.link)
@@ -146,6 +152,19 @@ class Site:
             arguments(request, wanted), secret_of(request), theme_of(request),
             missing=self._missing, verification=self.verification,
         )  # fmt: skip
+
+
+def _key(each: Page, visit: Visit) -> tuple[object, ...]:
+    """What a kept page depends on."""
+    said = tuple(sorted(visit.parameters.items()))
+    links = visit.links
+    return each.path, visit.tenant, visit.who.is_bound, links.root, links.base, said
+
+
+def _part(each: Page, visit: Visit) -> str:
+    found = each.show(visit)
+    assert isinstance(found, Shown)
+    return _text(each, visit, found)
 
 
 def _text(each: Page, visit: Visit, found: Shown) -> str:

@@ -138,7 +138,11 @@ class Moved(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page: its path with `{…}` for arguments, and the function that makes it."""
+    """A page: its path with `{…}` for arguments, and the function that makes it.
+
+    One that is the same for all who may see a tenant may be kept for some seconds: `kept_s`.
+    """
 
     path: str
     show: Callable[[Visit], Shown | Table | Moved]
+    kept_s: float = 0.0

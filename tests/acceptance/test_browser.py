@@ -162,6 +162,19 @@ def test_the_overview_moves(browser: Browser, service: Service, base: str) -> No
         expect(running).not_to_have_text(before)
 
 
+def test_tables_of_the_overview_follow(browser: Browser, service: Service, base: str) -> None:
+    """What arrived last stands there by itself; the rest of the page is not loaded again."""
+    with watched(browser, base) as seen:
+        page = seen.open("/")
+        expect(page.locator("#live-state")).to_have_text("live")
+        page.evaluate("window.stays = true")
+        send(service, ["moves.one"])
+        row = page.locator("#moving tbody tr", has_text="moves.one").first
+        expect(row).to_be_visible()
+        assert page.evaluate("window.stays")
+        assert not seen.complaints
+
+
 def test_windows_of_a_browser_share_a_connection(browser: Browser, base: str) -> None:
     """Two windows are live; one of them listens. When it closes, the other takes over."""
     with watched(browser, base) as first:
@@ -193,6 +206,45 @@ def test_keys_lead_everywhere(browser: Browser, base: str) -> None:
         page.keyboard.press("Escape")
         page.keyboard.press("n")
         expect(page).to_have_url(re.compile("cursor="))
+
+
+def test_an_error_is_decided_of_by_keys(browser: Browser, service: Service, base: str) -> None:
+    """Owner and note, then Resolve: the page that follows says who did it, and reopens."""
+    with watched(browser, base) as seen:
+        page = seen.open(paths(service)[10])
+        page.get_by_label("Owner").focus()
+        page.keyboard.type("carol")
+        page.keyboard.press("Tab")
+        page.keyboard.type("mended")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="Resolve")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Reopen")).to_be_visible()
+        expect(page.get_by_label("Owner")).to_have_value("carol")
+        expect(page.get_by_text("resolved it")).to_be_visible()
+        assert not seen.complaints
+        assert seen.barriers() == []
+
+
+def test_the_ledger_is_verified_by_a_click(browser: Browser, base: str) -> None:
+    """The page tells by itself when it is done."""
+    with watched(browser, base, width=390) as seen:
+        page = seen.open("/ledger")
+        page.get_by_role("button", name="Verify the log").click()
+        expect(page.get_by_text("as appended")).to_be_visible()
+        assert seen.barriers() == []
+
+
+def test_an_attribute_leads_to_all_attempts_that_say_it(
+    browser: Browser, service: Service, base: str
+) -> None:  # fmt: skip
+    """A click on its value, and the address holds the search."""
+    with watched(browser, base) as seen:
+        page = seen.open(paths(service)[7])
+        page.get_by_role("link", name="nightly", exact=True).last.click()
+        expect(page).to_have_url(re.compile("search"))
+        expect(page.locator("tbody tr", has_text="nightly")).to_have_count(2)
 
 
 def test_the_theme_stays(browser: Browser, base: str) -> None:

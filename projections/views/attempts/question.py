@@ -34,9 +34,8 @@ from projections.query.refusals import BadQuestion
 from projections.query.rows import Rows, by_keys
 from projections.runs import words
 from projections.runs.more import Extra, shown_of
-from projections.views.attempts.search import as_test, parsed
-from projections.views.attempts.searching import passing, reading
-from projections.views.attempts.sieve import Sieving
+from projections.views.attempts.search import parsed
+from projections.views.attempts.searching import Searching
 
 SQL = load_queries("projections.views.attempts", "question.sql")
 KEY = ("started_ns", "attempt_key")
@@ -165,6 +164,7 @@ class AttemptRow(NamedTuple):
     span_id: bytes
     extra: bytes
     progress: float | None
+    position: int
 
 
 class MemberRow(NamedTuple):
@@ -189,21 +189,18 @@ def attempts(inquiry: Inquiry, question: AttemptsQuestion) -> Page[Attempt]:
     values = inquiry.numbers(question)
     strands, served = _strands(inquiry, question, values)
     rows = rows_of(inquiry, values or {})
-    sieve = None
-    if question.search is not None:
-        sought = parsed(question.search)
-        rows = passing(rows, as_test(sought, reading(inquiry.verdicts)))
-        if strands:
-            sieving = Sieving(inquiry)
-            sieve = sieving.of(sought)
-            by = sieving.narrowed(sought)
-            if by is not None and served == "status" and question.status is None:
-                strands = _narrowed(inquiry, *by)
-    return inquiry.page(
-        question, strands, rows, partial(attempt, inquiry.tenant, inquiry.verdicts),
+    page = partial(
+        inquiry.page, question, record=partial(attempt, inquiry.tenant, inquiry.verdicts),
         newest_first=question.sort == "-started",
-        filtered=values is not None and is_filtered(values, served), sieve=sieve,
+        filtered=values is not None and is_filtered(values, served),
     )  # fmt: skip
+    sought = None if question.search is None else parsed(question.search)
+    if sought is None or not strands:
+        return page(strands, rows)
+    can_narrow = served == "status" and question.status is None
+    with Searching(inquiry, sought) as searching:
+        found = searching.strands(strands, partial(_narrowed, inquiry) if can_narrow else None)
+        return page(found, searching.passing(rows), sieve=searching.sieve())
 
 
 def _narrowed(inquiry: Inquiry, field: str, numbers: Sequence[int]) -> list[Strand]:

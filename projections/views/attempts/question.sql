@@ -7,7 +7,7 @@ SELECT
     a.ended_ns, a.queued_ns, a.retry_of, a.max_attempts, e.executor, s.queue, s.tool, s.model,
     s.planner, s.host, s.component, s.environment, s.system, s.rule, f.stack_hash,
     f.fingerprint, g.content AS signature, m.text AS error_message,
-    a.trace_id, a.span_id, a.extra, a.progress
+    a.trace_id, a.span_id, a.extra, a.progress, a.position
 FROM json_each(:keys) AS wanted
 CROSS JOIN attempt AS a ON a.attempt_key = wanted.value ->> 1
 CROSS JOIN task_key AS k ON k.task_no = a.task_no

@@ -4,6 +4,9 @@ A word stands for all attempts that say it somewhere: in task, run, error, execu
 the texts that a record has. `field:word` looks in one field, `*` at its end takes any ending,
 quotes keep spaces together, and `duration>2s` or `attempt>=2` compare. Terms that stand side by
 side must all hold; `AND`, `OR`, `NOT` and brackets say otherwise. Case does not count.
+
+`key:value` with a dot in the key, or `@key:value`, is an attribute of the attempt's span, its
+resource, scope, events or links, as it was sent: as a whole, and case counts.
 """
 
 import operator
@@ -17,6 +20,7 @@ from projections.query.refusals import BadQuestion
 from projections.query.times import parse_seconds
 
 Test = Callable[[Any], bool]
+Reading = Callable[[Any, str], Any]
 FIELDS: Final = {
     "task": ("task_id", "task_name"),
     "run": ("run_id",),
@@ -46,9 +50,10 @@ _ANYWHERE: Final = tuple(dict.fromkeys(name for names in FIELDS.values() for nam
 _COMPARED: Final = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "=": operator.eq,
 }  # fmt: skip
-_TOKEN = re.compile(r'\s*(\(|\)|(?:[A-Za-z_]+:)?"(?:[^"\\]|\\.)*"|[^\s()"]+|")')
+_TOKEN = re.compile(r'\s*(\(|\)|(?:@?[A-Za-z_][\w./-]*[:=])?"(?:[^"\\]|\\.)*"|[^\s()"]+|")')
 _MEASURE = re.compile(rf"({'|'.join(MEASURES)})(>=|<=|>|<|=)(.+)", re.IGNORECASE)
 _FIELD = re.compile(r"([A-Za-z_]+):(.+)", re.DOTALL)
+_ATTRIBUTE = re.compile(r"(?:@([\w./-]+)|([A-Za-z_][\w/-]*\.[\w./-]+))[:=](.+)", re.DOTALL)
 _MOST_TERMS: Final = 64
 _DEEPEST: Final = 16
 
@@ -82,6 +87,13 @@ class Measured(NamedTuple):
         return value is not None and bool(_COMPARED[self.sign](value, self.wanted))
 
 
+class Attribute(NamedTuple):
+    """That the event of an attempt says an attribute."""
+
+    key: str
+    value: str
+
+
 class Not(NamedTuple):
     """That something does not hold."""
 
@@ -100,12 +112,12 @@ class OneOf(NamedTuple):
     of: Sequence["Node"]
 
 
-Node = Said | Measured | Not | AllOf | OneOf
+Node = Said | Measured | Attribute | Not | AllOf | OneOf
 
 
-def search(text: str, reading: Callable[[Any, str], Any]) -> Test:
+def search(text: str, reading: Reading, says: "Says | None" = None) -> Test:
     """The test that attempts must pass; see `parsed` and `as_test`."""
-    return as_test(parsed(text), reading)
+    return as_test(parsed(text), reading, says)
 
 
 def parsed(text: str) -> Node:
@@ -120,25 +132,37 @@ def parsed(text: str) -> Node:
         raise BadQuestion([("search", str(exc))]) from exc
 
 
-def as_test(node: Node, reading: Callable[[Any, str], Any]) -> Test:
+def as_test(node: Node, reading: Reading, says: "Says | None" = None) -> Test:
     """The test that attempts must pass.
 
     Args:
         reading: gives a row's value by the name of a field, one of those in `FIELDS` and
             `MEASURES`; durations in ns.
+        says: whether a row's event says an attribute; None: none does.
     """
     match node:
         case Said():
             return lambda row: any(node.fits(reading(row, name)) for name in node.names)
         case Measured():
             return lambda row: node.fits(reading(row, node.name))
+        case Attribute():
+            return lambda row: says is not None and says(row, node)
         case Not():
-            test = as_test(node.of, reading)
+            test = as_test(node.of, reading, says)
             return lambda row: not test(row)
         case AllOf() | OneOf():
-            tests = [as_test(each, reading) for each in node.of]
+            tests = [as_test(each, reading, says) for each in node.of]
             holds = all if isinstance(node, AllOf) else any
             return lambda row: holds(test(row) for test in tests)
+
+
+Says = Callable[[Any, Attribute], bool]
+
+
+def required(node: Node) -> list[Attribute]:
+    """Attributes that every attempt has which passes."""
+    terms = node.of if isinstance(node, AllOf) else (node,)
+    return [term for term in terms if isinstance(term, Attribute)]
 
 
 def _tokens(text: str) -> list[str]:
@@ -210,13 +234,18 @@ class _Parser:
         measure = _MEASURE.fullmatch(token)
         if measure is not None:
             return self._measured(*measure.groups())
+        attribute = _ATTRIBUTE.fullmatch(token)
+        if attribute is not None:
+            return Attribute(attribute[1] or attribute[2], _unquoted(attribute[3]))
         field = _FIELD.fullmatch(token)
         if field is None:
             return self._said(_ANYWHERE, _unquoted(token), whole=False)
         name = field[1].lower()
         if name not in FIELDS:
             known = ", ".join((*FIELDS, *MEASURES))
-            raise BadInput(f"{field[1]!r} is no field; known here: {known}")
+            raise BadInput(
+                f"{field[1]!r} is no field; known here: {known}; an attribute is @{field[1]}:…"
+            )
         return self._said(FIELDS[name], _unquoted(field[2]), whole=name not in _TEXTS)
 
     def _said(self, names: Sequence[str], word: str, *, whole: bool) -> Node:

@@ -12,7 +12,16 @@ from typing import Any, Final, NamedTuple
 from projections.query.inquiry import Inquiry
 from projections.query.listing import Sieve
 from projections.runs import words
-from projections.views.attempts.search import FIELDS, AllOf, Measured, Node, Not, OneOf, Said
+from projections.views.attempts.search import (
+    FIELDS,
+    AllOf,
+    Attribute,
+    Measured,
+    Node,
+    Not,
+    OneOf,
+    Said,
+)
 
 _MOST: Final = 5_000
 """Values of one field that are looked through."""
@@ -81,6 +90,8 @@ class Sieving:
 
     def _condition(self, node: Node) -> _Condition:
         match node:
+            case Attribute():
+                return _ANYTHING  # the log is not asked within a statement
             case Said():
                 return self._said(node)
             case Measured():

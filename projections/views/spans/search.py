@@ -6,7 +6,7 @@ it has found the newest of them.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -98,7 +98,7 @@ class Search:
         self._connection = connection
         self._reader = reader
         self._budget = budget
-        self._shape = shape
+        self.shape = shape
         self._partition = partition
         held = connection.execute(SQL["configuration"]).fetchone()
         if held is not None and msgspec.json.decode(held[0]).get(OFF):
@@ -125,7 +125,7 @@ class Search:
         yield from reversed([e for e in self._tail() if query.fits(e)])
         step = _FIRST_FETCH
         waiting = np.empty(0, np.int64)
-        for places in self._candidates(query):
+        for places in self.candidates(query):
             waiting = np.concatenate((waiting, places))
             while len(waiting) >= step:
                 yield from self._fitting(query, waiting[:step])
@@ -140,14 +140,33 @@ class Search:
         found = self._reader.fetch(self._partition, positions.tolist())
         return (recorded for recorded in reversed(found) if query.fits(recorded))
 
-    def _indexed(self) -> int:
+    def head(self) -> int:
+        """The last position of the log."""
+        return self._reader.head(self._partition).position
+
+    def fetch(self, positions: Sequence[int]) -> list[Recorded]:
+        """The events at some positions."""
+        return self._reader.fetch(self._partition, positions)
+
+    def having(self, number: int, wanted: int) -> Flags:
+        """Which places of a block have a token."""
+        key = content_no(self._partition, number)
+        row = self._connection.execute(SQL["tokens"], (key,)).fetchone()
+        tokens = np.frombuffer(row[0] if row else b"", "<u4")
+        if not _has_any(tokens, (wanted,)):
+            return np.zeros(self.shape.events, np.bool_)
+        (stored,) = self._connection.execute(SQL["postings"], (key,)).fetchone()
+        return Postings(tokens, stored, self.shape.events).having(wanted)
+
+    def indexed(self) -> int:
+        """The last position of the last whole block."""
         row = self._connection.execute(SQL["position"], (self._partition,)).fetchone()
-        return int(row[0]) // self._shape.events * self._shape.events if row else 0
+        return int(row[0]) // self.shape.events * self.shape.events if row else 0
 
     def _tail(self) -> Iterator[Recorded]:
         """The events behind the last whole block, as they were stored."""
         head = self._reader.head(self._partition).position
-        at = max(self._indexed(), head - TAIL_EVENTS)
+        at = max(self.indexed(), head - TAIL_EVENTS)
         while at < head:
             page = self._reader.read(self._partition, at, through=head)
             if page.through == at:
@@ -155,7 +174,7 @@ class Search:
             yield from page.recorded()
             at = page.through
 
-    def _candidates(self, query: Query) -> Iterator[Ints]:
+    def candidates(self, query: Query) -> Iterator[Ints]:
         """Positions of spans that may fit, the newest first, some of a block at a time."""
         values = {
             "partition": self._partition, "first_ns": query.first_ns, "last_ns": query.last_ns,
@@ -163,7 +182,7 @@ class Search:
         }  # fmt: skip
         blocks = [number for (number,) in self._connection.execute(SQL["blocks"], values)]
         held = dict(self._connection.execute(SQL["filters"], (self._partition,)))
-        size = self._shape.blocks
+        size = self.shape.blocks
         for filter_no, numbers in groupby(blocks, key=lambda number: number // size):
             bits = self._passing(query, filter_no, held.get(filter_no))
             for number in numbers:
@@ -172,7 +191,7 @@ class Search:
 
     def _passing(self, query: Query, filter_no: int, words: int | None) -> int:
         """A bit for each block of a filter that may have a span that fits."""
-        bits = (1 << self._shape.blocks) - 1
+        bits = (1 << self.shape.blocks) - 1
         for alternatives in query.tokens if words is not None else ():
             assert words is not None
             found = 0
@@ -188,13 +207,13 @@ class Search:
         if not all(_has_any(tokens, alternatives) for alternatives in query.tokens):
             return np.empty(0, np.int64)
         (stored,) = self._connection.execute(SQL["postings"], (key,)).fetchone()
-        postings = Postings(tokens, stored, self._shape.events)
+        postings = Postings(tokens, stored, self.shape.events)
         bounds = (self._partition, number)
         first_ns, last_ns = self._connection.execute(SQL["block"], bounds).fetchone()
         flags = _in_time(query, postings, first_ns, last_ns)
         for alternatives in query.tokens:
             flags &= np.logical_or.reduce([postings.having(token) for token in alternatives])
-        places: Ints = np.flatnonzero(flags)[::-1] + (number * self._shape.events + 1)
+        places: Ints = np.flatnonzero(flags)[::-1] + (number * self.shape.events + 1)
         return places
 
 

@@ -72,4 +72,9 @@ def _log(visit: Visit) -> dict[str, Any]:
     }
 
 
-PAGES: Final = (Page("", overview),)
+def moving(visit: Visit) -> Shown:
+    """The part of the start page that an open one asks for again."""
+    return overview(visit)._replace(template="overview_part.html.j2")
+
+
+PAGES: Final = (Page("", overview), Page("live/overview", moving, kept_s=2.0))

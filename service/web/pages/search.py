@@ -10,6 +10,17 @@ from projections.views.attempts.search import FIELDS, MEASURES
 from service.web.pages.lists import listed
 from service.web.visit import Moved, Page, Said, Shown, Table, Visit
 
+_EXAMPLES: Final = (
+    ("timeout", "whatever says it: task, run, error, executor, …"),
+    ("status:failed task:check*", "fields as a whole, or their beginning; both must hold"),
+    ('error:"card declined"', "anywhere in an error; quotes keep words together"),
+    ("NOT (model:large* OR attempt>=3)", "AND stands between all; OR, NOT and brackets"),
+    ("duration>2s", "compared: duration, attempt"),
+    ("http.response.status_code:503", "an attribute of its span, as it was sent"),
+    ("@shop:north", "an attribute whose name has no dot"),
+)
+"""What a search may say, to try at once."""
+
 
 def search(visit: Visit) -> Shown | Table | Moved:
     """What is sought: the thing that has this id, else attempts that say it."""
@@ -24,7 +35,7 @@ def search(visit: Visit) -> Shown | Table | Moved:
     values = {
         "page": found.page, "given": visit.parameters, "sought": sought,
         "filters": Said({**found.filters, "q": sought} if sought else found.filters),
-        "fields": (*FIELDS, *MEASURES),
+        "fields": (*FIELDS, *MEASURES), "examples": _EXAMPLES,
     }  # fmt: skip
     return Shown("search.html.j2", "Search", values)
 

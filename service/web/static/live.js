@@ -67,6 +67,34 @@
     }
     const body = document.getElementById("live-rows");
     if (body) show(body, beat);
+    if (beat.changes.length) renew();
+  }
+
+  /* ---- a part of the page that is made anew on the server ---- */
+  const LEAST_MS = 5000;
+  let renewing = 0, renewed = performance.now();
+
+  function renew() {
+    const part = document.getElementById("moving");
+    if (!part || renewing) return;
+    const wait = Math.max(renewed + LEAST_MS - performance.now(), 0) + Math.random() * 1000;
+    renewing = setTimeout(() => exchange(part).catch(() => {}).finally(() => { renewing = 0; }), wait);
+  }
+
+  function isUsed(part) {
+    const chosen = getSelection();
+    return part.contains(document.activeElement) || part.querySelector("[aria-sort]")
+      || (chosen && !chosen.isCollapsed && part.contains(chosen.anchorNode));
+  }
+
+  async function exchange(part) {
+    if (document.hidden || paused || isUsed(part)) return; // nothing is taken from under a reader
+    const answer = await fetch(new URL(part.dataset.part, location.href));
+    if (!answer.ok || isUsed(part)) return;
+    const made = new DOMParser().parseFromString(await answer.text(), "text/html");
+    part.replaceChildren(...made.body.children);
+    renewed = performance.now();
+    part.dispatchEvent(new CustomEvent("spanledger:shown", { bubbles: true }));
   }
 
   function count() { tell("paused", `paused, ${missed} not shown`); }
