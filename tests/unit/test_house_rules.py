@@ -24,7 +24,7 @@ ROOMS = {
     "storage": set[str](),
     "errors": set[str](),
     "policies": {"errors"},
-    "mapping": {"storage", "runs.times", "runs.values", "runs.words"},
+    "mapping": {"storage", "errors.telling", "runs.times", "runs.values", "runs.words"},
     "runs": {"storage", "errors", "mapping"},
     "engine": {"storage", "runs"},
     "query": {"storage", "errors", "runs"},

@@ -115,3 +115,15 @@ def test_each_field_is_explained() -> None:
     assert fields["key"] == ("j", "attr.job")
     assert "status" in work.inferred
     assert next(one for one in told if one.name == "order").rule is None
+
+
+def test_attributes_that_tell_which_error_it_is_come_along() -> None:
+    """Of a failed span, an exception's over its own; of one that did not fail none."""
+    rules = _rules(status=[{"is": "failed"}])
+    codes = {"job": "j", "type": "t", "http.response.status_code": 503, "shoe.size": 43}
+    raised = SpanEvent(BASE_NS, "exception", {"error.type": "ECONNRESET", "exception.type": "E"}, 0)
+    bad = _work(attributes=codes, status_code=2, events=[raised])
+    (fact,) = joined(observed(rows_of(SCOPE, [bad]), rules), rules).values()
+    assert fact.error_told == {"http.response.status_code": 503, "error.type": "ECONNRESET"}
+    (seen,) = observed(rows_of(SCOPE, [_work(attributes=codes)]), rules)
+    assert seen.told == {}

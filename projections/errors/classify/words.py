@@ -31,7 +31,9 @@ SEEN_LIMIT: Final = 2
 _SMOOTHING: Final = 3.0
 _WEIGHT: Final = 2.0
 """Words are not independent: what they say together is divided by the root of their number."""
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_WORD: Final = re.compile(r"<[a-z]+>|[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_BESIDE: Final = ("f:", "T:", "<", "t:<")
+"""Where it happened, and that there was a number, say nothing of what it is."""
 _COMMON: Final = frozenset(("error", "exception"))
 
 Kind = tuple[Category, bool | None]
@@ -70,9 +72,9 @@ class Words:
             self._weights[word] = np.log(smooth / shares)
 
     def guess(self, signature: Signature) -> Guess | None:
-        """The likeliest kind; None if no word of it was ever met."""
+        """The likeliest kind; None if no word of its type, message or causes was ever met."""
         met = [word for word in sorted(words_of(signature)) if word in self._weights]
-        if not met:
+        if all(word.startswith(_BESIDE) for word in met):
             return None
         said = np.sum([self._weights[word] for word in met], axis=0)
         scores = self._prior + said * (_WEIGHT / len(met) ** 0.5)

@@ -48,6 +48,10 @@ class Filling:
             return None
         return text_of(self.get(name)[0])
 
+    def told(self) -> dict[str, Any]:
+        """The attributes that tell which error it is: its own, else those of a detail."""
+        return next((subject.it.told for subject in self._all if subject.it.told), {})
+
     def executor(self) -> str | None:
         """As some rule says; where none does: the tool, the model, or where the span came from."""
         if "executor" in self._fields:
@@ -84,7 +88,8 @@ def fact_of(
         host=filling.text("host") or it.host, component=filling.text("component") or it.component,
         environment=filling.text("environment") or it.environment,
         error_seen=seen, error_type=type_, error_message=message, error_stack=stack,
-        more=more, inferred=tuple(inferred), only_ends=rule.only_ends,
+        error_told=filling.told() if seen else {}, more=more, inferred=tuple(inferred),
+        only_ends=rule.only_ends,
     )  # fmt: skip
 
 

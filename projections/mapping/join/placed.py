@@ -32,8 +32,9 @@ class Placed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `number` is as the rule says, None for the order of start. `if_later` is the outcome once a
     later attempt of the run is known, where that makes a difference. `queues`: it only put the
     task into a queue. `error_seen`: 0 no error told, 1 by attributes or the span's status, 2 by an
-    exception. `more` are raw values of `projections.runs.more`. `inferred` names the fields that
-    are concluded. `only_ends`: see `projections.runs.more.Mapped`.
+    exception. `error_told`: the attributes that tell which error it is. `more` are raw values of
+    `projections.runs.more`. `inferred` names the fields that are concluded. `only_ends`: see
+    `projections.runs.more.Mapped`.
     """
 
     run: RunKey
@@ -69,6 +70,7 @@ class Placed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     error_type: str | None
     error_message: str | None
     error_stack: str | None
+    error_told: dict[str, Any]
     more: dict[str, Any]
     inferred: tuple[str, ...]
     only_ends: bool = False

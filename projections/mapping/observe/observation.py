@@ -60,6 +60,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     component: str | None
     environment: str | None
     status_message: str = ""
+    told: dict[str, Any] = {}  # of what failed: the attributes that tell which error it is
 
 
 encode_observation = msgspec.msgpack.Encoder().encode

@@ -14,6 +14,7 @@ from events import codec, names
 from events.bounded import BoundedDict
 from events.codec import is_tagged
 from events.schema import Context
+from projections.errors.telling import telling, told_by
 from projections.mapping.observe.marks import (
     FEW_IN_MANY,
     Wants,
@@ -48,6 +49,8 @@ from projections.runs.values import environment_of, text_of
 NATIVE: Final = "native"
 NATIVE_RULES: Final = frozenset({NATIVE, "native.queued"})
 """The rules for spans that name their task themselves."""
+_STATUS_ERROR: Final = 2  # STATUS_CODE_ERROR of opentelemetry.proto.trace.v1
+_SEVERITY_ERROR: Final = 17  # SEVERITY_NUMBER_ERROR of opentelemetry.proto.logs.v1
 SIGHTS_BYTES: Final = 32 << 20
 
 
@@ -232,6 +235,7 @@ class Sight:
             False, kept, row.trace_id, row.span_id, row.parent_span_id, row.name, row.start_ns,
             row.end_ns, row.kind, row.status_code, values,
             None if split is None else segments_of(row, split), *self._place, row.status_message,
+            _told_by_span(row),
         )  # fmt: skip
 
     def _log(self, row: LogRow, origin: Origin) -> Observation | None:
@@ -247,7 +251,16 @@ class Sight:
             *origin, "" if rule is None else rule.id, Role.CONTEXT if rule is None else rule.role,
             True, kept, row.trace_id, row.span_id, b"", name, row.time_ns or row.observed_ns, 0,
             0, 0, values, None, *self._place,
+            told=telling(row.attributes) if row.severity_number >= _SEVERITY_ERROR else {},
         )  # fmt: skip
+
+
+def _told_by_span(row: SpanRow) -> dict[str, Any]:
+    """What tells which error it is; only spans that failed, or recorded why, pay for it."""
+    failed = row.status_code == _STATUS_ERROR or any(
+        event.name == names.EXCEPTION_EVENT for event in row.events
+    )
+    return told_by(row.attributes, row.events) if failed else {}
 
 
 def _wants(taken: Sequence[_Taken], asked: _Asked) -> Wants:

@@ -53,7 +53,7 @@ def _tells_error(placed: Placed, status: int) -> bool:
 
 def _error_no(placed: Placed, status: int, registry: Registry, tenant_no: int) -> int:
     said = placed.error_type, placed.error_message or "", placed.error_stack or ""
-    return error_no(registry, tenant_no, status, said)
+    return error_no(registry, tenant_no, status, said, placed.error_told)
 
 
 def _more(placed: Placed, registry: Registry, tenant_no: int) -> More:

@@ -178,12 +178,12 @@ def test_an_error_that_no_rule_knows_says_where_to_look() -> None:
     """Where it has a type and a stack, nobody is told to record them."""
     stack = (
         'Traceback (most recent call last):\n  File "/srv/shop/jobs.py", line 3, in send\n'
-        "    raise Zorked(order)\nshop.Zorked: zork 17"
+        "    raise Quibbled(order)\nshop.Quibbled: quibble 17"
     )
     found = assess(
-        record_of({"type": "shop.Zorked", "message": "zork 17", "stacktrace": stack}),
+        record_of({"type": "shop.Quibbled", "message": "quibble 17", "stacktrace": stack}),
         CLASSIFIER,
     )
     assert (found.category, found.transient) == ("unknown", None)
-    assert found.reason == "no rule knows shop.Zorked"
-    assert found.suggestion.startswith("Look at jobs.py:send, which raises shop.Zorked;")
+    assert found.reason == "no rule knows shop.Quibbled"
+    assert found.suggestion.startswith("Look at jobs.py:send, which raises shop.Quibbled;")
