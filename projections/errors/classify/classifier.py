@@ -46,7 +46,7 @@ STEPS: Final[Mapping[Category, str]] = {
     "database": "Look at {name} in the database: its schema, its rows, and what else uses it.",
     "permission": "Check the credentials of {component} and what they are allowed at {peer}.",
     "timeout": "Find out what {peer} waited for; raise the limit of {limit} if the work needs it.",
-    "validation": "Look at the value {name} and at where it comes from.",
+    "validation": "Look at {name} and at where it comes from.",
     "execution": "Look at where {component} fails, and at what it was given: {name}.",
     "unknown": NOTHING.suggestion,
 }
