@@ -1,27 +1,27 @@
 """Commands on terminals and in pipes that know few characters, end early, or are not there."""
 
 import csv
-import fcntl
 import io
 import json
 import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.events import make_batch, make_exception, make_log, make_span, trace_id
+from tests.forked_commands import ForkedCommands
 from tests.serving import clean_environment
 from tests.views import make_folder
 
 TASK = "überweisung → 東京 ✓"
 COMMAND = [sys.executable, "-P", "-m", "service.cli.main"]
+Running = Callable[..., ForkedCommands]
 ENCODINGS = ("ascii", "cp1252", "latin-1", "utf-16")
 
 
@@ -44,10 +44,17 @@ def environment(data: Path, **changes: str) -> dict[str, str]:
     return clean_environment({"SPANLEDGER_DATA": str(data), "PYTHONUTF8": "0", **changes})
 
 
-def run(data: Path, *args: str, encoding: str) -> "subprocess.CompletedProcess[bytes]":
-    """A command in a pipe whose encoding is this."""
-    env = environment(data, PYTHONIOENCODING=encoding)
-    return quietly([*COMMAND, *args], env)
+@pytest.fixture(scope="module")
+def commands(data: Path) -> Iterator[Running]:
+    """Commands that ask `data`, by their encoding; without one by that of the locale."""
+    with ExitStack() as running:
+
+        @cache
+        def of(encoding: str = "", **changes: str) -> ForkedCommands:
+            said = {"PYTHONIOENCODING": encoding} if encoding else {}
+            return running.enter_context(ForkedCommands(environment(data, **said, **changes)))
+
+        yield of
 
 
 def quietly(
@@ -59,35 +66,16 @@ def quietly(
     )
 
 
-def on_terminal(width: int, env: Mapping[str, str], *args: str) -> tuple[int, str]:
-    """Exit code and output of a command on a terminal of this width."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(sys.executable, [*COMMAND, *args], {**env, "TERM": "xterm"})
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    parts = []
-    while True:
-        try:
-            part = os.read(terminal, 1 << 16)
-        except OSError:  # Linux says so at the end
-            break
-        if not part:
-            break
-        parts.append(part)
-    os.close(terminal)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return code, b"".join(parts).decode(errors="replace")
-
-
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_json_and_csv_are_utf8_whatever_the_stream_is(data: Path, encoding: str) -> None:
+def test_json_and_csv_are_utf8_whatever_the_stream_is(commands: Running, encoding: str) -> None:
     """Programs get every character, in a document that is UTF-8."""
-    done = run(data, "attempts", "--json", encoding=encoding)
+    run = commands(encoding).run
+    done = run("attempts", "--json")
     assert json.loads(done.stdout.decode("utf-8"))["items"][0]["task_id"] == TASK
-    done = run(data, "attempts", "--csv", encoding=encoding)
+    done = run("attempts", "--csv")
     (row,) = csv.DictReader(io.StringIO(done.stdout.decode("utf-8")))
     assert (row["task_id"], row["error.message"]) == (TASK, "Zähler „leer“ 🚫")
-    done = run(data, "log", "read", "--json", encoding=encoding)
+    done = run("log", "read", "--json")
     assert [json.loads(line)["position"] for line in done.stdout.decode("utf-8").splitlines()]
 
 
@@ -110,21 +98,23 @@ def test_json_and_csv_are_utf8_whatever_the_stream_is(data: Path, encoding: str)
         (["größe"], 2),
     ],
 )
-def test_what_people_read_degrades(data: Path, encoding: str, args: list[str], code: int) -> None:
+def test_what_people_read_degrades(
+    commands: Running, encoding: str, args: list[str], code: int
+) -> None:
     """Tables, trees, help and messages come in a pipe and on a narrow terminal; none fails."""
-    done = run(data, *args, encoding=encoding)
+    done = commands(encoding).run(*args)
     said = done.stdout.decode(encoding) + done.stderr.decode(encoding)
-    assert (done.returncode, "Traceback" in said, "unexpected" in said) == (code, False, False)
-    env = environment(data, PYTHONIOENCODING=encoding)
-    shown = on_terminal(40, env, *args)
-    assert (shown[0], "Traceback" in shown[1]) == (code, False), shown[1]
+    assert (done.code, "Traceback" in said, "unexpected" in said) == (code, False, False)
+    shown = commands(encoding).run(*args, width=40)
+    assert (shown.code, b"Traceback" in shown.stdout) == (code, False), shown.stdout
 
 
-def test_lookalikes_keep_their_width(data: Path) -> None:
+def test_lookalikes_keep_their_width(commands: Running) -> None:
     """In ASCII letters lose their marks, lines become dashes, and wide characters two marks."""
-    text = run(data, "attempts", encoding="ascii").stdout.decode("ascii")
+    run = commands("ascii").run
+    text = run("attempts").stdout.decode("ascii")
     assert "uberweisung > ???? +" in text
-    tree = run(data, "trace", trace_id(1).hex(), encoding="ascii").stdout.decode("ascii")
+    tree = run("trace", trace_id(1).hex()).stdout.decode("ascii")
     assert "#" in tree
     assert "ladt . ????" in tree
 
@@ -145,19 +135,17 @@ def test_an_argument_that_is_no_text_is_refused_in_words(data: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [1, 7, 20])
-def test_a_very_narrow_terminal_is_no_mistake(data: Path, width: int) -> None:
+def test_a_very_narrow_terminal_is_no_mistake(commands: Running, width: int) -> None:
     """Something is shown at any width."""
     for args in (["attempts"], ["trace", trace_id(1).hex()], ["--help"]):
-        code, text = on_terminal(width, environment(data), *args)
-        assert (code, "Traceback" in text) == (0, False), text
+        shown = commands().run(*args, width=width)
+        assert (shown.code, b"Traceback" in shown.stdout) == (0, False), shown.stdout
 
 
-def test_no_color_is_heeded(data: Path) -> None:
+def test_no_color_is_heeded(commands: Running) -> None:
     """With NO_COLOR a terminal gets no colours."""
-    coloured = on_terminal(80, environment(data), "attempts")[1]
-    plain = on_terminal(80, environment(data, NO_COLOR="1"), "attempts")[1]
-    assert "\x1b[1;31m" in coloured
-    assert "\x1b[1;31m" not in plain
+    assert b"\x1b[1;31m" in commands().run("attempts", width=80).stdout
+    assert b"\x1b[1;31m" not in commands(NO_COLOR="1").run("attempts", width=80).stdout
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])

@@ -19,6 +19,7 @@ from service.otlp.decode.limits import Limits
 from service.otlp.decode.protobuf import decode_logs, decode_traces
 from service.otlp.scrub.scrubber import Scrubber
 from tests import otlp
+from tests.thorough import examples
 
 IDENTITY = Identity(bytes(range(64)))
 LIMITS = Limits()
@@ -65,7 +66,7 @@ def test_nothing_decoded_builds_nothing() -> None:
     assert builder.build([("t", 1, _decode())]) is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(otlp.spans, min_size=1, max_size=4))
 def test_ids_do_not_depend_on_scrubbing_or_encoding(spans: list[Span]) -> None:
     """A resend is known whatever the rules, the batch or the encoding it came in."""

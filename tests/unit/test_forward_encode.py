@@ -25,6 +25,7 @@ from service.otlp.decode.limits import Limits
 from service.otlp.decode.protobuf import decode_logs, decode_traces
 from tests.otlp import attributes, counts, log_records, spans, texts
 from tests.otlp_messages import either, flat
+from tests.thorough import examples
 
 
 def without_repeats(message: Any) -> Any:
@@ -98,7 +99,7 @@ def each_resource_is_given_once(request: Any) -> bool:
     return len(resources) == len(set(resources))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(traces.map(without_repeats))
 def test_spans_leave_as_they_came(request: ExportTraceServiceRequest) -> None:
     """Every field of every span, its resource and scope is sent on equal."""
@@ -108,7 +109,7 @@ def test_spans_leave_as_they_came(request: ExportTraceServiceRequest) -> None:
     assert each_resource_is_given_once(sent)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(logs.map(without_repeats))
 def test_log_records_leave_as_they_came(request: ExportLogsServiceRequest) -> None:
     """Every field of every log record, its resource and scope is sent on equal."""

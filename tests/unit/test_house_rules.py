@@ -112,6 +112,7 @@ def _name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def _graph() -> dict[str, set[str]]:
     """The modules of ours that each module imports."""
     modules = {_name(path): path for path in SOURCES}
@@ -128,12 +129,9 @@ def _graph() -> dict[str, set[str]]:
     return graph
 
 
-GRAPH = _graph()
-
-
 def test_no_module_imports_itself_through_others() -> None:
     """Taking away, again and again, what imports nothing that is left takes away everything."""
-    left = dict(GRAPH)
+    left = dict(_graph())
     while free := {name for name, found in left.items() if not found & left.keys()}:
         left = {name: found for name, found in left.items() if name not in free}
     assert not left
@@ -165,7 +163,7 @@ def _beyond(package: str, room: str, below: set[str]) -> set[str]:
     own = f"{package}.{room}"
     found = {
         imported
-        for name, imports in GRAPH.items()
+        for name, imports in _graph().items()
         if f"{name}.".startswith(f"{own}.") and not name.endswith(".__main__")
         for imported in imports
         if imported.startswith(f"{package}.") and not f"{imported}.".startswith(f"{own}.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -72,6 +72,7 @@ Word = tuple[int, int, bool]
 """What happens next to a process: it counts, is asked, and may be followed by another one."""
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.booleans()), max_size=30))
 def test_no_sum_ever_falls(words: list[Word]) -> None:
     """Whatever is counted, asked late or not at all, and however often a process is replaced."""

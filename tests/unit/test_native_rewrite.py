@@ -19,6 +19,7 @@ from service.otlp.scrub.replacer import Change
 from service.otlp.scrub.scrubber import Scrubber
 from service.otlp.scrub.secret_keys import MARK, names_secret
 from tests.native_modules import required
+from tests.thorough import examples
 
 native = required("service.otlp.decode._native")
 
@@ -89,7 +90,7 @@ def _span(**fields: object) -> Span:
     return Span(**{**known, **fields})  # type: ignore[arg-type]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @example(_span(name=MAIL, trace_state=MAIL, attributes={"task.parents": [MAIL], MAIL: [MAIL]}))
 @given(spans)
 def test_it_equals_the_reference(span: Span) -> None:
@@ -111,7 +112,7 @@ def test_an_ordinary_row_is_rewritten() -> None:
     assert used == 0b10
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(spans, st.data())
 def test_torn_and_altered_rows_never_harm(span: Span, data: st.DataObject) -> None:
     """Whatever the bytes are, there is an answer or none, but no crash."""
