@@ -78,7 +78,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Si
 def send(service: Service, signal: str, body: bytes, tenant: str) -> int:
     """Send one request for a tenant; the position answered."""
     answer = httpx.post(
-        f"http://{service.http}/v1/{signal}", content=body, trust_env=False, timeout=10,
+        f"http://{service.http}/v1/{signal}", content=body, trust_env=False, timeout=60,
         headers=of(tenant) | {"content-type": "application/x-protobuf"},
     )  # fmt: skip
     answer.raise_for_status()
@@ -168,7 +168,7 @@ def test_the_command_line(told: tuple[Service, Sink], tenant: str, other: str) -
 def run(*args: str) -> str:
     """What `spanledger …` prints."""
     found = subprocess.run(
-        [*CLI, *args], capture_output=True, text=True, timeout=30, env=clean_environment(),
+        [*CLI, *args], capture_output=True, text=True, timeout=120, env=clean_environment(),
         check=False,
     )  # fmt: skip
     assert found.returncode == 0, found.stderr

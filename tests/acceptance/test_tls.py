@@ -126,7 +126,7 @@ def ask(service: Service, *args: str, **env: str) -> "subprocess.CompletedProces
     """`spanledger tasks --url` of the service over https."""
     return subprocess.run(
         [*SPANLEDGER, "tasks", "--url", f"https://{service.api}", "--json", *args],
-        capture_output=True, text=True, timeout=30, env=clean_environment(env), check=False,
+        capture_output=True, text=True, timeout=120, env=clean_environment(env), check=False,
     )  # fmt: skip
 
 
@@ -265,7 +265,7 @@ def doctor(service: Service, *args: str) -> dict[str, Any]:
     """The checks of `spanledger doctor` by name."""
     found = subprocess.run(
         [*SPANLEDGER, "doctor", "--data", str(service.data), "--json", *args],
-        capture_output=True, text=True, timeout=30, env=clean_environment(), check=False,
+        capture_output=True, text=True, timeout=120, env=clean_environment(), check=False,
     )  # fmt: skip
     return {check["name"]: check for check in json.loads(found.stdout)["checks"]}
 
@@ -292,7 +292,7 @@ def test_certificates_that_cannot_be_used(authority: Authority, tmp_path: Path) 
         options += ["--tls-client-ca", str(ca)] if ca else []
         found = subprocess.run(
             [*SPANLEDGER, "serve", "--data", str(tmp_path / "data"), *options],
-            capture_output=True, text=True, timeout=30, env=clean_environment(), check=False,
+            capture_output=True, text=True, timeout=120, env=clean_environment(), check=False,
         )  # fmt: skip
         assert found.returncode == 2, found.stderr
         assert str(ca or certificate) in found.stderr

@@ -55,7 +55,7 @@ def send(service: Service, transport: str, body: bytes) -> int:
     """Send over a new connection; the position that the answer names."""
     if transport == "http":
         answer = httpx.post(
-            f"http://{service.http}/v1/traces", content=body, trust_env=False, timeout=10,
+            f"http://{service.http}/v1/traces", content=body, trust_env=False, timeout=60,
             headers={"content-type": "application/x-protobuf"},
         )  # fmt: skip
         answer.raise_for_status()
@@ -178,7 +178,7 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path) -> None:
 def run_serve(data: Path, *args: str) -> "subprocess.CompletedProcess[str]":
     """A service that is expected to stop by itself."""
     return subprocess.run(
-        [*SERVE, "--data", str(data), *args], capture_output=True, text=True, timeout=30,
+        [*SERVE, "--data", str(data), *args], capture_output=True, text=True, timeout=120,
         env=clean_environment(), check=False,
     )  # fmt: skip
 
