@@ -99,8 +99,20 @@ def _regression(rule: rules.Regression, samples: Samples) -> Iterator[Finding]:
             yield _of_pattern(pattern, seen, samples, told)
 
 
+def _of_state(rule: rules.OfState, samples: Samples) -> Iterator[Finding]:
+    """The kinds of these rules are the names of the states."""
+    for pattern in samples.patterns(rule, rule.window):
+        course = samples.course(rule, pattern)
+        if course.state != rule.kind:
+            continue
+        seen = _counting(rule, samples, samples.occurrences(rule, rule.window, pattern))
+        if seen:
+            told = f"is {course.state}: {course.last_day} in a day, usually {course.usual_day:.1f}"
+            yield _of_pattern(pattern, seen, samples, told)
+
+
 def _counting(
-    rule: rules.NewError | rules.Regression, samples: Samples, seen: list[Ended]
+    rule: rules.NewError | rules.Regression | rules.OfState, samples: Samples, seen: list[Ended]
 ) -> list[Ended]:
     if not rule.only_terminal:
         return seen
@@ -210,6 +222,9 @@ _FINDERS: Final[Mapping[type[Rule], Callable[[Any, Samples], Iterator[Finding]]]
     rules.TerminalFailures: _terminal_failures,
     rules.NewError: _new_error,
     rules.Regression: _regression,
+    rules.New: _of_state,
+    rules.Regressed: _of_state,
+    rules.Escalating: _of_state,
     rules.FailureRate: _failure_rate,
     rules.SuccessRate: _success_rate,
     rules.Duration: _duration,

@@ -105,6 +105,29 @@ class Regression(Rule, frozen=True, kw_only=True, tag="regression"):
     only_terminal: bool = True
 
 
+class OfState(Rule, frozen=True, kw_only=True):
+    """An error pattern that is in a state, as its page says it, and was seen within `window`.
+
+    The states and how they are concluded: `projections.views.error_patterns.answers.course`.
+    """
+
+    window: Span = _HOUR
+    settle: Span = span(30)
+    only_terminal: bool = True
+
+
+class New(OfState, frozen=True, kw_only=True, tag="new"):
+    """One that was first seen less than a day ago."""
+
+
+class Regressed(OfState, frozen=True, kw_only=True, tag="regressed"):
+    """One that came back after 14 days without, or after somebody resolved it."""
+
+
+class Escalating(OfState, frozen=True, kw_only=True, tag="escalating"):
+    """One that is seen far more often than on a usual day."""
+
+
 class FailureRate(Rule, frozen=True, kw_only=True, tag="failure_rate"):
     """More than `above` failures in `window`."""
 
@@ -159,8 +182,8 @@ class ProjectionLag(Rule, frozen=True, kw_only=True, tag="projection_lag"):
 
 
 AnyRule = (
-    TerminalFailures | NewError | Regression | FailureRate | SuccessRate | Duration | QueueWait
-    | Silence | ProjectionLag
+    TerminalFailures | NewError | Regression | New | Regressed | Escalating | FailureRate
+    | SuccessRate | Duration | QueueWait | Silence | ProjectionLag
 )  # fmt: skip
 
 Kind = Literal["webhook", "slack", "pagerduty", "alertmanager"]

@@ -16,7 +16,8 @@ from projections.query.listing import Budget
 from projections.query.lookup import find_tenant
 from projections.query.rows import select
 from projections.runs import words
-from projections.views.error_patterns.answers.decided import Decided, decisions_of
+from projections.views.error_patterns.answers.course import Course
+from projections.views.error_patterns.answers.decided import Decided, course_at, decisions_of
 from service.alerts.rule import Rule
 
 SQL: Final = load_queries("service.alerts", "samples.sql")
@@ -82,6 +83,7 @@ class Pattern(NamedTuple):
     fingerprint_no: int
     fingerprint: str
     first_seen_ns: int
+    last_seen_ns: int
     occurrences: int
     first_ns: int
     before_ns: int | None
@@ -170,6 +172,12 @@ class Samples:
         """When somebody said last that a pattern is resolved, if that still holds."""
         last = self._decided(rule).get(pattern.fingerprint, _UNDECIDED).last
         return last.time_ns if last is not None and last.action == "resolve" else None
+
+    def course(self, rule: Rule, pattern: Pattern) -> Course:
+        """How a pattern goes on: its state and how often it was seen, as its page says it."""
+        decided = self._decided(rule).get(pattern.fingerprint, _UNDECIDED)
+        seen_ns = pattern.first_seen_ns, pattern.last_seen_ns
+        return course_at(self._views, pattern.fingerprint_no, seen_ns, decided, self.now_ns)
 
     def occurrences(self, rule: Rule, window_ns: int, pattern: Pattern) -> list[Ended]:
         """The newest occurrences of a pattern in the window."""

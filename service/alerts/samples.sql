@@ -76,7 +76,7 @@ SELECT DISTINCT status FROM task WHERE tenant_no = :tenant;
 -- The error patterns that occurred since, latest first; when each occurred first in that time, and
 -- last before it.
 SELECT
-    p.fingerprint_no, f.fingerprint, p.first_seen_ns, p.occurrences,
+    p.fingerprint_no, f.fingerprint, p.first_seen_ns, p.last_seen_ns, p.occurrences,
     (
         SELECT min(o.seen_ns) FROM error_occurrence AS o
         WHERE o.fingerprint_no = p.fingerprint_no AND o.seen_ns >= :since

@@ -4,9 +4,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from events import names
 from events.log.reader import open_reader
-from events.schema import Fact
+from events.schema import Fact, Span
 from events.times import rfc3339
 from projections.errors.fingerprints.versions import CURRENT
 from projections.errors.verdicts import Verdicts
@@ -135,6 +137,60 @@ def test_an_error_that_was_resolved_and_occurs_again_is_back(tmp_path: Path) -> 
     (finding,) = all_found(data, back)
     assert finding.summary.startswith("ValueError is back after it was resolved, on a")
     assert finding.value == 1
+
+
+def often(task: str, error: str, days: dict[int, int]) -> list[Span]:
+    """So many failures so many days ago; 0 is the last hour."""
+    return [
+        tried(task, day * 86400 + 60 + number, error=error)
+        for day, count in days.items() for number in range(count)
+    ]  # fmt: skip
+
+
+def test_the_states_of_error_patterns_are_findings(tmp_path: Path) -> None:
+    """Each kind finds the patterns in its state, as the pattern's page says it, and no others."""
+    spans = [
+        *often("a", "RisingError", {6: 1, 4: 1, 0: 9}), *often("c", "FirstError", {0: 9}),
+        *often("b", "UsualError", {6: 5, 4: 5, 0: 1}), *often("d", "OldError", {20: 1, 0: 9}),
+    ]  # fmt: skip
+    with sampled(tmp_path, spans) as samples:
+        (rising,) = findings(rules.Escalating(name="rule"), samples)
+        (new,) = findings(rules.New(name="rule"), samples)
+        (back,) = findings(rules.Regressed(name="rule"), samples)
+    told = "RisingError is escalating: 9 in a day, usually 0.4, on a: RisingError"
+    assert rising.summary.startswith(told)
+    assert new.summary.startswith("FirstError is new: 9 in a day")
+    assert back.summary.startswith("OldError is regressed: 9 in a day")
+    assert (rising.value, rising.details["task_ids"]) == (9, ["a"])
+
+
+def test_a_state_is_told_of_failures_for_good_and_of_chosen_tasks(tmp_path: Path) -> None:
+    """Unless a rule wants every try; one whose runs recovered is silent."""
+    recovered = [tried("a", 60 + n, error="RisingError", run=f"r{n}") for n in range(9)]
+    recovered += [tried("a", 20, ok=True, run=f"r{n}") for n in range(9)]
+    with sampled(tmp_path, [tried("a", 6 * 86400, error="RisingError"), *recovered]) as samples:
+        assert findings(rules.Escalating(name="rule"), samples) == []
+        every = rules.Escalating(name="rule", only_terminal=False)
+        assert len(findings(every, samples)) == 1
+        other = rules.Escalating(name="rule", only_terminal=False, task="b")
+        assert findings(other, samples) == []
+
+
+def test_an_ignored_pattern_is_silent_in_every_state(tmp_path: Path) -> None:
+    """Until its time is over."""
+    kinds = {
+        rules.Escalating: {6: 1, 0: 9}, rules.New: {0: 9}, rules.Regressed: {20: 1, 0: 9},
+    }  # fmt: skip
+    for kind, days in kinds.items():
+        batch = make_batch(often("a", "AnyError", days))
+        data = make_folder(tmp_path / kind.__name__, [batch])
+        rule = kind(name="rule")
+        (finding,) = all_found(data, rule)
+        first = [replace(finding, details=finding.details | {"runs": finding.details["runs"][:1]})]
+        ignored = decided(first, "ignore", NOW_NS, until_ns=NOW_NS + 120 * SECOND_NS)
+        make_folder(data, [make_batch([ignored])])
+        assert all_found(data, rule, NOW_NS + 60 * SECOND_NS) == []
+        assert len(all_found(data, rule, NOW_NS + 180 * SECOND_NS)) == 1
 
 
 def all_found(data: Path, rule: rules.Rule, now_ns: int = NOW_NS) -> list[Finding]:

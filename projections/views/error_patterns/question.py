@@ -41,22 +41,16 @@ from projections.query.records import (
 )
 from projections.query.rows import Key, Rows, by_keys
 from projections.runs import words
-from projections.runs.scopes import HOUR_NS
 from projections.views.attempts.question import JOINS, Attempt, AttemptRow, attempt, rows_of
 from projections.views.error_patterns.answers.chosen import ErrorsQuestion, chosen
 from projections.views.error_patterns.answers.correlation import Correlated
-from projections.views.error_patterns.answers.course import (
-    LOOK_BACK_H,
-    Course,
-    State,
-    Trend,
-    course_of,
-)
+from projections.views.error_patterns.answers.course import Course, State, Trend
 from projections.views.error_patterns.answers.decided import (
     Decided,
     Triaged,
+    course_at,
     decisions_of,
-    state_of,
+    hours_of,
 )
 from projections.views.error_patterns.answers.detail import (
     DAYS,
@@ -224,7 +218,7 @@ def error(inquiry: Inquiry, question: Question, fingerprint: str) -> OneError:
     row, decided = rows[key], decisions_of(inquiry.connection, inquiry.tenant)
     pattern = _pattern(inquiry, decided, row)
     triage = decided.get(row.fingerprint, Decided()).shown()
-    hours = _hours(inquiry, row, 24 * DAYS)
+    hours = hours_of(inquiry.connection, row.fingerprint_no, inquiry.now_ns, 24 * DAYS)
     detail = detail_of(inquiry, row.fingerprint_no, row.signature, hours, triage)
     return OneError(**msgspec.structs.asdict(pattern), **detail)
 
@@ -303,19 +297,8 @@ def _occurrence(
 
 
 def _course(inquiry: Inquiry, decided: Decided, row: _PatternRow) -> Course:
-    """How a pattern goes on, and what was decided of it."""
-    now_hour = inquiry.now_ns // HOUR_NS
-    seen = row.first_seen_ns // HOUR_NS, row.last_seen_ns // HOUR_NS
-    course = course_of(_hours(inquiry, row, LOOK_BACK_H), *seen, now_hour)
-    state = state_of(inquiry.connection, row.fingerprint_no, decided, course.state, inquiry.now_ns)
-    return course._replace(state=state)
-
-
-def _hours(inquiry: Inquiry, row: _PatternRow, back_hours: int) -> list[tuple[int, int]]:
-    """How often a pattern was seen in each of the last hours."""
-    since = inquiry.now_ns // HOUR_NS - back_hours
-    values = {"fingerprint": row.fingerprint_no, "since": since}
-    return [tuple(hour) for hour in inquiry.connection.execute(SQL["hours"], values)]
+    seen_ns = row.first_seen_ns, row.last_seen_ns
+    return course_at(inquiry.connection, row.fingerprint_no, seen_ns, decided, inquiry.now_ns)
 
 
 def _pattern(

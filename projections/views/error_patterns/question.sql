@@ -42,11 +42,6 @@ WHERE (
         OR substr(f.error_type, 1, length(:q)) = :q
     );
 
--- name: hours
--- How often a pattern was seen in each hour from :since on.
-SELECT hour, occurrences FROM error_hour WHERE fingerprint_no = :fingerprint AND hour >= :since
-ORDER BY hour;
-
 -- name: components
 -- The components that a pattern touched most.
 SELECT component FROM error_component WHERE fingerprint_no = :fingerprint

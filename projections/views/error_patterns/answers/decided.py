@@ -16,7 +16,13 @@ from projections.query.records import Hex, Ns, Rfc3339
 from projections.query.rows import select
 from projections.runs import words
 from projections.runs.scopes import HOUR_NS
-from projections.views.error_patterns.answers.course import REGRESSED_H, State
+from projections.views.error_patterns.answers.course import (
+    LOOK_BACK_H,
+    REGRESSED_H,
+    Course,
+    State,
+    course_of,
+)
 from projections.views.triage.decision import Decision
 
 SQL = load_queries("projections.views.error_patterns.answers", "decided.sql")
@@ -93,6 +99,33 @@ def state_of(
     if back_ns is None:
         return "resolved"
     return "regressed" if now_ns - back_ns <= _REGRESSED_NS else state
+
+
+def course_at(
+    connection: sqlite3.Connection,
+    fingerprint_no: int,
+    seen_ns: tuple[int, int],
+    decided: Decided,
+    now_ns: int,
+) -> Course:
+    """How a pattern goes on at a moment, by what was seen of it and what was decided.
+
+    Args:
+        seen_ns: its first and its last occurrence.
+    """
+    hours = hours_of(connection, fingerprint_no, now_ns, LOOK_BACK_H)
+    first_hour, last_hour = (moment // HOUR_NS for moment in seen_ns)
+    course = course_of(hours, first_hour, last_hour, now_ns // HOUR_NS)
+    state = state_of(connection, fingerprint_no, decided, course.state, now_ns)
+    return course._replace(state=state)
+
+
+def hours_of(
+    connection: sqlite3.Connection, fingerprint_no: int, now_ns: int, back_hours: int
+) -> list[tuple[int, int]]:
+    """How often a pattern was seen in each of the last hours, ascending."""
+    values = {"fingerprint": fingerprint_no, "since": now_ns // HOUR_NS - back_hours}
+    return [tuple(hour) for hour in connection.execute(SQL["hours"], values)]
 
 
 def decisions_of(connection: sqlite3.Connection, tenant: str) -> dict[str, Decided]:

@@ -15,3 +15,8 @@ SELECT min(seen_ns) FROM error_occurrence WHERE fingerprint_no = :fingerprint AN
 SELECT f.fingerprint FROM attempt AS a
 CROSS JOIN fingerprint AS f ON f.fingerprint_no = a.error_no >> 16
 WHERE a.attempt_key = :attempt;
+
+-- name: hours
+-- How often a pattern was seen in each hour from :since on.
+SELECT hour, occurrences FROM error_hour WHERE fingerprint_no = :fingerprint AND hour >= :since
+ORDER BY hour;
