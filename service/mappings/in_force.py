@@ -15,7 +15,7 @@ from events.atomic_file import replace_file
 from events.errors import SpanledgerError
 from events.log.reader import open_reader
 from projections.mapping.rules.files import builtin_rules, load_rules
-from projections.mapping.rules.identity import identity_keys
+from projections.mapping.rules.identity import Whole, identity_keys, whole_of
 from projections.mapping.rules.in_force import FILE, InForce, read
 from projections.mapping.rules.problems import BadRules
 from projections.mapping.rules.ruleset import RuleSet
@@ -72,15 +72,15 @@ def begin(data: Path, directory: Path | None) -> InForce:
     return held
 
 
-def whole_keys(data: Path, directory: Path | None) -> frozenset[str]:
+def whole_keys(data: Path, directory: Path | None) -> Whole:
     """Attributes that scrubbing leaves as they are, because the rules in force need them whole."""
     held = read(data)
     if held is not None:
-        return frozenset(held.whole_from)
+        return whole_of(held.rules)
     try:
-        return identity_keys(load_rules(directory))  # as the projector puts them in force
+        return whole_of(load_rules(directory))  # as the projector puts them in force
     except BadRules:
-        return identity_keys(builtin_rules())
+        return whole_of(builtin_rules())
 
 
 def told(data: Path) -> InForce | None:

@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from events.log.port import Door
 from service.access.tokens import TokenStore
 from service.configuration.settings import Settings
@@ -57,8 +55,7 @@ class Receiver:
         """One that leaves whole what the mapping rules in force need."""
         settings = self._settings
         whole = whole_keys(settings.data, settings.mappings)
-        exempt = (*settings.scrub_exempt, *sorted(whole))
-        return Scrubber.of(msgspec.structs.replace(settings, scrub_exempt=exempt))
+        return Scrubber.of(settings, whole)
 
     def _reload_mappings(self) -> dict[str, Any]:
         """Other rules are in force; answers when what was under way before is stored."""

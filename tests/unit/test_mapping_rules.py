@@ -9,7 +9,7 @@ import pytest
 
 from projections.mapping.rules.files import builtin_rules, load_rules
 from projections.mapping.rules.filters import parse_filter
-from projections.mapping.rules.identity import identity_keys
+from projections.mapping.rules.identity import NEEDS_LIMIT, Need, identity_keys, whole_of
 from projections.mapping.rules.problems import SHOWN_LIMIT, BadRules
 from projections.mapping.rules.ruleset import PROBLEMS_LIMIT, RuleSet, content_of
 
@@ -141,6 +141,36 @@ def test_what_identifies_is_left_whole() -> None:
     known = RULE | {"id": "s", "task_id": "attr.task", "task_name": "attr.title"}
     rules = RuleSet(content_of([("f.toml", {"version": 1, "rule": [named, known]})]))
     assert identity_keys(rules) == {"k", "name", "job", "n", "task"}
+
+
+def test_a_key_without_a_namespace_is_needed_where_its_rule_can_match() -> None:
+    """`name` is; keys with a namespace, of resources and of parents are needed everywhere."""
+    match = {"name": "node", "attr.type": "Pod", "attr.id": "*", "attr.no": "!", "kind": "server"}
+    local = RULE | {"match": match, "key": ["attr.name", "attr.a.b", "resource.r"]}
+    other = RULE | {"id": "s", "match": {"name": "x*", "scope": "s"}, "key": ["attr.k"]}
+    above = RULE | {"id": "t", "key": ["parent:attr.up"], "related": ["s"]}
+    whole = whole_of(
+        RuleSet(content_of([("f.toml", {"version": 1, "rule": [local, other, above]})]))
+    )
+    assert whole.keys == {"a.b", "r", "k", "up"}
+    marks = (("type", "Pod"), ("id", None))
+    assert whole.needs == (Need(frozenset({"name"}), ("node",), marks),)
+
+
+def test_built_in_rules_leave_nobody_elses_name_whole() -> None:
+    """Argo's keys are those of its own nodes."""
+    whole = whole_of(builtin_rules())
+    assert not {"name", "namespace", "hostname"} & whole.keys
+    assert any({"name", "namespace"} <= need.keys for need in whole.needs)
+    assert whole.keys.union(*(need.keys for need in whole.needs)) == identity_keys(builtin_rules())
+
+
+def test_more_needs_than_an_event_may_cost_hold_everywhere() -> None:
+    """What a scrubber looks for in an event is bounded; no rule loses what it needs."""
+    many = [RULE | {"id": f"r{n}", "key": [f"attr.k{n}"]} for n in range(NEEDS_LIMIT + 9)]
+    whole = whole_of(RuleSet(content_of([("f.toml", {"version": 1, "rule": many})])))
+    assert len(whole.needs) == NEEDS_LIMIT
+    assert len(whole.keys) == 9
 
 
 def test_ten_thousand_rules() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from events import codec
 from events.schema import Span, SpanEvent, SpanLink
+from projections.mapping.rules.identity import Need, Whole
 from service.otlp.decode.limits import span_strings
 from service.otlp.scrub import scrubber as scrub
 from service.otlp.scrub.replacer import Change
@@ -69,7 +70,8 @@ spans = st.builds(
     dropped_links_count=numbers, status_code=st.integers(0, 2), status_message=texts,
     cut=st.sampled_from([(), ("string",)]),
 )  # fmt: skip
-SCRUBBER = Scrubber()
+WHOLE = Whole(frozenset(), (Need(frozenset({"a"}), ("plain",), (("b", None),)),))
+SCRUBBER = Scrubber(whole=WHOLE)
 
 
 def _scrubbed(span: Span) -> tuple[bytes, Counter[str]]:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from events import codec
 from events.schema import Context, LogRecord, Span
+from projections.mapping.rules.files import builtin_rules
+from projections.mapping.rules.identity import whole_of
 from service.configuration.settings import Settings
 from service.otlp.decode.limits import Limits, log_strings
 from service.otlp.decode.protobuf import decode_traces
@@ -194,6 +196,28 @@ def test_ids_that_correlate_are_exempt() -> None:
     scrubber.rows(group.rows, group.text, group.text_ends, Counter())
     event = codec.decode_event(group.rows[0])
     assert event.attributes == attributes | {"other": "[ip]"}
+
+
+def test_what_a_rule_needs_is_whole_only_where_the_rule_can_match() -> None:
+    """Argo's `name` stays on a node of Argo's; an e-mail in anybody's `name` does not."""
+    scrubber = Scrubber(uuids=True, whole=whole_of(builtin_rules()))
+    node = {"node_id": "10.0.0.1", "node_type": "Pod", "namespace": "a@b.org", "name": "c@d.org"}
+    almost = node | {"node_type": "Poddy"}
+    spans = [
+        otlp.make_span(name="node", attributes=node),
+        otlp.make_span(name="node", attributes=almost),
+        otlp.make_span(name="call", attributes=node),
+        otlp.make_span(name="call", attributes={"name": "e@f.org", "celery.task_name": "g@h.org"}),
+    ]
+    (group,) = decode_traces(otlp.traces(*spans).SerializeToString(), Limits()).groups
+    scrubber.rows(group.rows, group.text, group.text_ends, Counter())
+    hidden = {"node_id": "[ip]", "namespace": "[email]", "name": "[email]"}
+    assert [codec.decode_event(row).attributes for row in group.rows] == [
+        node, almost | hidden, node | hidden, {"name": "[email]", "celery.task_name": "g@h.org"}
+    ]  # fmt: skip
+    resource = Context(resource_attributes={"name": "i@j.org", "service.name": "k@l.org"})
+    told = codec.decode_context(scrubber.context(codec.encode_context(resource)))
+    assert told.resource_attributes == {"name": "[email]", "service.name": "k@l.org"}
 
 
 def test_a_clean_row_is_left_as_it_is() -> None:

@@ -21,8 +21,10 @@ from events import codec, names
 from events.bounded import remembered
 from events.native import load
 from events.schema import Attributes, Fact, LogRecord, Span
+from projections.mapping.rules.identity import Whole
 from service.configuration.settings import Settings
 from service.otlp.decode.limits import Cuts, strings_of
+from service.otlp.scrub.exemptions import Exemptions
 from service.otlp.scrub.kinds.secrets import PASSWORD
 from service.otlp.scrub.pseudonyms import Pseudonyms
 from service.otlp.scrub.replacer import CANDIDATES, Change, Replacer, scrub_rules
@@ -60,15 +62,17 @@ class Scrubber:
         patterns: Iterable[str] = (),
         allowed: Iterable[str] = (),
         pseudonyms: bool = False,
+        whole: Whole | None = None,
     ) -> None:
         self._pseudonyms = pseudonyms
         self._replacer = Replacer(scrub_rules(uuids=uuids, patterns=patterns, allowed=allowed))
-        self._exempt = EXEMPT_KEYS.union(exempt)
+        self._exempt = Exemptions(EXEMPT_KEYS.union(exempt), whole)
         self._known_context = remembered(CONTEXTS_BYTES)(self._context)
 
     @classmethod
-    def of(cls, settings: Settings) -> "Scrubber | None":
-        """The scrubber that `settings` ask for; None if scrubbing is off."""
+    def of(cls, settings: Settings, whole: Whole | None = None) -> "Scrubber | None":
+        """The scrubber that `settings` ask for; None if scrubbing is off. `whole` is what the
+        mapping rules in force need."""
         if not settings.scrub:
             return None
         return cls(
@@ -77,6 +81,7 @@ class Scrubber:
             patterns=settings.scrub_patterns,
             allowed=settings.scrub_allow,
             pseudonyms=settings.scrub_pseudonyms,
+            whole=whole,
         )
 
     def use_key(self, key: bytes) -> None:
@@ -98,7 +103,7 @@ class Scrubber:
 
     def _row(self, row: bytes, changes: list[Change], kinds: Cuts) -> bytes:
         if _native is not None and changes[-1].old != _MARK:
-            found = _native.replace_strings(row, changes, self._exempt)
+            found = _native.replace_strings(row, changes, self._exempt.of(row))
             if found is not None:
                 return self._marked(row, found, changes, kinds)
         return self._walked(row, changes, kinds)
@@ -121,7 +126,7 @@ class Scrubber:
     def _walked(self, row: bytes, changes: list[Change], kinds: Cuts) -> bytes:
         event = codec.decode_event(row)
         by_text = {change.old.decode(): change for change in changes}
-        walk = _Walk(self._exempt, self._replacer.replace, by_text)
+        walk = _Walk(self._exempt.of(row), self._replacer.replace, by_text)
         if isinstance(event, Span):
             walk.span(event)
         elif isinstance(event, LogRecord):
@@ -145,7 +150,7 @@ class Scrubber:
         maps = context.resource_attributes, context.scope_attributes
         if not (any(map(has_secret_key, maps)) or self._is_suspect(maps)):
             return data
-        walk = _Walk(self._exempt, self._replacer.replace, None)
+        walk = _Walk(self._exempt.always, self._replacer.replace, None)
         walk.attributes(context.resource_attributes)
         walk.attributes(context.scope_attributes)
         if not walk.kinds:
