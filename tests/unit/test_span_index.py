@@ -183,6 +183,31 @@ def test_a_search_ends_when_its_time_is_over(index: sqlite3.Connection, log: Sql
     assert 0 < len(found) < len(list(search(index, log).spans(every)))
 
 
+def test_a_rare_span_is_found_when_the_time_is_over(
+    index: sqlite3.Connection, log: SqliteReader
+) -> None:
+    """What the first block offers is less than is looked up at once, and is compared all the same.
+
+    Of spans whose token a newer block seems to have, nothing is known by then.
+    """
+    whole = search(index, log)
+    offered = 0
+    for recorded in whole.spans(Query(names.DEFAULT_TENANT, (), lambda c, s: True)):
+        assert isinstance(recorded.event, Span)
+        number = recorded.event.attributes["n"]
+        only = ((token(seed_of(names.DEFAULT_TENANT), "n", text_of(number)),),)
+        rare = Query(names.DEFAULT_TENANT, only, _numbered(number))
+        if recorded.position in next(whole.candidates(rare), ()):
+            offered += 1
+            late = list(Search(index, log, Budget(0.0), SHAPE).spans(rare))
+            assert [one.position for one in late] == [recorded.position]
+    assert offered
+
+
+def _numbered(number: Any) -> Callable[[Context, Span], bool]:
+    return lambda _, span: span.attributes["n"] == number
+
+
 TEXTS = st.text(max_size=8) | st.sampled_from(["x" * 300, "é" * 200, "a" * 255 + "é"])
 SCALARS: st.SearchStrategy[Any] = (
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | TEXTS | st.floats()

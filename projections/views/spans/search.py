@@ -121,7 +121,10 @@ class Search:
         return sorted(found)
 
     def spans(self, query: Query) -> Iterator[Recorded]:
-        """The spans that fit, the last stored first, until the time is over."""
+        """The spans that fit, the last stored first, of what is found until the time is over.
+
+        What waits to be compared then is less than `_MOST_FETCHED` spans, and is still compared.
+        """
         yield from reversed([e for e in self._tail() if query.fits(e)])
         step = _FIRST_FETCH
         waiting = np.empty(0, np.int64)
@@ -131,7 +134,7 @@ class Search:
                 yield from self._fitting(query, waiting[:step])
                 waiting, step = waiting[step:], min(step * 2, _MOST_FETCHED)
             if self._budget.is_over():
-                return
+                break
         while len(waiting):
             yield from self._fitting(query, waiting[:step])
             waiting = waiting[step:]
