@@ -199,6 +199,7 @@ class Engine:
     async def status(self) -> dict[str, Any]:
         """The rules that could not be evaluated, and when they were last."""
         return {
+            "file": str(self._path),
             "rules": len(self._file.rule),
             "receivers": [receiver.name for receiver in self._file.receiver],
             "evaluated_ns": self._evaluated_ns,

@@ -96,11 +96,12 @@ def waiting(service: Service) -> dict[str, int]:
 
 
 def test_rules_are_read_again_on_sighup_and_a_bad_file_is_told(tmp_path: Path) -> None:
-    """What was in force stays so; the commands say the same."""
+    """What was in force stays so; the commands say the same, of the file that the service has."""
     with hooked() as hook:
         data = with_rules(tmp_path, hook)
-        with serving(tmp_path, "--alerts-allow", "127.0.0.1") as service:
-            file = data / "alerts.toml"
+        file = (data / "alerts.toml").rename(data / "ours.toml")
+        options = ("--alerts-allow", "127.0.0.1", "--alerts-file", str(file))
+        with serving(tmp_path, *options) as service:
             good = file.read_text()
             file.write_text(good.replace("terminal_failures", "terminal"))
             os.kill(service.pid, signal.SIGHUP)

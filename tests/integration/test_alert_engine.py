@@ -113,7 +113,7 @@ def test_a_new_start_tells_nothing_twice(tmp_path: Path) -> None:
             await heard(hook, 1)
             await settled(data, firing=1)
         for _ in range(2):
-            async with running(data, clock) as engine:
+            async with running(data, clock) as engine, asyncio.timeout(60):
                 while (await engine.status())["evaluated_ns"] is None:
                     await asyncio.sleep(0.02)
         assert len(hook.posts) == 1
@@ -260,8 +260,9 @@ def test_a_cool_down_outlasts_what_is_kept_of_an_alert(tmp_path: Path) -> None:
             clock.now_ns += 3600 * SECOND_NS
             await heard(hook, 2)
             clock.now_ns += 2 * 86400 * SECOND_NS
-            while (await engine.status())["evaluated_ns"] != clock.now_ns:
-                await asyncio.sleep(0.02)
+            async with asyncio.timeout(60):
+                while (await engine.status())["evaluated_ns"] != clock.now_ns:
+                    await asyncio.sleep(0.02)
             clock.now_ns = NOW_NS + 2  # the failure is in the window again
             await settled(data, firing=1)
         assert hook.statuses() == ["firing", "resolved"]
@@ -293,7 +294,7 @@ def test_without_views_nothing_is_said(tmp_path: Path) -> None:
     (data / "views.db").unlink()
 
     async def live() -> None:
-        async with running(data, Time()) as engine:
+        async with running(data, Time()) as engine, asyncio.timeout(60):
             while not (status := await engine.status())["problems"]:
                 await asyncio.sleep(0.02)
             assert "no views" in status["problems"]["failures"]
@@ -315,12 +316,11 @@ def test_while_the_views_are_behind_only_that_is_told(tmp_path: Path) -> None:
     async def live() -> None:
         clock = Time()
         clock.now_ns = committed_ns + 61 * SECOND_NS
-        async with running(data, clock) as engine:
+        async with running(data, clock) as engine, asyncio.timeout(60):
             while len((await engine.status())["problems"]) < 2:
                 await asyncio.sleep(0.02)
-            async with asyncio.timeout(60):
-                while not listed(data, rule="behind")["items"]:
-                    await asyncio.sleep(0.02)
+            while not listed(data, rule="behind")["items"]:
+                await asyncio.sleep(0.02)
         assert {item["rule"] for item in listed(data)["items"]} == {"behind"}
 
     asyncio.run(live())

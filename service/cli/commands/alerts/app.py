@@ -1,6 +1,7 @@
 """`spanledger alerts`: its commands, and those that try rules and receivers."""
 
 import asyncio
+import os
 import time
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,7 @@ from events.errors import BadInput
 from projections.query.table import Column, Kind
 from service.alerts.evaluation import Evaluation
 from service.alerts.file import load
-from service.alerts.place import FILE
+from service.alerts.place import FILE, rules_file
 from service.alerts.rule import AlertsFile
 from service.alerts.sending.deliveries import try_receiver
 from service.alerts.sending.guard import networks_of
@@ -23,6 +24,7 @@ from service.cli.options import Data, Form, Json
 from service.cli.output.documents import drawing_of_list, write, write_json
 from service.cli.output.exits import Failed
 from service.cli.source.folder import data_folder, existing_folder
+from service.configuration.reading import load as load_settings
 from service.control.locks import is_held
 from service.control.socket import call
 
@@ -37,7 +39,7 @@ FOUND: Final = (
 )
 File = Annotated[
     Path | None,
-    typer.Option("--file", metavar="FILE", help="The rules; DIR/alerts.toml if not given."),
+    typer.Option("--file", metavar="FILE", help="The rules; those of the service if not given."),
 ]
 Receiver = Annotated[str, typer.Argument(metavar="RECEIVER", help="Its name in the file.")]
 Allow = Annotated[
@@ -156,8 +158,16 @@ def _read(folder: Path, file: Path | None) -> AlertsFile:
 
     Raises:
         BadInput: there is none, or it cannot be used.
+        BadSetting: no file is named, and the settings that say which cannot be used.
     """
-    path = file.absolute() if file is not None else folder / FILE
+    path = file.absolute() if file is not None else _in_force(folder)
     if not path.is_file():
         raise BadInput(f"there is no file {path}; name one with --file")
     return load(path)
+
+
+def _in_force(folder: Path) -> Path:
+    """The file that the running service goes by, else the one that it would by its settings."""
+    if is_held(folder, "alerts"):
+        return Path(call(folder, "alerts", "status")["file"])
+    return rules_file(load_settings({"data": str(folder)}, os.environ)) or folder / FILE
