@@ -29,6 +29,7 @@ from service.configuration.settings import ForwardTarget, Settings
 from service.configuration.trace_links import trace_links
 from service.forward.target import parse_url, resolve, resolve_all
 from service.network.addresses import LOCALHOST, bare
+from service.otlp.scrub.denied import Denied
 from service.otlp.scrub.kinds.own import own_rules
 from service.roles.declaration import ROLES, all_ports
 
@@ -287,6 +288,7 @@ def _check(settings: Settings) -> None:
     _check_tls(settings)
     if settings.scrub_patterns or settings.scrub_allow:
         own_rules(settings.scrub_patterns, settings.scrub_allow)
+    Denied(settings.scrub_deny)
     if unknown := set(settings.apart) - set(views.names()):
         raise BadSetting(
             f"--apart {min(unknown)}: no such projection; one of {', '.join(views.names())}"

@@ -153,6 +153,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     scrub_allow: Annotated[
         tuple[str, ...], Meta(description="RE2 patterns of what only looks private; repeatable.")
     ] = ()
+    scrub_deny: Annotated[
+        tuple[str, ...],
+        Meta(description="Attribute keys (`user.*`) whose values are not stored; repeatable."),
+    ] = ()
     heartbeat_interval_s: Annotated[
         float,
         Meta(ge=0.05, le=86400, description="Attempts silent for three of these are abandoned."),

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from events.errors import BadSetting
 from events.log.port import Door
 from service.access.tokens import TokenStore
 from service.configuration.settings import Settings
@@ -12,7 +13,7 @@ from service.mappings.asking import RELOAD
 from service.mappings.in_force import whole_keys
 from service.otlp.decode.limits import Limits
 from service.otlp.pipeline import Pipeline
-from service.otlp.scrub.scrubber import Scrubber
+from service.otlp.scrub.scrubber import Scrubber, check_denied
 from service.otlp.transport.grpc_server import GrpcServer
 from service.otlp.transport.http_server import HttpServer
 from service.otlp.transport.intake import Intake
@@ -28,7 +29,7 @@ class Receiver:
         self._pipeline = Pipeline(
             door,
             Limits.of(settings),
-            self._scrubber(),
+            self._scrubber(starting=True),
             settings.queue_bytes,
             settings.max_decompressed_bytes,
         )
@@ -51,10 +52,24 @@ class Receiver:
         """What can be asked over the control socket."""
         return {"receiving": self._receiving, RELOAD: self._reload_mappings}
 
-    def _scrubber(self) -> Scrubber | None:
-        """One that leaves whole what the mapping rules in force need."""
+    def _scrubber(self, *, starting: bool = False) -> Scrubber | None:
+        """One that leaves whole what the mapping rules in force need.
+
+        Raises:
+            BadSetting: `starting`, and the settings deny such a key. Later rules come before the
+                settings, and the log says so: hidden, it would make one run of many.
+        """
         settings = self._settings
         whole = whole_keys(settings.data, settings.mappings)
+        try:
+            check_denied(settings, whole)
+        except BadSetting as exc:
+            if starting:
+                raise
+            _log.error(
+                "a rule in force needs a denied key, which is left whole until the next start",
+                extra={"action": "mappings", "error": str(exc)},
+            )
         return Scrubber.of(settings, whole)
 
     def _reload_mappings(self) -> dict[str, Any]:

@@ -54,3 +54,17 @@ def test_an_own_pattern_ends_with_its_string() -> None:
         (0, b"[private]"),
         (10, b"[email]"),
     ]
+
+
+def test_values_of_an_attribute_are_shown_as_stored(tmp_path: Path) -> None:
+    """A denied key hides all, one that names a secret too; an exempt one nothing."""
+    options = "--scrub-deny", "user.*", "--data", str(tmp_path)
+    for key, shown in (
+        ("user.name", "[private]"), ("db.password", "[password]"), ("task.id", "a@b.org"),
+        ("other", "[email]"),
+    ):  # fmt: skip
+        done = scrub(b"a@b.org\n", "--key", key, *options)
+        assert done.stdout.decode() == shown + "\n"
+    done = scrub(b"x\n", "--key", "user.name", "--scrub-deny", "task.*", "--data", str(tmp_path))
+    assert done.returncode == 2
+    assert b"--scrub-exempt task." in done.stderr

@@ -2,10 +2,12 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Annotated
 
+import msgspec
 import typer
 
 from events.errors import BadInput
@@ -13,7 +15,10 @@ from service.cli.command import command
 from service.cli.options import Data
 from service.cli.output.streams import json_text, write_data
 from service.configuration.reading import load
+from service.configuration.settings import Settings
+from service.mappings.in_force import whole_keys
 from service.otlp.scrub.replacer import Replacer, scrub_rules
+from service.otlp.scrub.scrubber import Scrubber, check_denied
 
 INPUT_BYTES = 16 << 20
 """Longest line, or whole text, that is read."""
@@ -41,6 +46,10 @@ class Rules:
         list[str] | None,
         typer.Option("--scrub-allow", metavar="RE2", help="What only looks private; repeatable."),
     ] = None
+    scrub_deny: Annotated[
+        list[str] | None,
+        typer.Option("--scrub-deny", metavar="KEY", help="Keys whose values go; repeatable."),
+    ] = None
 
 
 @app.command("test")
@@ -50,6 +59,9 @@ def try_lines(
     whole: Annotated[
         bool, typer.Option("--whole", help="Take all input as one text, such as a key file.")
     ] = False,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="KEY", help="Lines are values of this attribute.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write a line of text and kinds for each.")
     ] = False,
@@ -64,10 +76,28 @@ def try_lines(
 
         echo 'mail bob@example.com' | spanledger scrub test
 
+        spanledger scrub test --key user.name --scrub-deny 'user.*' < names.txt
+
         spanledger scrub test --json --scrub-patterns 'ACME-[0-9]{6}' < app.log
     """
     folder = None if data is None else str(data)
     settings = load(asdict(rules) | {"config": config, "data": folder}, os.environ)
+    scrub = _of_text(settings) if key is None else _of_value(settings, key)
+    for text in _texts(whole):
+        kinds: set[str] = set()
+        scrubbed = scrub(text, kinds)
+        if as_json:
+            write_data(json_text({"text": scrubbed, "kinds": sorted(kinds)}) + "\n")
+        else:
+            typer.echo(scrubbed)
+
+
+_Scrub = Callable[[str, set[str]], str]
+"""A text as it would be stored; adds the kinds of what was replaced."""
+
+
+def _of_text(settings: Settings) -> _Scrub:
+    """What becomes of a text that stands anywhere."""
     replacer = Replacer(
         scrub_rules(
             uuids=settings.scrub_uuids,
@@ -75,14 +105,25 @@ def try_lines(
             allowed=settings.scrub_allow,
         )
     )
-    for text in _texts(whole):
-        kinds: set[str] = set()
+
+    def scrub(text: str, kinds: set[str]) -> str:
         replacer.begin()
-        scrubbed = replacer.replace(text, kinds)
-        if as_json:
-            write_data(json_text({"text": scrubbed, "kinds": sorted(kinds)}) + "\n")
-        else:
-            typer.echo(scrubbed)
+        return replacer.replace(text, kinds)
+
+    return scrub
+
+
+def _of_value(settings: Settings, key: str) -> _Scrub:
+    """What becomes of it as the value of an attribute, by the rules in force.
+
+    Raises:
+        BadSetting: the settings deny a key that these need.
+    """
+    whole = whole_keys(settings.data, settings.mappings)
+    check_denied(settings, whole)
+    scrubber = Scrubber.of(msgspec.structs.replace(settings, scrub=True), whole)
+    assert scrubber is not None
+    return partial(scrubber.value, key)
 
 
 def _texts(whole: bool) -> Iterator[str]:

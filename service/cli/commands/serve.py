@@ -37,7 +37,7 @@ _PANELS: Final = {
     "Access": ("tls_cert", "tls_key", "tls_client_ca", "allowed_hosts", "trusted_proxies",
                "root_path", "cors_origins"),
     "Privacy": ("scrub", "scrub_uuids", "scrub_pseudonyms", "scrub_exempt", "scrub_patterns",
-                "scrub_allow"),
+                "scrub_allow", "scrub_deny"),
     "Limits": (
         "max_request_bytes", "max_decompressed_bytes", "max_string_bytes", "max_attributes",
         "max_span_events", "max_links", "queue_bytes", "max_run_attempts",

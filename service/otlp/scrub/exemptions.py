@@ -24,10 +24,16 @@ class Exemptions:
         self.always = always.union(keys)
         self._needs = [need.keys for need in needs]
         self._marks = [_marks(need) for need in needs]
+        self._rarest = [marks[0] for marks in self._marks]
         self._with = lru_cache(_KEPT)(self._union)
 
     def of(self, row: bytes) -> frozenset[str]:
         """The keys that are exempt in the event `row`."""
+        for rarest in self._rarest:
+            if rarest in row:
+                break
+        else:
+            return self.always
         met = [
             number for number, marks in enumerate(self._marks) if all(mark in row for mark in marks)
         ]

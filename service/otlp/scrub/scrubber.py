@@ -6,12 +6,13 @@ least what the rules find; where a pattern alone would say too much (card number
 looks closer. Traps: every class excludes NUL, which separates the strings of a text; no
 look-around in RE2; `sk-` needs a left boundary ("task-").
 
-A key that names a secret hides its whole value, whatever it looks like (`secret_keys`). Ids that
-correlate are exempt by attribute key, and so are trace state and ids of OTLP itself.
+A key that names a secret hides its whole value, whatever it looks like (`secret_keys`), and so does
+one that the settings deny (`denied`). Ids that correlate are exempt by attribute key, before all
+else, and so are trace state and ids of OTLP itself.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,12 +20,15 @@ from msgspec.structs import force_setattr
 
 from events import codec, names
 from events.bounded import remembered
+from events.errors import BadSetting
 from events.native import load
 from events.schema import Attributes, Fact, LogRecord, Span
 from projections.mapping.rules.identity import Whole
 from service.configuration.settings import Settings
 from service.otlp.decode.limits import Cuts, strings_of
+from service.otlp.scrub.denied import Denied, hidden
 from service.otlp.scrub.exemptions import Exemptions
+from service.otlp.scrub.kinds.own import PRIVATE
 from service.otlp.scrub.kinds.secrets import PASSWORD
 from service.otlp.scrub.pseudonyms import Pseudonyms
 from service.otlp.scrub.replacer import CANDIDATES, Change, Replacer, scrub_rules
@@ -51,6 +55,21 @@ _RESERVE: Final = 10 * CANDIDATES
 """More than any context but a hostile one needs."""
 
 
+def check_denied(settings: Settings, whole: Whole) -> None:
+    """Refuse to deny what tells tasks and runs apart: hidden, it would make them one.
+
+    Raises:
+        BadSetting: a denied key is needed whole everywhere, and the settings do not exempt it.
+    """
+    denied = Denied(settings.scrub_deny)
+    for key in sorted((EXEMPT_KEYS | whole.keys).difference(settings.scrub_exempt)):
+        if (pattern := denied.by(key)) is not None:
+            raise BadSetting(
+                f"--scrub-deny {pattern}: it names {key}, by which tasks and runs are told apart "
+                f"or joined; deny other keys, or keep this one with --scrub-exempt {key}"
+            )
+
+
 class Scrubber:
     """Scrubs rows and contexts. Belongs to one thread."""
 
@@ -61,11 +80,13 @@ class Scrubber:
         exempt: Iterable[str] = (),
         patterns: Iterable[str] = (),
         allowed: Iterable[str] = (),
+        denied: Iterable[str] = (),
         pseudonyms: bool = False,
         whole: Whole | None = None,
     ) -> None:
         self._pseudonyms = pseudonyms
         self._replacer = Replacer(scrub_rules(uuids=uuids, patterns=patterns, allowed=allowed))
+        self._denied = Denied(denied)
         self._exempt = Exemptions(EXEMPT_KEYS.union(exempt), whole)
         self._known_context = remembered(CONTEXTS_BYTES)(self._context)
 
@@ -80,6 +101,7 @@ class Scrubber:
             exempt=settings.scrub_exempt,
             patterns=settings.scrub_patterns,
             allowed=settings.scrub_allow,
+            denied=settings.scrub_deny,
             pseudonyms=settings.scrub_pseudonyms,
             whole=whole,
         )
@@ -98,11 +120,14 @@ class Scrubber:
         suspects: dict[int, list[Change]] = {}
         for start, change in self._replacer.changes(text):
             suspects.setdefault(bisect_right(ends, start), []).append(change)
+        for number in self._denied.those_of(rows):
+            suspects.setdefault(number, [])
         for number, changes in suspects.items():
             rows[number] = self._row(rows[number], changes, kinds)
 
     def _row(self, row: bytes, changes: list[Change], kinds: Cuts) -> bytes:
-        if _native is not None and changes[-1].old != _MARK:
+        hides = self._denied.may_be_in(row) or changes[-1].old == _MARK
+        if _native is not None and not hides:
             found = _native.replace_strings(row, changes, self._exempt.of(row))
             if found is not None:
                 return self._marked(row, found, changes, kinds)
@@ -126,7 +151,7 @@ class Scrubber:
     def _walked(self, row: bytes, changes: list[Change], kinds: Cuts) -> bytes:
         event = codec.decode_event(row)
         by_text = {change.old.decode(): change for change in changes}
-        walk = _Walk(self._exempt.of(row), self._replacer.replace, by_text)
+        walk = self._walk(self._exempt.of(row), by_text)
         if isinstance(event, Span):
             walk.span(event)
         elif isinstance(event, LogRecord):
@@ -139,6 +164,18 @@ class Scrubber:
         force_setattr(event, "scrubbed", tuple(sorted(walk.kinds)))
         return codec.encode_event(event)
 
+    def _walk(self, exempt: frozenset[str], changes: dict[str, Change] | None) -> "_Walk":
+        return _Walk(exempt, self._denied, self._replacer, changes)
+
+    def value(self, key: str, text: str, kinds: set[str]) -> Any:
+        """What is stored of `text` as the value of the attribute `key`; adds to `kinds`."""
+        self._replacer.begin()
+        attributes: Attributes = {key: text}
+        walk = self._walk(self._exempt.always, None)
+        walk.attributes(attributes)
+        kinds |= walk.kinds
+        return attributes[key]
+
     def context(self, data: bytes) -> bytes:
         """The context `data` of the batch whose rows were scrubbed last, scrubbed."""
         if self._replacer.left < _RESERVE:
@@ -148,9 +185,10 @@ class Scrubber:
     def _context(self, data: bytes) -> bytes:
         context = codec.decode_context(data)
         maps = context.resource_attributes, context.scope_attributes
-        if not (any(map(has_secret_key, maps)) or self._is_suspect(maps)):
+        hides = self._denied.may_be_in(data) or any(map(has_secret_key, maps))
+        if not (hides or self._is_suspect(maps)):
             return data
-        walk = _Walk(self._exempt.always, self._replacer.replace, None)
+        walk = self._walk(self._exempt.always, None)
         walk.attributes(context.resource_attributes)
         walk.attributes(context.scope_attributes)
         if not walk.kinds:
@@ -176,15 +214,18 @@ class _Walk:
     def __init__(
         self,
         exempt: frozenset[str],
-        replace: Callable[[str, set[str]], str],
+        denied: Denied,
+        replacer: Replacer,
         changes: dict[str, Change] | None,
     ) -> None:
         self.kinds: set[str] = set()
         self._exempt = exempt
-        self._replace = replace
+        self._denied = denied
+        self._replace = replacer.replace
+        self._pseudonyms = replacer.pseudonyms
         self._every = changes is None
         self._changes: dict[str, Change] = changes or {}
-        self._may_hide = self._every or MARK in self._changes
+        self._may_hide = self._every or MARK in self._changes or bool(denied)
 
     def span(self, span: Span) -> None:
         self._field(span, "name")
@@ -222,8 +263,16 @@ class _Walk:
     def _under(self, key: str, value: Any) -> Any:
         if key in self._exempt:
             return value
+        if self._denied.by(key) is not None:
+            return self._denied_value(value)
         kind = secret_kind(key)
         return self._value(value) if kind is None else self._hidden(value, kind)
+
+    def _denied_value(self, value: Any) -> Any:
+        new = hidden(value, self._pseudonyms)
+        if new is not value:
+            self.kinds.add(PRIVATE)
+        return new
 
     def _hidden(self, value: Any, kind: str) -> Any:
         """`value` of a key that names a secret; numbers count things, except for passwords."""
