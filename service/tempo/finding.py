@@ -1,29 +1,23 @@
 """Searches as Grafana shows them, and the tags and values that it offers; plain functions."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
 from events.log.port import Recorded
 from events.schema import Span
-from projections.views.spans.search import END_NS, Query
-from projections.views.spans.tokens import ANY, SERVICE_NAME, seed_of, token
-from service.tempo.traceql import (
-    INTRINSICS,
-    KINDS,
-    ROOT,
-    SCOPES,
-    STATUSES,
-    Expression,
-    Root,
-    query_of,
-)
+from projections.views.spans.search import END_NS
+from projections.views.spans.tokens import SERVICE_NAME
+from service.tempo.fields import INTRINSICS, KINDS, ROOT, SCOPES, STATUSES, values_of
+from service.tempo.pipeline import Asked
+from service.tempo.traceql import Expression, Joined, NotUnderstood, Root, parse, query_of
 from service.traces.stored import StoredTraces
 from service.traces.summary import summarise
 
 _SAMPLE: Final = 2_000
 """The newest spans of the time, by which it is told which attributes there are."""
 _MOST_VALUES: Final = 1_000
+_ANY: Final = Joined(True, ())
 _OVER_FETCHED: Final = 10
 """Traces that are looked at for each that is wanted, where their root decides."""
 
@@ -39,13 +33,14 @@ class Window:
 def search(
     traces: StoredTraces,
     tenant: str,
-    asked: Expression,
+    wanted: Asked,
     window: Window,
     *,
     limit: int,
     spans_each: int,
 ) -> list[dict[str, Any]]:
     """Traces with a span that fits, as Tempo's search answers them, the newest first."""
+    asked = wanted.spans
     query = query_of(asked, tenant, window.first_ns, window.last_ns)
     asks_root = any(condition.scope == ROOT for condition in asked.conditions())
     most = limit * _OVER_FETCHED if asks_root else limit
@@ -56,16 +51,17 @@ def search(
             assert isinstance(span, Span)
             if span.trace_id not in found and len(found) >= most:
                 break
-            found.setdefault(span.trace_id, Matches(spans_each)).add(span)
+            found.setdefault(span.trace_id, Matches(spans_each)).add(recorded)
 
     def fitting(recorded: Recorded, root: Root) -> bool:
         span = recorded.event
         assert isinstance(span, Span)
         return query.fits(recorded) and asked.holds_in(recorded.context, span, root)
 
-    keys = {condition.key for condition in asked.conditions()}
+    fields = [("span", condition.key) for condition in asked.conditions()]
+    fields += wanted.selected
     exactly = fitting if asks_root else None
-    shown = (_trace(traces, tenant, one, of, keys, exactly) for one, of in found.items())
+    shown = (_trace(traces, tenant, one, of, fields, exactly) for one, of in found.items())
     return list(islice((trace for trace in shown if trace), limit))
 
 
@@ -75,13 +71,13 @@ class Matches:
     def __init__(self, kept: int) -> None:
         self.kept = kept
         self.count = 0
-        self.spans: list[Span] = []
+        self.spans: list[Recorded] = []
 
-    def add(self, span: Span) -> None:
+    def add(self, recorded: Recorded) -> None:
         """One more; a trace may have a million of them."""
         self.count += 1
         if len(self.spans) < self.kept:
-            self.spans.append(span)
+            self.spans.append(recorded)
 
 
 def _trace(
@@ -89,7 +85,7 @@ def _trace(
     tenant: str,
     trace_id: bytes,
     matches: Matches,
-    keys: set[str],
+    fields: Sequence[tuple[str, str]],
     fitting: Callable[[Recorded, Root], bool] | None,
 ) -> dict[str, Any] | None:
     """One trace; None if no span of it fits together with its root."""
@@ -98,10 +94,10 @@ def _trace(
         root, matches = Root(summary.root_service, summary.root_name), Matches(matches.kept)
         for recorded in traces.spans(tenant, trace_id):
             if isinstance(recorded.event, Span) and fitting(recorded, root):
-                matches.add(recorded.event)
+                matches.add(recorded)
         if not matches.count:
             return None
-    shown = [_span(span, keys) for span in matches.spans]
+    shown = [_span(recorded, fields) for recorded in matches.spans]
     return {
         "traceID": trace_id.hex(),
         "rootServiceName": summary.root_service,
@@ -112,16 +108,19 @@ def _trace(
     }
 
 
-def _span(span: Span, keys: set[str]) -> dict[str, Any]:
+def _span(recorded: Recorded, fields: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    span = recorded.event
+    assert isinstance(span, Span)
+    attributes: dict[str, Any] = {}
+    for scope, key in fields:
+        for value in values_of(scope, key, recorded.context, span)[:1]:
+            attributes.setdefault(key, value)
     return {
         "spanID": span.span_id.hex(),
         "name": span.name,
         "startTimeUnixNano": str(span.start_ns),
         "durationNanos": str(max(span.end_ns - span.start_ns, 0)),
-        "attributes": [
-            {"key": key, "value": _otlp(value)}
-            for key, value in span.attributes.items() if key in keys
-        ],
+        "attributes": [{"key": key, "value": _otlp(value)} for key, value in attributes.items()],
     }  # fmt: skip
 
 
@@ -135,10 +134,12 @@ def _otlp(value: Any) -> dict[str, Any]:
     return {"stringValue": str(value)}
 
 
-def tags(traces: StoredTraces, tenant: str, window: Window, scope: str) -> list[dict[str, Any]]:
-    """The keys of each scope, or of one, by the newest spans of the time."""
+def tags(
+    traces: StoredTraces, tenant: str, window: Window, scope: str, text: str
+) -> list[dict[str, Any]]:
+    """The keys of each scope, or of one, by the newest spans of the time that fit a query."""
     held: dict[str, set[str]] = {one: set() for one in SCOPES}
-    for recorded in _newest(traces, tenant, window):
+    for recorded in _newest(traces, tenant, window, _narrowed(text)):
         for name, attributes in _scoped(recorded):
             held[name].update(attributes)
     found = [{"name": name, "tags": sorted(keys)} for name, keys in held.items()]
@@ -146,18 +147,25 @@ def tags(traces: StoredTraces, tenant: str, window: Window, scope: str) -> list[
     return [one for one in found if scope in ("", one["name"]) and one["tags"]]
 
 
-def values(traces: StoredTraces, tenant: str, window: Window, tag: str) -> list[dict[str, Any]]:
-    """The values of a tag, `scope.key` or an intrinsic, by the newest spans of the time."""
+def values(
+    traces: StoredTraces, tenant: str, window: Window, tag: str, text: str
+) -> list[dict[str, Any]]:
+    """The values of a tag, `scope.key` or an intrinsic, by the newest spans that fit a query.
+
+    Of services without a query all are known.
+    """
+    asked = _narrowed(text)
     if tag in ("status", "kind"):
         words = STATUSES if tag == "status" else KINDS
         return [{"type": "keyword", "value": word} for word in words]
     scope, _, key = tag.partition(".")
-    if tag == "rootServiceName" or (key == SERVICE_NAME and scope in ("", "resource")):
+    is_service = key == SERVICE_NAME and scope in ("", "resource")
+    if tag == "rootServiceName" or (is_service and asked == _ANY):
         with traces.searching() as searching:
             names = searching.services(tenant)
         return [{"type": "string", "value": name} for name in names[:_MOST_VALUES]]
     found: dict[tuple[str, str], None] = {}
-    for recorded in _newest(traces, tenant, window):
+    for recorded in _newest(traces, tenant, window, asked):
         span = recorded.event
         assert isinstance(span, Span)
         if tag in ("name", "rootName"):
@@ -191,8 +199,17 @@ def _scoped(recorded: Recorded) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "link", link.attributes
 
 
-def _newest(traces: StoredTraces, tenant: str, window: Window) -> Iterable[Recorded]:
-    every = ((token(seed_of(tenant), ANY, ""),),)
-    query = Query(tenant, every, lambda _, span: True, window.first_ns, window.last_ns)
+def _narrowed(text: str) -> Expression:
+    """What spans are to be; one that is still being written narrows nothing, as with Tempo."""
+    try:
+        return parse(text)
+    except NotUnderstood:
+        return _ANY
+
+
+def _newest(
+    traces: StoredTraces, tenant: str, window: Window, asked: Expression
+) -> Iterable[Recorded]:
+    query = query_of(asked, tenant, window.first_ns, window.last_ns)
     with traces.searching() as searching:
         return list(islice(searching.spans(query), _SAMPLE))

@@ -16,7 +16,7 @@ from service.api.asking import AnyRequest, arguments, parameters, tenant_of
 from service.forward.encode import field
 from service.tempo import finding
 from service.tempo.finding import Window
-from service.tempo.traceql import parse
+from service.tempo.pipeline import parse_search
 from service.traces.stored import StoredTraces
 
 PREFIX: Final = "/tempo/api"
@@ -126,7 +126,7 @@ class Tempo:
 
     def _search(self, tenant: str, asked: _Asked) -> dict[str, Any]:
         found = finding.search(
-            self._traces, tenant, parse(asked.q), Window(asked.start, asked.end),
+            self._traces, tenant, parse_search(asked.q), Window(asked.start, asked.end),
             limit=asked.limit, spans_each=asked.spss,
         )  # fmt: skip
         return {"traces": found, "metrics": {}}
@@ -134,8 +134,10 @@ class Tempo:
     def _tags(self, tenant: str, asked: _Asked) -> dict[str, Any]:
         window = Window(asked.start, asked.end)
         scope = "" if asked.scope == "none" else asked.scope
-        return {"scopes": finding.tags(self._traces, tenant, window, scope), "metrics": {}}
+        found = finding.tags(self._traces, tenant, window, scope, asked.q)
+        return {"scopes": found, "metrics": {}}
 
     def _values(self, tag: str, tenant: str, asked: _Asked) -> dict[str, Any]:
         window = Window(asked.start, asked.end)
-        return {"tagValues": finding.values(self._traces, tenant, window, tag), "metrics": {}}
+        found = finding.values(self._traces, tenant, window, tag, asked.q)
+        return {"tagValues": found, "metrics": {}}

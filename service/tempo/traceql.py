@@ -7,10 +7,10 @@ Comparisons are of one span, joined by `&&`, which binds closer, and `||`, with 
 
 Fields are attributes (`span.KEY`, `resource.KEY`, `event.KEY`, `link.KEY`, `instrumentation.KEY`,
 or `.KEY` for span and resource; a key may be quoted) and `name`, `status`, `kind`, `duration`, with
-or without `span:` before them; `rootServiceName` and `rootName` are of the trace's root. Operators
-are `=`, `!=`, `=~`, `!~`, `>`, `>=`, `<` and `<=`; values are strings, numbers, durations, `true`,
-`false`, `nil`, and words of status and kind. What else TraceQL has is refused by a message that
-says what it was.
+or without `span:` before them; `nestedSetParent < 0` is true of roots; `rootServiceName` and
+`rootName` are of the trace's root. Operators are `=`, `!=`, `=~`, `!~`, `>`, `>=`, `<` and `<=`;
+values are strings, numbers, durations, `true`, `false`, `nil`, and words of status and kind. What
+else TraceQL has is refused by a message that says what it was.
 """
 
 import math
@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 import re2
 
 from events.errors import BadInput
-from events.schema import Attributes, Context, Span
+from events.schema import Context, Span
 from projections.views.spans.search import END_NS, Query
 from projections.views.spans.tokens import (
     ANY,
@@ -34,16 +34,19 @@ from projections.views.spans.tokens import (
     text_of,
     token,
 )
+from service.tempo.fields import (
+    INTRINSICS,
+    KINDS,
+    NESTED,
+    ROOT,
+    ROOT_FIELDS,
+    SCOPES,
+    STATUSES,
+    values_of,
+)
 
-STATUSES: Final = ("unset", "ok", "error")
-KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
-SCOPES: Final = ("span", "resource", "event", "link", "instrumentation")
-ROOT: Final = "root"
-ROOT_FIELDS: Final = {
-    "rootServiceName": "service", "rootService": "service", "rootName": "name",
-    "rootTraceName": "name",
-}  # fmt: skip
-INTRINSICS: Final = ("name", "status", "kind", "duration")
+_OF_ROOTS: Final = (("<", 0), ("=", -1), (">=", 0), ("!=", -1))
+"""All that is asked of `nestedSetParent`: whether a span is the root of its trace, -1, or not."""
 MOST_CHARACTERS: Final = 4_096
 MOST_BRACKETS: Final = 32
 _ANY_DURATION: Final = (0, END_NS)
@@ -95,10 +98,7 @@ class Condition(NamedTuple):
         )
 
     def _values(self, context: Context, span: Span) -> Iterator[Any]:
-        if self.scope == "intrinsic":
-            yield _intrinsic(self.key, span)
-            return
-        held = [of[self.key] for of in _places(self.scope, context, span) if self.key in of]
+        held = values_of(self.scope, self.key, context, span)
         yield from held
         if not held and self.value is None:
             yield None
@@ -288,7 +288,7 @@ def _expect(parts: list[re.Match[str]], at: int, kind: str, what: str) -> str:
 
 
 def _condition(field: str, op: str, given: re.Match[str]) -> Condition:
-    scope, key = _field(field)
+    scope, key = field_of(field)
     value = _value(given)
     if scope in ("intrinsic", ROOT):
         value = _checked(key, op, value, given)
@@ -299,7 +299,12 @@ def _condition(field: str, op: str, given: re.Match[str]) -> Condition:
     return Condition(scope, key, op, value)
 
 
-def _field(text: str) -> tuple[str, str]:
+def field_of(text: str) -> tuple[str, str]:
+    """The scope and key of a field as it is written; see `Condition`.
+
+    Raises:
+        NotUnderstood: there is no such field.
+    """
     name = text.removeprefix("span:").removeprefix("trace:")
     if name in ROOT_FIELDS:
         return ROOT, ROOT_FIELDS[name]
@@ -333,6 +338,8 @@ def _value(given: re.Match[str]) -> Any:
 
 def _checked(key: str, op: str, value: Any, given: re.Match[str]) -> Any:
     """A value that can be compared with an intrinsic."""
+    if key == NESTED and (op, value) not in _OF_ROOTS:
+        raise NotUnderstood(f"q: {key} {op} {given.group().strip()}: expected < 0 or >= 0")
     words = {"status": STATUSES, "kind": KINDS}.get(key, ())
     is_right = (
         value in words if words
@@ -355,26 +362,6 @@ def _pattern(text: str) -> Any:
         return re2.compile(text)
     except re2.error as exc:
         raise NotUnderstood(f"q: {text[:80]!r} is no regular expression: {exc}") from exc
-
-
-def _intrinsic(key: str, span: Span) -> Any:
-    if key == "name":
-        return span.name
-    if key == "duration":
-        return max(span.end_ns - span.start_ns, 0)
-    words, number = (STATUSES, span.status_code) if key == "status" else (KINDS, span.kind)
-    return words[number] if 0 <= number < len(words) else words[0]
-
-
-def _places(scope: str, context: Context, span: Span) -> list[Attributes]:
-    if scope in ("event", "link"):
-        held = span.events if scope == "event" else span.links
-        return [part.attributes for part in held]
-    of = {
-        "span": [span.attributes], "resource": [context.resource_attributes],
-        "instrumentation": [context.scope_attributes],
-    }  # fmt: skip
-    return of.get(scope, [span.attributes, context.resource_attributes])
 
 
 def _compares(op: str, value: Any, wanted: Any) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from events.log.port import Recorded
 from service.access.tokens import TokenStore
 from service.api.server import ApiServer
 from service.configuration.settings import Settings
@@ -107,6 +108,9 @@ def test_an_unknown_trace_is_not_found(address: str, version: str) -> None:
         ('{ (span.to = "c1" || span.to = "c3") && resource.service.name = "mail" }', [3, 1]),
         ('{ rootServiceName = "mail" || span.to = "c2" }', [2]),
         ("{ true && true }", [3, 2, 1]),
+        ('{ nestedSetParent < 0 && name = "order" }', [3, 2, 1]),
+        ('{ nestedSetParent < 0 && name = "send" }', []),
+        ('{ nestedSetParent >= 0 && span.to = "c2" }', [2]),
     ],
 )
 def test_searches(address: str, query: str, found: list[int]) -> None:
@@ -131,11 +135,44 @@ def test_a_search_says_what_a_table_shows(address: str) -> None:
     assert (span["name"], span["durationNanos"]) == ("send", str(SECOND_NS))
 
 
+def test_selected_fields_are_shown(address: str) -> None:
+    """Those of the span and of its resource, and intrinsics; what a span lacks is left out."""
+    query = "{ .tries = 2 } | select(span.to, resource.service.name, status, .none, rootName)"
+    (trace,) = ask(address, "/api/search", q=query)["traces"]
+    (span,) = trace["spanSets"][0]["spans"]
+    assert span["attributes"] == [
+        {"key": "tries", "value": {"intValue": "2"}},
+        {"key": "to", "value": {"stringValue": "c2"}},
+        {"key": "service.name", "value": {"stringValue": "mail"}},
+        {"key": "status", "value": {"stringValue": "error"}},
+    ]
+
+
+def test_a_query_narrows_tags_and_values(address: str) -> None:
+    """Only spans that fit count; one that is half written narrows nothing."""
+
+    def keys(query: str) -> set[str]:
+        answer = ask(address, "/api/v2/search/tags", scope="span", q=query)
+        return {tag for scope in answer["scopes"] for tag in scope["tags"]}
+
+    def found(tag: str, query: str) -> list[str]:
+        answer = ask(address, f"/api/v2/search/tag/{quote(tag, safe='')}/values", q=query)
+        return [value["value"] for value in answer["tagValues"]]
+
+    assert "tries" not in keys('{ name = "order" }')
+    assert "tries" in keys("{ status = error }")
+    assert keys("{ status = ") == keys("{}")
+    assert found("span.to", "{ .tries > 1 }") == ["c2", "c3"]
+    assert found("resource.service.name", '{ name = "send" }') == ["mail"]
+    assert found("resource.service.name", "{}") == ["mail", "shop"]
+
+
 def test_of_a_trace_as_many_spans_are_kept_as_are_shown() -> None:
     """The others are counted."""
     matches = Matches(3)
+    span = Recorded(0, 1, b"", "default", 0, 0, SHOP, make_span())
     for _ in range(10):
-        matches.add(make_span())
+        matches.add(span)
     assert (matches.count, len(matches.spans)) == (10, 3)
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from events.schema import Context, Span, SpanEvent
 from projections.views.spans.search import END_NS
 from projections.views.spans.tokens import context_tokens, seed_of, span_tokens
+from service.tempo.pipeline import parse_search
 from service.tempo.traceql import NotUnderstood, Root, parse, query_of
 from tests.events import make_span
 
@@ -35,7 +36,7 @@ SPAN: Span = make_span(
         "{ .zone = `a` }", '{ .zone = "b" || .zone = "a" }', '{ (.zone = "b" || .zone = "a") }',
         '{ .zone = "a" || .zone = "b" && .zone = "c" }', "{ true && status = error }",
         '{ (((.zone = "a")) && (status = ok || duration > 1s)) }', '{rootName="x"||.zone="b"}',
-        '{ duration > 9s || .zone = "a" }', "{ true }",
+        '{ duration > 9s || .zone = "a" }', "{ true }", "{nestedSetParent<0}",
     ],
 )  # fmt: skip
 def test_a_span_that_is_so_is_found(text: str) -> None:
@@ -103,7 +104,7 @@ def test_conditions_of_the_root_are_not_of_the_span() -> None:
         ("{ .a =~ 1 }", "takes a string"), ("{ status = 2 }", "one of unset, ok, error"),
         ("{ status > ok }", "one of unset, ok, error"), ('{ duration > "1s" }', "a duration"),
         ("{" + "x" * 5000 + "}", "longer than"), ("count()", "one set of spans"),
-        ("{ nestedSetParent < 0 }", "no field is named 'nestedSetParent'"),
+        ("{ nestedSetParent > 3 }", "nestedSetParent > 3: expected < 0 or >= 0"),
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_refused(text: str, said: str) -> None:
@@ -117,3 +118,19 @@ def test_any_text_is_taken_or_refused(text: str) -> None:
     """Nothing else can happen."""
     with contextlib.suppress(NotUnderstood):
         query_of(parse(text), "default").matches(CONTEXT, SPAN)
+
+
+@pytest.mark.parametrize(
+    "text", ["{} | select(a)", "{} | select()", "{} | select(status) | rate()"]
+)
+def test_only_fields_are_selected(text: str) -> None:
+    """And nothing follows."""
+    with pytest.raises(NotUnderstood):
+        parse_search(text)
+
+
+def test_brackets_in_texts_and_keys_end_no_set() -> None:
+    """Quoted keys may hold commas."""
+    asked = parse_search('{ name != "} | select(x)" } | select(span."a,b", status)')
+    assert asked.spans.holds(CONTEXT, SPAN)
+    assert asked.selected == (("span", "a,b"), ("intrinsic", "status"))
