@@ -26,8 +26,8 @@ def failing(run: str, at_ns: int = BASE_NS, **changes: Any) -> Batch:
     """A batch with one failed attempt."""
     event = make_exception("ValueError", f"bad order {run}")
     span = make_span(
-        task="t", run=run, attempt=1, status_code=2, events=[event], start_ns=at_ns,
-        end_ns=at_ns + 1, **changes,
+        **{"attempt": 1, **changes}, task="t", run=run, status_code=2, events=[event],
+        start_ns=at_ns, end_ns=at_ns + 1,
     )  # fmt: skip
     return make_batch([span])
 
@@ -155,6 +155,21 @@ def test_decisions_are_the_same_after_a_rebuild(ledger: Ledger, tmp_path: Path) 
         path.unlink()
     ledger.fold()
     assert tables_of(next(ledger.writer.data.glob("views*.db")))["triage"] == before
+
+
+def test_a_run_that_failed_twice_recovers_once(ledger: Ledger) -> None:
+    """Three attempts of one run, and one of another that never recovers: two runs."""
+    for run, attempt, seconds in (("r1", 1, 0), ("r1", 2, 10), ("r2", 1, 0)):
+        at_ns = BASE_NS + seconds * SECOND_NS
+        ledger.writer.door.append(failing(run, at_ns, attempt=attempt))
+    end = BASE_NS + 30 * SECOND_NS
+    passing = make_span(task="t", run="r1", attempt=3, start_ns=end - 1, end_ns=end)
+    ledger.writer.door.append(make_batch([passing]))
+    pattern = ledger.pattern()
+    assert pattern.count == 3
+    assert (pattern.recovery.of, pattern.recovery.recovered) == (2, 1)
+    assert pattern.recovery.by_attempt == {"3": 1}
+    assert pattern.recovery.median_s == pytest.approx(30, abs=1.5)
 
 
 def test_a_pattern_says_what_its_failures_have_in_common(ledger: Ledger) -> None:

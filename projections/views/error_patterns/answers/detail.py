@@ -65,7 +65,7 @@ class Examples(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the runs of the newest occurrences; `of` is how many these are."""
+    """What became of the runs of the newest occurrences; `of` is how many runs these are."""
 
     of: int
     recovered: int
@@ -197,12 +197,15 @@ def _example(inquiry: Inquiry, row: _Row, events: dict[int, _Event]) -> Example:
 
 
 def _recovery(newest: Sequence[_Row]) -> Recovery:
-    recovered = [row for row in newest if row.run_status == words.COMPLETED]
+    """A run counts once, however often it failed; its first failure among these is what it
+    recovered from."""
+    runs = {row.attempt_key >> words.NUMBER_BITS: row for row in newest}  # the oldest stays
+    recovered = [row for row in runs.values() if row.run_status == words.COMPLETED]
     waits = [row.last_ended_ns - row.seen_ns for row in recovered if row.last_ended_ns is not None]
     middle = int(median(waits)) if waits else None
     by_attempt = Counter(row.run_attempts or 0 for row in recovered)
     return Recovery(
-        of=len(newest), recovered=len(recovered),
+        of=len(runs), recovered=len(recovered),
         by_attempt={str(number): by_attempt[number] for number in sorted(by_attempt)},
         median_ns=middle, median_s=None if middle is None else middle / 1e9,
     )  # fmt: skip
