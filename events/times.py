@@ -13,6 +13,7 @@ _UNITS_NS: Final = {
     "d": 86400 * SECOND_NS,
     "w": 7 * 86400 * SECOND_NS,
 }
+_LIMIT_NS: Final = 1 << 63
 _DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION: Final = re.compile(r"[.,]([0-9]*)")
@@ -75,11 +76,13 @@ def seconds(duration_ns: float | None) -> float | None:
 
 
 def parse_duration(text: str) -> int | None:
-    """The nanoseconds of `90s`, `15m`, `1h30m`, `2d` or `1w`; None if `text` is no duration."""
+    """The nanoseconds of `90s`, `15m`, `1h30m`, `2d` or `1w`; None if `text` is no duration, or
+    one of 292 years or more, which 64 bits do not hold."""
     parts = _DURATION_PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
-    return int(sum(float(number) * _UNITS_NS[unit] for number, unit in parts))
+    total_ns = sum(float(number) * _UNITS_NS[unit] for number, unit in parts)
+    return int(total_ns) if total_ns < _LIMIT_NS else None
 
 
 def human_duration(duration_ns: float) -> str:

@@ -64,7 +64,8 @@ def test_what_does_not_hold_is_left_out(text: str) -> None:
         ("", "nothing to search"), ("(a", "not closed"), ("a)", "not opened"), ("a OR", "missing"),
         ("AND a", "missing"), ("NOT", "missing"), ('"a', "quotation mark"),
         ("colour:red", "no field"),
-        ("duration>soon", "soon"), ("attempt>x", "whole number"), ("a " * 70, "more than 64"),
+        ("duration>soon", "soon"), (f"duration<{'9' * 400}s", "a time above 0"),
+        ("attempt>x", "whole number"), ("a " * 70, "more than 64"),
         ("(" * 20 + "a" + ")" * 20, "nested"),
     ],
 )  # fmt: skip

@@ -18,6 +18,7 @@ from events.errors import BadInput
 from events.times import SECOND_NS
 from projections.query.refusals import BadQuestion
 from projections.query.times import parse_seconds
+from projections.runs import words
 
 Test = Callable[[Any], bool]
 Reading = Callable[[Any, str], Any]
@@ -260,7 +261,7 @@ class _Parser:
         if measure == "duration":
             wanted = float(parse_seconds("duration", text) * SECOND_NS)
         elif text.isascii() and text.isdigit():
-            wanted = float(text)
+            wanted = min(float(text), float(words.NUMBER_LIMIT))  # above all that there are
         else:
             raise BadInput(f"{measure}{sign} needs a whole number, not {text!r}")
         return Measured(measure, sign, wanted)
