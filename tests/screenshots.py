@@ -56,8 +56,9 @@ def take(base: str) -> None:
     run = f"tasks/{quote(failed['task_id'])}/runs/{quote(failed['run_id'])}"
     attempt = f"attempts/{failed['attempt_id']}?task={quote(failed['task_id'])}"
     pages = {
-        "overview": "", "run": run, "attempt": attempt, "trace": f"traces/{failed['trace_id']}",
-        "error": f"errors/{failed['error']['fingerprint']}", "live": "live",
+        "overview": "?window=15m", "run": run, "attempt": attempt, "live": "live",
+        "trace": f"traces/{failed['trace_id']}",
+        "error": f"errors/{failed['error']['fingerprint']}",
     }  # fmt: skip
     with chromium() as browser:
         for theme in _THEMES:

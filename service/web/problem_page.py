@@ -32,5 +32,6 @@ def problem_page(
     values = {
         "title": problem.title, "problem": problem, "advice": _ADVICE.get(problem.status, ""),
         "theme": theme_of(request),
+        "sought": request.query_params.get("q", "") if place.path.rstrip("/") == "/search" else "",
     }  # fmt: skip
     return page(render("problem.html.j2", Links(place), values), problem.status)

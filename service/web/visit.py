@@ -16,6 +16,7 @@ from projections.query.times import parse_moment
 from service.access.proxies import Place
 from service.access.tokens import Admission
 from service.configuration.settings import Settings
+from service.configuration.trace_links import trace_links
 from service.policies.applying import Applying
 from service.web.acting.verification import Verification
 from service.web.links import Links
@@ -97,6 +98,14 @@ class Visit:
                 except BadInput as exc:
                     raise BadQuestion([(name, str(exc))]) from exc
         return given
+
+    def elsewhere(self, trace_id: str | None) -> list[tuple[str, str]]:
+        """The names and links of other places that show this trace: `--trace-links`."""
+        if not trace_id:
+            return []
+        return [
+            (place.name, place.to(trace_id)) for place in trace_links(self.settings.trace_links)
+        ]
 
     def leaving_out(self, *names: str) -> "Visit":
         """The same request without some parameters."""

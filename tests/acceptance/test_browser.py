@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from events import names
 from events.log.port import Batch
+from service.access.tokens import TokenStore
 from service.control.socket import call
 from tests.browser import PATIENCE_MS, chromium, watched
 from tests.events import SECOND_NS, make_batch, make_exception, make_log, make_span, trace_id
@@ -300,10 +301,31 @@ def test_trouble_is_said_where_one_looks(browser: Browser, service: Service, bas
 
 
 def test_an_empty_service_teaches(browser: Browser, tmp_path: Path) -> None:
-    """Before the first span each page says what it will show, and shuts nobody out."""
-    with serving(tmp_path) as service:
+    """It asks for a token; before the first span each page says what it will show; and neither
+    shuts anybody out."""
+    token = TokenStore(tmp_path / "data" / "tokens.json").add("me", "read")
+    with (
+        serving(tmp_path) as service,
+        watched(browser, f"http://{service.api}", width=390) as seen,
+    ):
+        page = seen.open("/")
+        expect(page.get_by_label("Token")).to_be_focused()
+        assert seen.barriers() == []
+        page.keyboard.type(token)
+        page.keyboard.press("Enter")
         for path in ("/", "/live", "/tasks", "/errors", "/attempts", "/health"):
-            with watched(browser, f"http://{service.api}", width=390) as seen:
-                page = seen.open(path)
-                expect(page.locator(".empty").first).to_be_visible()
-                assert seen.barriers() == [], path
+            expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+            seen.open(path)
+            expect(page.locator(".empty").first).to_be_visible()
+            assert seen.barriers() == [], path
+
+
+@pytest.mark.parametrize(("wish", "moves"), [("reduce", "none"), ("no-preference", "fresh")])
+def test_nothing_moves_for_who_asks_so(
+    browser: Browser, service: Service, base: str, wish: str, moves: str
+) -> None:
+    """A new row is lit up for a moment only where the reader's system does not forbid it."""
+    with watched(browser, base, reduced_motion=wish) as seen:
+        page = seen.open("/live")
+        row = page.locator("#live-rows tr").first
+        expect(row).to_have_css("animation-name", moves)

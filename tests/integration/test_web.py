@@ -417,11 +417,29 @@ def test_traces_link_to_other_tools(data: Path) -> None:
     """As the setting says; one that names no place for the id is refused at the start."""
     links = ("Jaeger=http://jaeger.example/trace/{trace_id}",)
     with serving(data, trace_links=links) as client:
-        page = client.get(f"/traces/{TRACE}", headers=HTML).text
-        assert f'href="http://jaeger.example/trace/{TRACE}"' in page
+        (failed,) = client.get("/api/v1/attempts?task=nightly&status=failed").json()["items"]
+        for path in (
+            f"/traces/{TRACE}",
+            "/tasks/nightly/runs/r1",
+            f"/attempts/{failed['attempt_id']}",
+        ):
+            page = client.get(path, headers=HTML).text
+            assert f'href="http://jaeger.example/trace/{TRACE}"' in page, path
     for wrong in ("http://x/{trace_id}", "J=javascript:{trace_id}", "J=http://x/"):
         with pytest.raises(BadSetting, match="--trace-links"):
             trace_links([wrong])
+
+
+def test_a_chart_is_told_in_text(client: httpx.Client) -> None:
+    """Each bucket stands in a list for those who do not see the columns."""
+    page = client.get("/tasks/nightly", headers=HTML).text
+    assert re.search(r'<ul class="sr"><li>[^<]*: 1 succeeded, 1 failed', page)
+
+
+def test_a_refused_search_keeps_its_words(client: httpx.Client) -> None:
+    """They stand in the field of the page that says what was wrong."""
+    page = client.get("/search", params={"q": "colour:red"}, headers=HTML).text
+    assert 'value="colour:red"' in page
 
 
 def test_a_search_finds_attempts(client: httpx.Client) -> None:

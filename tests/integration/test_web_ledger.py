@@ -44,8 +44,8 @@ def test_executors_are_marked_where_their_interval_says_so(data: Path) -> None:
     """Counts and intervals stand by the rate; cells lead to the tries that they count."""
     with serving(data) as client:
         page = text_of(client, "/executors?task=load+%3Cb%3E")
-        assert "100 of 100<br>96 to 100 %" in page
-        assert "1 of 20<br>1 to 24 %" in page
+        assert '100 of 100<span class="between"> · </span><br>96 to 100 %' in page
+        assert '1 of 20<span class="between"> · </span><br>1 to 24 %' in page
         assert page.count('aria-label="completed"') == page.count('aria-label="failed"') == 1
         assert "<b>" not in page
         assert "attempts?task=load+%3Cb%3E&amp;executor=shaky" in page

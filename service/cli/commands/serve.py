@@ -33,7 +33,7 @@ _PANELS: Final = {
     "Ports and data": ("data", "host", *(port.setting for port in all_ports()), "workers",
                        "pin_receivers", "mappings"),
     "Forwarding": ("forward",),
-    "Views": ("apart", "search_index"),
+    "Views": ("apart", "search_index", "trace_links"),
     "Access": ("tls_cert", "tls_key", "tls_client_ca", "allowed_hosts", "trusted_proxies",
                "root_path", "cors_origins"),
     "Privacy": ("scrub", "scrub_uuids", "scrub_pseudonyms", "scrub_exempt", "scrub_patterns",

@@ -34,6 +34,7 @@ def attempt(visit: Visit) -> Shown:
         "event": event,
         "stack": stack_lines(stack) if stack else [],
         "raw": _raw(event),
+        "elsewhere": visit.elsewhere(one.trace_id),
         "previous": beside[0],
         "following": beside[1],
         "compared": pair,

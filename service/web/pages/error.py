@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from service.web.charts.columns import Column, columns
 from service.web.pages.lists import Listed, listed
+from service.web.rendering import moment
 from service.web.stacks import stack_lines, stack_of
 from service.web.visit import Page, Shown, Table, Visit
 
@@ -98,8 +99,11 @@ def _trend(sample: Sequence[Any]) -> Any:
     counts = [[0, 0] for _ in range((last - first) // width_ns + 1)]
     for one in sample:
         counts[(one.seen_ns - first) // width_ns][0 if one.recovered else 1] += 1
-    data = [Column(good, bad, f"{bad} lost, {good} recovered") for good, bad in counts]
-    return columns(data, height=72)
+    data = [
+        Column(good, bad, f"{moment(first + n * width_ns)}: {bad} lost, {good} recovered")
+        for n, (good, bad) in enumerate(counts)
+    ]
+    return columns(data, words=("recovered", "lost"))
 
 
 PAGES: Final = (Page("errors/{fingerprint}", error),)

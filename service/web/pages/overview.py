@@ -57,7 +57,7 @@ def _chart(found: Any) -> Any:
         )
         for each in found.buckets
     ]  # fmt: skip
-    return columns(data, height=96)
+    return columns(data)
 
 
 def _log(visit: Visit) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def run(visit: Visit) -> Shown:
     attempts = sorted(page.items, key=lambda attempt: attempt.attempt)
     values = {
         "run": record, "attempts": attempts, "page": page,
-        "chart": tries_of(attempts, visit.now_ns),
+        "chart": tries_of(attempts, visit.now_ns), "elsewhere": visit.elsewhere(record.trace_id),
         "compared": _compared(visit, attempts),
     }  # fmt: skip
     return Shown("run.html.j2", f"{run_id} of {task_id}", values)

@@ -16,7 +16,6 @@ from events.schema import LogRecord, Span
 from projections.query.refusals import BadQuestion
 from projections.query.spans import LogOut, SpanOut, log_out, span_out
 from projections.views.traces.question import AS_STORED, StoredTrace
-from service.configuration.trace_links import trace_links
 from service.web.charts.tries import tries_of
 from service.web.charts.waterfall import Waterfall, waterfall
 from service.web.stacks import stack_lines, stack_of
@@ -79,13 +78,12 @@ def trace(visit: Visit) -> Shown:
     failed, failed_count = chart.failed(_FAILED) if chart else ([], 0)
     span = _span(found, visit.parameters["span"])
     logs = [each for each in found.events if isinstance(each.event, LogRecord)]
-    links = trace_links(visit.settings.trace_links)
     values = {
         "trace": found, "chart": chart, "rows": rows, "start": start, "most": ROWS,
         "failed": [(place // ROWS * ROWS, row) for place, row in failed],
         "failed_count": failed_count,
         "tries": tries_of(found.attempts, visit.now_ns) if len(found.attempts) > 1 else None,
-        "elsewhere": [(link.name, link.to(found.trace_id)) for link in links],
+        "elsewhere": visit.elsewhere(found.trace_id),
         "span": span, "stack": _stack(span),
         "span_logs": _logs(each for each in logs if span and _is_of(each, span)),
         "logs": _logs(logs), "log_count": len(logs), "cursor": visit.parameters["cursor"],

@@ -118,6 +118,7 @@
     const made = row.insertCell();
     if (name) made.className = name;
     made.append(...parts);
+    return made;
   }
 
   function link(text, path) {
@@ -152,12 +153,12 @@
     row.className = "fresh";
     row.dataset.kind = change.kind;
     row.dataset.text = [change.task, change.run, change.status, change.reason].join(" ").toLowerCase();
-    cell(row, "nowrap", moment(change.time));
-    cell(row, "", badge(change));
+    cell(row, "nowrap when", moment(change.time));
+    cell(row, "what", badge(change));
     cell(row, "id main", link(change.task, "tasks/" + encodeURIComponent(change.task)));
-    cell(row, "id", change.run ? link(change.run, change.link) : "");
-    cell(row, "number", change.attempt ?? "");
-    cell(row, "cut", change.reason);
+    cell(row, "id wide", change.run ? link(change.run, change.link) : "");
+    cell(row, "number", change.attempt ?? "").dataset.label = "try";
+    cell(row, "cut why", change.reason);
     row.hidden = !passes(row);
     return row;
   }
