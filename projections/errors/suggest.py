@@ -35,7 +35,7 @@ _VALUES: Final[Mapping[str, Scan]] = {
     "peer": Scan(
         r"\b[a-z][a-z0-9+.-]*://[^\s'\"<>`)\],]+", r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b",
         r"\bhost=['\"]?[\w.-]+", r"\b(?:[a-z0-9-]+\.)+[a-z]{2,}(?::\d+)?\b",
-        r"\blocalhost(?::\d+)?\b",
+        r"\blocalhost(?::\d+)?\b", r"\b[a-z][a-z0-9-]*:\d{3,5}\b",
         r"\B:\d{2,5}\b", r"\bport:? ?\d{2,5}\b",
     ),
     "path": Scan(
