@@ -120,13 +120,15 @@ class Scrubber:
         suspects: dict[int, list[Change]] = {}
         for start, change in self._replacer.changes(text):
             suspects.setdefault(bisect_right(ends, start), []).append(change)
-        for number in self._denied.those_of(rows):
+        denied = set(self._denied.those_of(rows))
+        for number in denied:
             suspects.setdefault(number, [])
         for number, changes in suspects.items():
-            rows[number] = self._row(rows[number], changes, kinds)
+            hides = number in denied or changes[-1].old == _MARK
+            rows[number] = self._row(rows[number], changes, kinds, hides=hides)
 
-    def _row(self, row: bytes, changes: list[Change], kinds: Cuts) -> bytes:
-        hides = self._denied.may_be_in(row) or changes[-1].old == _MARK
+    def _row(self, row: bytes, changes: list[Change], kinds: Cuts, *, hides: bool) -> bytes:
+        """`hides`: a whole value may have to go for its key, which the native code leaves to us."""
         if _native is not None and not hides:
             found = _native.replace_strings(row, changes, self._exempt.of(row))
             if found is not None:
