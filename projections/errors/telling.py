@@ -7,7 +7,8 @@ from events.names import EXCEPTION_EVENT
 from projections.errors.codes import ATTRIBUTES
 from projections.errors.signature import OWN_KEYS
 
-KEYS: Final = frozenset((*OWN_KEYS, *ATTRIBUTES))
+KEYS: Final = tuple(dict.fromkeys((*OWN_KEYS, *ATTRIBUTES)))
+_KEYS: Final = frozenset(KEYS)
 
 
 class Event(Protocol):
@@ -24,7 +25,7 @@ class Event(Protocol):
 
 def telling(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Those of `attributes` that matter."""
-    return {key: attributes[key] for key in KEYS & attributes.keys()}
+    return {key: attributes[key] for key in _KEYS & attributes.keys()}
 
 
 def told_by(attributes: Mapping[str, Any], events: Iterable[Event]) -> dict[str, Any]:

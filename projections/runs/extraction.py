@@ -45,7 +45,14 @@ from projections.runs.rows import (
     matters,
 )
 from projections.runs.times import parse_ns
-from projections.runs.values import environment_of, fraction_of, number_of, status_of, text_of
+from projections.runs.values import (
+    STATUS_ERROR,
+    environment_of,
+    fraction_of,
+    number_of,
+    status_of,
+    text_of,
+)
 from projections.storage.deadletters import Poison
 
 PRODUCER: Final = 4
@@ -55,7 +62,6 @@ SOURCES_BYTES: Final = 16 << 20  # over all places
 LOOSE_BYTES: Final = 8 << 20
 """Of log records that may belong to the span of a task: they mostly come shortly before it."""
 _HELD_BYTES: Final = 200  # what is kept beside the row
-STATUS_ERROR: Final = 2
 NATIVE: Final = NATIVE_RULE, f"{NATIVE_RULE}@1"
 """System and rule of what names its task itself."""
 

@@ -150,6 +150,7 @@ decode_abandon_fact = msgspec.msgpack.Decoder(AbandonFact).decode
 class _Alone(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The one span of a run, as it is stored: most runs have no other.
 
+    It has at most 15 fields: so its first byte is its length, and the second tells it from others.
     `ids` are its three, `late_ns` is how long it started after what its run's row says already.
     """
 

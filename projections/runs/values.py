@@ -7,6 +7,9 @@ from typing import Any, Final
 from events import names
 from projections.runs import words
 
+STATUS_ERROR: Final = 2
+"""What a span's status code is if it failed: STATUS_CODE_ERROR of opentelemetry.proto.trace.v1."""
+
 
 def text_of(value: Any) -> str | None:
     """A text that is not empty; a number as text, a whole double as the number that it is."""

@@ -11,9 +11,7 @@ from projections.mapping.join.placed import Outcome
 from projections.mapping.join.subject import Subject
 from projections.mapping.rules.rule import Role, StatusRule
 from projections.runs import words
-from projections.runs.values import status_of, text_of
-
-STATUS_ERROR = 2
+from projections.runs.values import STATUS_ERROR, status_of, text_of
 
 
 def outcomes_of(subject: Subject) -> tuple[Outcome, Outcome | None]:

@@ -44,12 +44,11 @@ from projections.mapping.observe.segments import segments_of
 from projections.mapping.rules.patterns import Test
 from projections.mapping.rules.rule import LOG, SPAN, Role, Rule, sources_of
 from projections.mapping.rules.ruleset import RuleSet
-from projections.runs.values import environment_of, text_of
+from projections.runs.values import STATUS_ERROR, environment_of, text_of
 
 NATIVE: Final = "native"
 NATIVE_RULES: Final = frozenset({NATIVE, "native.queued"})
 """The rules for spans that name their task themselves."""
-_STATUS_ERROR: Final = 2  # STATUS_CODE_ERROR of opentelemetry.proto.trace.v1
 _SEVERITY_ERROR: Final = 17  # SEVERITY_NUMBER_ERROR of opentelemetry.proto.logs.v1
 SIGHTS_BYTES: Final = 32 << 20
 
@@ -257,7 +256,7 @@ class Sight:
 
 def _told_by_span(row: SpanRow) -> dict[str, Any]:
     """What tells which error it is; only spans that failed, or recorded why, pay for it."""
-    failed = row.status_code == _STATUS_ERROR or any(
+    failed = row.status_code == STATUS_ERROR or any(
         event.name == names.EXCEPTION_EVENT for event in row.events
     )
     return told_by(row.attributes, row.events) if failed else {}
