@@ -10,18 +10,12 @@ from pathlib import Path
 
 import telemetry
 import truth
-from celery import Celery, Task
+from celery import Task
 from celery.signals import worker_process_init
+from celery_on_broker import make_app
 from opentelemetry.instrumentation.celery import CeleryInstrumentor
 
-app = Celery("killed", broker=os.environ["BROKER"], broker_connection_retry_on_startup=True)
-app.conf.worker_hijack_root_logger = False
-if app.conf.broker_url.startswith("filesystem:"):
-    app.conf.broker_transport_options = {
-        "data_folder_in": "queue",
-        "data_folder_out": "queue",
-        "control_folder": "control",
-    }
+app = make_app("killed")
 
 
 @worker_process_init.connect(weak=False)

@@ -11,22 +11,15 @@ from contextlib import AbstractContextManager
 
 import telemetry
 import truth
-from celery import Celery, Task, chain, group
+from celery import Task, chain, group
 from celery.exceptions import Ignore, Reject
 from celery.signals import worker_process_init
+from celery_on_broker import make_app
 from opentelemetry.instrumentation.celery import CeleryInstrumentor
 
 LINKS = os.environ.get("LINKS") == "1"
 
-app = Celery("shop", broker=os.environ["BROKER"], backend=os.environ["BACKEND"])
-app.conf.broker_connection_retry_on_startup = True
-app.conf.worker_hijack_root_logger = False
-if app.conf.broker_url.startswith("filesystem:"):
-    app.conf.broker_transport_options = {
-        "data_folder_in": "queue",
-        "data_folder_out": "queue",
-        "control_folder": "control",
-    }
+app = make_app("shop", backend=os.environ["BACKEND"])
 
 
 @worker_process_init.connect(weak=False)
