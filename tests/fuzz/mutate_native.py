@@ -1,9 +1,10 @@
 """The native decoder, built with sanitizers, given mutated requests for a while.
 
-    python -m tests.fuzz.mutate_native SECONDS
+    python -m tests.fuzz.mutate_native SECONDS [SEED]
 
-Any access beyond a buffer, any undefined behaviour, and any difference to the reference decoder
-ends it with an error. It starts itself anew with the sanitizers' library loaded first.
+Without SEED it takes another at each start, and prints it. Any access beyond a buffer, any
+undefined behaviour, and any difference to the reference decoder ends it with an error. It starts
+itself anew with the sanitizers' library loaded first.
 """
 
 import contextlib
@@ -76,7 +77,7 @@ def changed(request: Message, chance: random.Random) -> bytes:
     return write_message(request)
 
 
-def fuzz(module: Path, seconds: float) -> None:
+def fuzz(module: Path, seconds: float, seed: int) -> None:
     """Load the sanitized module in the place of the product's own, and try it."""
     loader = ExtensionFileLoader("_native", str(module))
     spec = spec_from_loader("_native", loader)
@@ -86,7 +87,6 @@ def fuzz(module: Path, seconds: float) -> None:
     from tests.fuzz.checks import check, seeds  # noqa: PLC0415
 
     assert decode._native is sys.modules[NAME]
-    seed = random.randrange(1 << 32)
     print(f"mutating requests with seed {seed}", flush=True)
     chance = random.Random(seed)
     begun = seeds()
@@ -101,9 +101,11 @@ def fuzz(module: Path, seconds: float) -> None:
 
 def main() -> int:
     """Build, and run in a process that has the sanitizers."""
-    if len(sys.argv) > 2:
-        fuzz(Path(sys.argv[2]), float(sys.argv[1]))
+    seconds, *more = sys.argv[1:]
+    if len(more) > 1:
+        fuzz(Path(more[1]), float(seconds), int(more[0]))
         return 0
+    seed = more[0] if more else str(random.randrange(1 << 32))
     with tempfile.TemporaryDirectory() as folder:
         found = subprocess.run(
             ["gcc", "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
@@ -113,7 +115,7 @@ def main() -> int:
             "LD_PRELOAD": found.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0",
             "PYTHONMALLOC": "malloc",
         }  # fmt: skip
-        command = [sys.executable, "-m", "tests.fuzz.mutate_native", sys.argv[1]]
+        command = [sys.executable, "-m", "tests.fuzz.mutate_native", seconds, seed]
         return subprocess.run(
             [*command, str(build(Path(folder)))], env=os.environ | sanitized, check=False
         ).returncode

@@ -378,6 +378,14 @@ def test_refused_spans_are_counted_after_the_first() -> None:
     assert "all zero" in decoded.reasons[0]
 
 
+def test_a_swarm_of_nothing_is_refused_as_spans() -> None:
+    """Nobody looks for another signal in more events than the body has room for."""
+    retyped = b"\x09\x00\x40\x5b\x36\xce\xeb\x79\x18"
+    _same(part(1, part(2, part(1, b"") + part(2, retyped) + part(2, part(5, part(1, b"hello"))))))
+    for count in (1, 2, 9):
+        _same(part(1, part(2, part(2, part(5, part(1, b"hello"))) * count)))
+
+
 @settings(max_examples=examples(150), deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 2**32))
 def test_torn_and_altered_bytes_never_harm(noise: bytes, seed: int) -> None:

@@ -14,6 +14,8 @@ from service.otlp.decode.decoded import WrongSignal
 
 _LOOKED_AT: Final = 1000
 """A body of another signal is told by its first events."""
+_EVENT_BYTES: Final = 16
+"""Events are no smaller: a body that would hold more of them makes no sense as any signal."""
 
 LOGS_ON_TRACES: Final = (
     "this body holds log records, but it was sent to the traces endpoint; "
@@ -29,8 +31,14 @@ TRACES_ON_LOGS: Final = (
 )
 
 
-def require_spans(body: bytes) -> None:
-    """Say so if the body makes sense as another signal; only asked where it makes none as spans."""
+def require_spans(body: bytes, events: int) -> None:
+    """Say so if the body makes sense as another signal; only asked where it makes none as spans.
+
+    `events` is how many it would hold. A swarm of them is not looked at: it would cost far more
+    to parse again than its bytes are worth.
+    """
+    if events > len(body) // _EVENT_BYTES:
+        return
     if _holds_logs(body):
         raise WrongSignal(LOGS_ON_TRACES)
     if _holds_metrics(body):

@@ -20,8 +20,6 @@ from service.otlp.decode.weight import too_heavy
 _native: Final = load("service.otlp.decode._native")
 _SEED: Final = os.urandom(16)
 """Of the native hashes: whoever knew it could choose keys that collide."""
-_EVENT_BYTES: Final = 16
-"""Events of another signal are no smaller: a body with more of them makes no sense as any."""
 
 
 def decode_traces(body: bytes, limits: Limits) -> Decoded:
@@ -39,8 +37,8 @@ def decode_traces(body: bytes, limits: Limits) -> Decoded:
     groups, resources, unread_bytes = found
     merger = Merger(limits, resources, len(body))
     decoded = merger.merged([Raw._make(group) for group in groups], unread_bytes)
-    if not decoded.accepted and 0 < decoded.refused <= len(body) // _EVENT_BYTES:
-        require_spans(body)
+    if decoded.refused and not decoded.accepted:
+        require_spans(body, decoded.refused)
     return decoded
 
 

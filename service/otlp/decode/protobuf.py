@@ -59,7 +59,7 @@ def decode_traces(body: bytes, limits: Limits) -> Decoded:
         _read_traces(request, body, assembly)
         unread_bytes = split.unread_bytes(request)
     if assembly.refused and not assembly.accepted:
-        require_spans(body)
+        require_spans(body, assembly.refused)
     return assembly.finish(unread_bytes)
 
 
