@@ -11,6 +11,7 @@ from events.times import human_duration, rfc3339
 from projections.query.times import human_age, human_bytes
 from service.installation.version import VERSION
 from service.web.links import Links, quoted
+from service.web.ordering import Ordering
 from service.web.statuses import kind_of
 
 NAVIGATION: Final = (
@@ -51,6 +52,7 @@ def environment() -> jinja2.Environment:
     }
     pages.globals |= {
         "nav": NAVIGATION,
+        "ordering": Ordering,
         "version": VERSION,
         "with_": with_,
         "without": without,

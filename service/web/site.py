@@ -12,7 +12,14 @@ from events.errors import NotFound
 from projections.queries import Queries
 from service.access import cookies
 from service.access.tokens import Admission, TokenStore, Unauthenticated
-from service.api.asking import AnyRequest, admitted, arguments, parameters, place_of
+from service.api.asking import (
+    AnyRequest,
+    admitted,
+    arguments,
+    is_allowed,
+    parameters,
+    place_of,
+)
 from service.configuration.settings import Settings
 from service.policies.applying import Applying
 from service.web import export
@@ -65,6 +72,7 @@ ALL: Final[tuple[Page, ...]] = (
     *ledger.PAGES,
 )
 _AT_ONCE: Final = 16
+_FILES_AT_ONCE: Final = 2
 _FOR_A_YEAR: Final = "public, max-age=31536000, immutable"
 _UNAUTHORIZED: Final = 401
 
@@ -96,6 +104,7 @@ class Site:
         self.verification = Verification(settings.data)
         self._care = Care(settings, tokens, self.verification)
         self._limiter = anyio.CapacityLimiter(_AT_ONCE)
+        self._files = anyio.CapacityLimiter(_FILES_AT_ONCE)
 
     def routes(self) -> list[HTTPRouteHandler]:
         """All handlers."""
@@ -129,6 +138,9 @@ class Site:
             return await self._sessions.sign_in_page(request, status=status)
         visit = self._visit(request, who, wanted)
 
+        async def still() -> bool:
+            return await is_allowed(request, self._tokens, who.tenant)
+
         def shown() -> Response[Any]:
             if each.kept_s:
                 return page(
@@ -138,7 +150,7 @@ class Site:
             if isinstance(found, Moved):
                 return lead_to(found.link)
             if isinstance(found, Table):
-                return export.file_of(found)
+                return export.file_of(found, self._files, still)
             leaves = [cookie(visit.place, cookies.FORM, visit.csrf, same_site="strict")]
             return page(_text(each, visit, found), cookies=leaves)
 

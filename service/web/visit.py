@@ -1,9 +1,11 @@
 """What a page's function gets and gives."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
+
+import msgspec
 
 from events.errors import BadInput
 from events.times import rfc3339
@@ -84,6 +86,13 @@ class Visit:
             endpoint, question, arguments, tenant=self.tenant, within_s=within_s
         )
 
+    @staticmethod
+    def kind_of(path: str) -> type[msgspec.Struct]:
+        """What the records of a list are, whose endpoint has this path."""
+        (kind,) = get_args(_ENDPOINTS[path].answers)
+        assert isinstance(kind, type)
+        return kind
+
     def filters(self, **defaults: str) -> Said:
         """The page's parameters over `defaults`, with ages such as `since=1h` made into times.
 
@@ -133,10 +142,12 @@ class Shown(NamedTuple):
 
 
 class Table(NamedTuple):
-    """What a page gives as a file instead: records, its name and its form, `csv` or `json`."""
+    """What a page gives as a file instead: its name, the kind of its records, all of them in parts
+    that are asked for one after the other, and its form, `csv` or `json`."""
 
     name: str
-    items: Sequence[Any]
+    kind: type[msgspec.Struct]
+    parts: Iterator[Sequence[msgspec.Struct]]
     form: str = "csv"
 
 

@@ -1,12 +1,19 @@
-"""Lists: filters by what is concluded, and files of what they show."""
+"""Lists: filters by what is concluded, orders of the whole, and files of all that is selected."""
 
+import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 
+from projections.views.tasks.question import Task
+from service.access.tokens import Forbidden
+from service.web import export
 from service.web.pages import lists
+from service.web.visit import Table
 from tests.api_service import serving
 from tests.events import BASE_NS, SECOND_NS, make_batch, make_exception, make_span
 from tests.views import make_folder
@@ -25,6 +32,91 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with serving(make_folder(tmp_path_factory.mktemp("lists"), [make_batch(spans)])) as client:
         client.headers["accept"] = "text/html"
         yield client
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """Two hundred tries of one task, of which each eighth failed."""
+    spans = [
+        make_span(
+            task="often", run=f"r{n}", status_code=2 if n % 8 == 0 else 0,
+            start_ns=BASE_NS + n * SECOND_NS,
+        )
+        for n in range(200)
+    ]  # fmt: skip
+    with serving(make_folder(tmp_path_factory.mktemp("many"), [make_batch(spans)])) as client:
+        client.headers["accept"] = "text/html"
+        yield client
+
+
+def runs_of(text: str) -> list[str]:
+    """The runs in a CSV file."""
+    return [row["run_id"] for row in csv.DictReader(text.splitlines())]
+
+
+def link(page: str, name: str) -> str:
+    """Where the link leads that has this text."""
+    found = re.search(rf'href="([^"]+)"[^>]*>{name}</a>', page)
+    assert found, name
+    return found[1].replace("&amp;", "&")
+
+
+@pytest.mark.parametrize("path", ["/attempts", "/runs?status=completed", "/tasks/often"])
+def test_a_file_holds_all_that_the_page_selects(
+    many: httpx.Client, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many parts it is read in, and from whichever page of the list it is asked for."""
+    monkeypatch.setattr(lists, "LIMIT", 7)
+    page = many.get(path).text
+    later = many.get(link(page, "Next page")).text
+    wanted = [f"r{n}" for n in range(199, -1, -1) if "completed" not in path or n % 8]
+    assert runs_of(many.get(link(page, "CSV")).text) == wanted
+    assert runs_of(many.get(link(later, "CSV")).text) == wanted
+    assert [item["run_id"] for item in many.get(link(later, "JSON")).json()] == wanted
+
+
+def test_a_list_stands_in_another_order_as_a_whole(many: httpx.Client) -> None:
+    """The head of a column that an index carries leads there and back; the filters stay, the file
+    follows, and other columns say that they sort what is shown."""
+    page = many.get("/runs?status=failed&limit=5").text
+    assert 'aria-sort="descending"' in page
+    assert "Sort the rows of this page" in page
+    turned = many.get(link(page, "Started")).text
+    assert 'aria-sort="ascending"' in turned
+    assert re.findall(r"/runs/(r\d+)\">r", turned) == ["r0", "r8", "r16", "r24", "r32"]
+    assert runs_of(many.get(link(turned, "CSV")).text) == [f"r{n}" for n in range(0, 200, 8)]
+    assert 'aria-sort="descending"' in many.get(link(turned, "Started")).text
+    assert 'name="sort" value="started"' in turned
+
+
+def test_an_empty_file_is_a_file(many: httpx.Client) -> None:
+    """Columns without rows, a list without records."""
+    assert many.get("/runs?task=none&format=json").json() == []
+    (heads,) = many.get("/runs?task=none&format=csv").text.splitlines()
+    assert "error.suggestion" in heads.split(",")
+
+
+def test_what_stops_a_file_breaks_it_off() -> None:
+    """A failure on its way, or a token that was revoked, is an error of the answer: nobody takes
+    half a file for a whole one."""
+
+    async def sent(parts: Iterator[list[Task]], *, may: bool) -> None:
+        async def is_allowed() -> bool:
+            return may
+
+        table = Table("tasks", Task, parts, "csv")
+        answer = export.file_of(table, anyio.CapacityLimiter(1), is_allowed)
+        async for part in answer.iterator:
+            assert part
+
+    def failing() -> Iterator[list[Task]]:
+        yield []
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        anyio.run(lambda: sent(failing(), may=True))
+    with pytest.raises(Forbidden):
+        anyio.run(lambda: sent(iter([[]]), may=False))
 
 
 @pytest.mark.parametrize("field", ["category", "severity", "transient", "state"])

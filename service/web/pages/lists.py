@@ -1,9 +1,13 @@
 """What pages with a list share: its filters, its page, its file."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
+from projections.query.parameters import LIMIT
 from projections.query.refusals import BadQuestion
-from service.web.export import FORMS, LIMIT
+from service.web.export import FORMS
 from service.web.visit import Said, Table, Visit
 
 ROWS: Final = 50
@@ -40,13 +44,24 @@ def listed(
         raise BadQuestion([("format", f"expected one of {', '.join(FORMS)}")])
     if form:
         given["limit"] = str(LIMIT)
-    elif given["limit"].isascii() and given["limit"].isdigit() and len(given["limit"]) < 9:
-        given["limit"] = str(min(int(given["limit"]), MOST_ROWS))
-    within_s = None if form else WITHIN_S
-    page = visit.ask(path, *arguments, within_s=within_s, **{**given, **fixed})
-    if form:
         name = path.replace("/", "-").replace("{", "").replace("}", "")
-        return Table(name, page.items, form)
+        asked = {**given, **fixed}
+        first = visit.ask(path, *arguments, **asked)  # what is wrong is said before a file begins
+        parts = _parts(visit, path, arguments, asked, first)
+        return Table(name, visit.kind_of(path), parts, form)
+    if given["limit"].isascii() and given["limit"].isdigit() and len(given["limit"]) < 9:
+        given["limit"] = str(min(int(given["limit"]), MOST_ROWS))
+    page = visit.ask(path, *arguments, within_s=WITHIN_S, **{**given, **fixed})
     if given["limit"] == str(rows):
         del given["limit"]
     return Listed(page, given)
+
+
+def _parts(
+    visit: Visit, path: str, arguments: Sequence[str], asked: dict[str, Any], page: Any
+) -> Iterator[Sequence[msgspec.Struct]]:
+    """The records of a page and of all that follow it."""
+    yield page.items
+    while page.next is not None:
+        page = visit.ask(path, *arguments, **{**asked, "cursor": page.next})
+        yield page.items

@@ -72,6 +72,7 @@ function sortBy(button) {
   const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0) * (ascending ? 1 : -1);
   rows.sort((a, b) => compare(valueOf(a, head.cellIndex), valueOf(b, head.cellIndex)));
   body.append(...rows);
+  table.closest(".card")?.querySelector("[data-of-page]")?.removeAttribute("hidden");
 }
 
 /* ---- keys ---- */
