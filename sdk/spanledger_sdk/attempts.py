@@ -4,6 +4,7 @@ Nothing here raises into the program. What fails is counted and said (guard.py);
 cannot be recorded still runs.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
@@ -49,6 +50,21 @@ CPU_FROM_NS: Final = 1_000_000
 """Attempts that are shorter than a millisecond have no figure of it: their duration says as much,
 and to ask and to say it would cost them half as much again."""
 
+
+class _Process:
+    """The process that attempts begin in: another one in a forked child."""
+
+    def __init__(self) -> None:
+        self.mark = object()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.change)
+
+    def change(self) -> None:
+        self.mark = object()
+
+
+_process = _Process()
+
 Retry = Callable[["Attempt", BaseException], bool]
 """Whether another attempt follows one that ended with this exception, which then stops here."""
 
@@ -67,8 +83,8 @@ class Attempt(Details):
     """
 
     __slots__ = (
-        "_attributes", "_meter", "_outcome", "_queued_at_ns", "_retry", "_start_ns", "_token",
-        "_will_retry",
+        "_attributes", "_meter", "_outcome", "_process", "_queued_at_ns", "_retry", "_start_ns",
+        "_token", "_will_retry",
         "number", "previous_span_id", "result", "run_id", "spec",
     )  # fmt: skip
 
@@ -97,6 +113,7 @@ class Attempt(Details):
         self._retry = retry
         self._start_ns = 0
         self._attributes = attributes
+        self._process: object = None
         self._token: Any = None
         self._meter: Meter | Cpu | None = None
         self._outcome: Outcome | None = None
@@ -153,6 +170,7 @@ class Attempt(Details):
 
     def _start(self, force: Settings) -> None:
         spec = self.spec
+        self._process = _process.mark
         attributes: dict[str, Any] = spec.attributes.copy()
         if self._attributes:
             attributes.update(self._attributes)
@@ -199,8 +217,8 @@ class Attempt(Details):
             if outcome is None:
                 self._outcome = outcome = COMPLETED if error is None else outcome_of(error)
             self.result = outcome.result
-            if self.span is not INVALID_SPAN:
-                self._end(outcome)
+            if self.span is not INVALID_SPAN and self._process is _process.mark:
+                self._end(outcome)  # else it runs on in the process that forked this one
         except Exception as exc:
             complain("the end of an attempt could not be recorded", exc)
 

@@ -3,6 +3,7 @@
 Attributes and events of its span; nothing here raises into the program.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ class Details:
         """How far it is, from 0 to 1; sent at once where a lifecycle processor is at work."""
         try:
             fraction = min(max(float(fraction), 0.0), 1.0)
+            if math.isnan(fraction):
+                raise ValueError(fraction)
         except Exception as exc:
             complain("progress must be a number from 0 to 1", exc)
             return

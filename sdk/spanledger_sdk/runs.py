@@ -203,7 +203,11 @@ def attempt(
         attributes: further ones, set at the start.
         name, group_id, queue, max_attempts, tenant, sample, usage, kind: as for `Spec`.
     """
-    spec = spec_of(task_id, name, group_id, queue, max_attempts, tenant, sample, usage, kind)
+    said = (task_id, name, group_id, queue, max_attempts, tenant, sample, usage, kind)
+    try:
+        spec = spec_of(*said)
+    except TypeError:  # a value that cannot be looked up, such as a list
+        spec = spec_of.__wrapped__(*said)
     if context is not None:
         return resumed(spec, context, attributes).attempt(number)
     return Attempt(

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args
 
 from opentelemetry.util.re import parse_env_headers
 
-from spanledger_sdk.guard import complain
+from spanledger_sdk.guard import complain, say_once
 from spanledger_sdk.names import DEFAULT_TENANT
 
 PREFIX: Final = "SPANLEDGER_SDK_"
@@ -31,7 +31,7 @@ class Settings:
     """One field a variable `SPANLEDGER_SDK_…`, in capitals."""
 
     disabled: bool = False
-    """Attempts run, and nothing is recorded or sent."""
+    """Attempts run, and nothing is recorded or sent. Without it `OTEL_SDK_DISABLED` counts."""
     endpoint: str = DEFAULT_ENDPOINT
     """Base address of OTLP over HTTP; `/v1/traces` and `/v1/logs` are put behind it. Without it
     `OTEL_EXPORTER_OTLP_ENDPOINT` counts, unless that one is for gRPC."""
@@ -79,6 +79,8 @@ def read(environment: Mapping[str, str]) -> Settings:
                 found[name] = _parse(name, text, default)
             except ValueError:
                 complain(f"{PREFIX}{name.upper()} is not usable, its default is taken", text)
+    if "disabled" not in found and environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        found["disabled"] = True
     if "endpoint" not in found and (others := _endpoint_of_others(environment)):
         found["endpoint"] = others
     if "headers" not in found:
@@ -118,13 +120,19 @@ def _endpoint_of_others(environment: Mapping[str, str]) -> str:
 
 
 def spool_folder(settings: Settings) -> Path | None:
-    """Where the spools of all endpoints and tenants lie; None if there is to be none."""
+    """Where the spools of all endpoints and tenants lie; None if there is to be none.
+
+    None, and said, where this user has no home: a folder named `~` in whatever folder the program
+    was started in helps nobody.
+    """
     if settings.spool.lower() in ("off", "none", "false"):
         return None
-    if settings.spool:
-        return Path(settings.spool)
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return Path(state, "spanledger-sdk")
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    folder = os.path.expanduser(settings.spool or os.path.join(state, "spanledger-sdk"))
+    if folder.startswith("~"):
+        say_once("there is no home folder for a spool: set SPANLEDGER_SDK_SPOOL to one")
+        return None
+    return Path(folder)
 
 
 _current: Settings | None = None

@@ -112,15 +112,25 @@ def task(
         said: as for `run`: name, group_id, queue, max_attempts (1), tenant, sample, usage, kind,
             attributes.
     """
-    if callable(task_id):
+    if callable(task_id) or isinstance(task_id, classmethod):
         return task()(task_id)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        spec = Spec(task_id or f"{function.__module__}.{function.__qualname__}", **said)
+        if isinstance(function, classmethod | staticmethod):
+            return cast(Callable[P, R], type(function)(decorate(function.__func__)))
+        spec = Spec(task_id or _name_of(function), **said)
         policy = _Policy(spec, run_id, retry_on, delay_s)
         return cast(Callable[P, R], _wrapper_of(function)(function, policy))
 
     return decorate
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    """Of a function, of the one behind a `functools.partial`, or of a callable object's class."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _wrapper_of(function: Callable[..., Any]) -> Callable[[Any, _Policy], Any]:

@@ -1,6 +1,7 @@
 """Attempts: their spans, their place among other spans, and their ends."""
 
 import asyncio
+import os
 import threading
 import time
 from typing import Any
@@ -248,6 +249,19 @@ def test_switched_off_nothing_is_recorded() -> None:
     assert made.result == "completed"
 
 
+def test_a_forked_child_ends_nothing_of_its_parents(spanledger: Capture) -> None:
+    """The attempt that it was forked in is its parent's, and ends there."""
+    with attempt("a", "1") as made:
+        child = os.fork()
+        if child == 0:
+            made.end()
+            with attempt("b", "1"):
+                pass
+            os._exit(0 if [seen.task_id for seen in spanledger.attempts] == ["b"] else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    spanledger.assert_attempts("a", "completed")
+
+
 @pytest.mark.trouble
 def test_bad_values_are_said_and_replaced(spanledger: Capture) -> None:
     """A wrong number or id ends nothing."""
@@ -255,7 +269,11 @@ def test_bad_values_are_said_and_replaced(spanledger: Capture) -> None:
         pass
     with attempt(3, "1") as made:  # type: ignore[arg-type]
         made.progress("half")  # type: ignore[arg-type]
-    assert [a.number for a in spanledger.attempts] == [1, 1]
+        made.progress(float("nan"))
+    with attempt("a", "1", name=["no", "text"]):  # type: ignore[arg-type]
+        pass
+    assert [a.number for a in spanledger.attempts] == [1, 1, 1]
+    assert not any("task.progress" in a.attributes for a in spanledger.attempts)
     assert len(troubles.counts()) == 3
 
 

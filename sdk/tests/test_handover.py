@@ -20,6 +20,7 @@ from spanledger_sdk import attempt, settings, tracing
 from spanledger_sdk.guard import troubles
 from spanledger_sdk.handover.outbox import Outbox
 from spanledger_sdk.handover.processor import HandoverProcessor
+from spanledger_sdk.handover.spool import UNWRITABLE
 from spanledger_sdk.handover.transport import AWAY, REFUSED, HttpTransport
 from spanledger_sdk.settings import Settings
 from tests.serving import until
@@ -190,13 +191,17 @@ def test_without_a_disk_it_waits_in_memory(collector: Collector) -> None:
 
 
 @pytest.mark.trouble
-def test_a_disk_that_takes_nothing_ends_nothing(collector: Collector, tmp_path: Path) -> None:
-    """What is lost is counted."""
-    (tmp_path / "file").write_text("no folder")
+def test_what_a_disk_does_not_take_waits_in_memory(collector: Collector, tmp_path: Path) -> None:
+    """As where all that may be written is somewhere else: it is sent when that is possible."""
+    taken = tmp_path / "file"
+    taken.write_text("no folder")
     collector.reply = lambda request: Reply(503)
-    with sending(collector.url, tmp_path / "file"):
-        make(3)
-        until(lambda: any("cannot be written" in kind for kind in troubles.counts()))
+    with sending(collector.url, taken):
+        make(5)
+        until(lambda: troubles.count(UNWRITABLE))
+        collector.reply = lambda request: Reply()
+        until(lambda: len(collector.taken) == 5)
+    assert set(troubles.counts()) == {AWAY, UNWRITABLE}
 
 
 def test_a_thread_at_work_is_not_woken(

@@ -1,12 +1,13 @@
 """Settings from the environment."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from spanledger_sdk import settings
 from spanledger_sdk.guard import troubles
-from spanledger_sdk.settings import DEFAULT_ENDPOINT, Settings, read
+from spanledger_sdk.settings import DEFAULT_ENDPOINT, Settings, read, spool_folder
 
 
 def test_without_variables_there_are_defaults() -> None:
@@ -50,6 +51,28 @@ def test_the_variables_of_opentelemetry_count_where_ours_are_missing() -> None:
     assert read(others).headers == (("a", "b"),)
     assert read(others | {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}).endpoint == DEFAULT_ENDPOINT
     assert read(others | {"SPANLEDGER_SDK_ENDPOINT": "http://d:2"}).endpoint == "http://d:2"
+    off = {"OTEL_SDK_DISABLED": "True"}
+    assert read(off).disabled
+    assert not read(off | {"SPANLEDGER_SDK_DISABLED": "false"}).disabled
+
+
+def test_a_user_without_a_home_gets_no_folder_named_tilde(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a container whose user is only a number: then it waits in memory, and that is said."""
+    for name in ("HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    assert spool_folder(Settings()) is None
+    assert "SPANLEDGER_SDK_SPOOL" in caplog.text
+    assert spool_folder(Settings(spool="/var/spool/s")) == Path("/var/spool/s")
+    monkeypatch.setenv("HOME", "/home/anna")
+    assert spool_folder(Settings()) == Path("/home/anna/.local/state/spanledger-sdk")
+    assert spool_folder(Settings(spool="~/spool")) == Path("/home/anna/spool")
 
 
 def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """The spool: what is kept, what is dropped, and what a kill leaves."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from spanledger_sdk.guard import troubles
 from spanledger_sdk.handover.encode import Body
-from spanledger_sdk.handover.spool import DROPPED, Spool, folder_of
+from spanledger_sdk.handover.spool import DROPPED, UNWRITABLE, Spool, folder_of
 
 BODIES = st.lists(
     st.builds(
@@ -175,3 +177,55 @@ def test_a_forked_child_leaves_its_parents_segment_alone(tmp_path: Path) -> None
     assert emptied(spool) == [
         Body("traces", 1, b"parent"), Body("traces", 1, b"more"), Body("traces", 1, b"child"),
     ]  # fmt: skip
+
+
+@pytest.mark.trouble
+def test_a_segment_that_another_process_deletes_is_not_written_on(tmp_path: Path) -> None:
+    """It was the oldest of a full spool: what comes then goes into a new one."""
+    one, other = Spool(tmp_path, 10_000), Spool(tmp_path, 10_000)
+    one.append(Body("traces", 1, b"old"))
+    for number in range(12):
+        other.append(Body("traces", 1, bytes([number]) * 1_000))
+    one.append(Body("traces", 1, b"new"))
+    assert Body("traces", 1, b"new") in emptied(one)
+
+
+def test_nobody_takes_a_segment_before_it_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process that looks at this very moment leaves it alone."""
+    spool, other = Spool(tmp_path, 1 << 20), Spool(tmp_path, 1 << 20)
+    lock = fcntl.flock
+
+    def looked_at_first(file: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        assert emptied(other) == []
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", looked_at_first)
+    assert spool.append(Body("traces", 1, b"kept"))
+    spool.close()
+    assert emptied(other) == [Body("traces", 1, b"kept")]
+
+
+@pytest.mark.trouble
+def test_a_full_disk_gets_no_fuller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is half written is cut off again, and no empty segments are left behind."""
+    spool = Spool(tmp_path, 1 << 20)
+    spool.append(Body("traces", 1, b"kept"))
+    write, room = os.write, [30]
+
+    def full(file: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = write(file, bytes(data)[: room[0]])
+        room[0] -= written
+        return written
+
+    monkeypatch.setattr(os, "write", full)
+    kept = [spool.append(Body("traces", 1, b"x" * 99)) for _ in range(5)]
+    assert not any(kept)
+    assert troubles.count(UNWRITABLE) == 5
+    monkeypatch.undo()
+    assert len(list(tmp_path.iterdir())) == 1
+    assert emptied(spool) == [Body("traces", 1, b"kept")]

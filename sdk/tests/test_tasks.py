@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import pytest
 
@@ -211,3 +212,42 @@ def test_faults_of_the_programs_own_functions_end_nothing(spanledger: Capture) -
 
     work()
     spanledger.assert_attempts("a", "failed", "completed")
+
+
+def test_methods_of_all_kinds_in_either_order(spanledger: Capture) -> None:
+    """`@task` above or below `@classmethod` and `@staticmethod`."""
+
+    class Mail:
+        @task("a")
+        @classmethod
+        def above(cls, text: str) -> str:
+            return cls.__name__ + text
+
+        @task
+        @staticmethod
+        def static(text: str) -> str:
+            return text
+
+        @classmethod
+        @task("a")
+        def below(cls, text: str) -> str:
+            return cls.__name__ + text
+
+    assert (Mail.above("1"), Mail.static("2"), Mail.below("3")) == ("Mail1", "2", "Mail3")
+    assert Mail().above("1") == "Mail1"
+    named = [attempt.task_id.rpartition("<locals>.")[2] for attempt in spanledger.attempts]
+    assert named == ["a", "Mail.static", "a", "a"]
+
+
+def test_what_has_no_name_is_named_by_what_it_calls(spanledger: Capture) -> None:
+    """A partial by its function, a callable object by its class."""
+
+    class Charge:
+        def __call__(self) -> int:
+            return 7
+
+    assert task(partial(partial(int, "11"), base=2))() == 3
+    assert task(Charge())() == 7
+    first, second = [attempt.task_id for attempt in spanledger.attempts]
+    assert first == "builtins.int"
+    assert second.endswith("Charge")

@@ -27,6 +27,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from spanledger_sdk import names
 from spanledger_sdk.guard import complain
+from spanledger_sdk.handover.encodable import encodable, fitting
 from spanledger_sdk.lifecycle.record import Record
 
 Signal = Literal["traces", "logs"]
@@ -93,7 +94,7 @@ def _encoded(
 
 
 def _encode_spans(spans: Sequence[ReadableSpan]) -> bytes:
-    data: bytes = encode_spans(spans).SerializeToString()
+    data: bytes = encode_spans([encodable(span) for span in spans]).SerializeToString()
     return data
 
 
@@ -129,7 +130,8 @@ def _log_record(record: Record) -> LogRecord:
 
 
 def _pairs(attributes: Mapping[str, Any] | None) -> list[KeyValue]:
-    return [KeyValue(key=key, value=_value(value)) for key, value in (attributes or {}).items()]
+    fit = fitting(dict(attributes or {}))
+    return [KeyValue(key=key, value=_value(value)) for key, value in fit.items()]
 
 
 def _value(value: Any, depth: int = 0) -> AnyValue:

@@ -9,6 +9,7 @@ taken, it is deleted; a kill before that sends some twice, which the service rec
 Each append is synced: it survives the end of the process at once, and a power cut thereafter.
 """
 
+import contextlib
 import hashlib
 import os
 import struct
@@ -33,7 +34,7 @@ _HEAD: Final = struct.Struct("<4sBIII")  # magic, signal, count, length, checksu
 _MAGIC: Final = b"SLS1"
 _SIGNALS: Final[tuple[Signal, ...]] = ("traces", "logs")
 DROPPED: Final = "spans and records were dropped: the spool is full, the oldest go first"
-LOST: Final = "spans and records were dropped: the spool cannot be written"
+UNWRITABLE: Final = "the spool cannot be written, so what cannot be sent waits in memory"
 
 
 def supported() -> bool:
@@ -70,32 +71,55 @@ class Spool:
             try:
                 self._append(body)
             except OSError as exc:
-                complain(LOST, exc, body.items)
+                complain(UNWRITABLE, exc)
                 self._leave()
                 return False
         return True
 
     def _append(self, body: Body) -> None:
-        if self._file is None:
-            self._begin()
-        assert self._file is not None
         head = _HEAD.pack(
             _MAGIC, _SIGNALS.index(body.signal), body.items, len(body.data), zlib.crc32(body.data)
         )
-        _write(self._file, head + body.data)
-        os.fsync(self._file)
+        file = self._open()
+        try:
+            _write(file, head + body.data)
+            os.fsync(file)
+        except OSError:  # a full disk: what is half written would only take more of it
+            self._take_back(file)
+            raise
         self._size += len(head) + len(body.data)
         if self._size >= self._segment_bytes:
             self._leave()
         self._bound()
 
+    def _open(self) -> int:
+        """The own segment; a new one if there is none, or another process deleted it."""
+        if self._file is not None and not os.fstat(self._file).st_nlink:
+            self._leave()  # it was the oldest of a full spool
+        if self._file is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._begin()
+        assert self._file is not None
+        return self._file
+
     def _begin(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = f"{time.time_ns():020d}-{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
-        path = self._folder / name
-        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND, 0o600)
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        name = f"{time.time_ns():020d}-{os.getpid()}-{os.urandom(4).hex()}"
+        path = self._folder / f"{name}{SUFFIX}"
+        file = os.open(self._folder / name, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (self._folder / name).rename(path)  # once it is locked: nobody takes an empty one
+        except OSError:
+            os.close(file)
+            raise
         self._file, self._path, self._size = file, path, 0
+
+    def _take_back(self, file: int) -> None:
+        """Cut off what was written last; a segment with nothing else in it is deleted."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(file, self._size)
+            if not self._size and self._path is not None:
+                self._path.unlink(missing_ok=True)
 
     def _leave(self) -> None:
         """End the own segment: from now on anybody may send it."""

@@ -5,7 +5,7 @@ Called by one thread at a time, except for `give_up`.
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -56,16 +56,49 @@ class Transport(Protocol):
         ...
 
 
-def spool_of(settings: Settings) -> Spool | MemorySpool:
-    """On disk, or in memory where that is switched off or cannot be."""
+def spool_of(settings: Settings) -> Spool | None:
+    """The one on disk; None where it is switched off or cannot be."""
     spools = settings_.spool_folder(settings)
     if spools is None:
-        return MemorySpool()
+        return None
     if not spool_.supported():
         say_once("there is no spool on this platform: what cannot be sent waits in memory")
-        return MemorySpool()
+        return None
     folder = spool_.folder_of(spools, settings.endpoint, settings.tenant)
     return Spool(folder, settings.spool_bytes)
+
+
+class Kept:
+    """What waits: on disk, and in memory where there is no disk or it cannot be written."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._disk = spool_of(settings)
+        self._memory = MemorySpool()
+
+    def append(self, body: Body) -> None:
+        """Keep it; the oldest go first when there is no room."""
+        if self._disk is None or not self._disk.append(body):
+            self._memory.append(body)
+
+    def send(self, take: Callable[[Body], bool]) -> bool:
+        """Give some to `take`; whether there was any, and it is gone."""
+        return self._memory.send(take) or (self._disk is not None and self._disk.send(take))
+
+    def waiting(self) -> bool:
+        """Whether anything waits."""
+        return self._memory.waiting() or (self._disk is not None and self._disk.waiting())
+
+    def after_fork(self) -> None:
+        """In a child: what is in memory is the parent's, and so is the open file."""
+        self._memory.after_fork()
+        if self._disk is not None:
+            self._disk.after_fork()
+
+    def close(self) -> None:
+        """What is on disk stays; what is in memory is lost, and counted."""
+        self._memory.close()
+        if self._disk is not None:
+            self._disk.close()
 
 
 class HttpTransport:
@@ -74,7 +107,7 @@ class HttpTransport:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._poster = Poster(settings)
-        self._spool = spool_of(settings)
+        self._kept = Kept(settings)
         self._pause_s = 0.0
         self._not_before_s = 0.0
         self._on_the_way: Body | None = None
@@ -82,7 +115,7 @@ class HttpTransport:
     def deliver(self, spans: Sequence[ReadableSpan], records: Sequence[Record]) -> None:
         for body in bodies_of(spans, records):
             if time.monotonic() < self._not_before_s or not self._send(body):
-                self._spool.append(body)
+                self._kept.append(body)
 
     def _send(self, body: Body) -> bool:
         """Whether it is dealt with: taken, or refused for good."""
@@ -109,25 +142,25 @@ class HttpTransport:
 
     def catch_up(self) -> bool:
         until_s, sent = time.monotonic() + CATCH_UP_S, False
-        while self._not_before_s <= time.monotonic() < until_s and self._spool.send(self._send):
+        while self._not_before_s <= time.monotonic() < until_s and self._kept.send(self._send):
             sent = True
         return sent
 
     def give_up(self, spans: Sequence[ReadableSpan], records: Sequence[Record]) -> None:
         on_the_way = self._on_the_way
         if on_the_way is not None:  # perhaps sent twice, which the service recognises
-            self._spool.append(on_the_way)
+            self._kept.append(on_the_way)
         for body in bodies_of(spans, records):
-            self._spool.append(body)
+            self._kept.append(body)
 
     def waiting(self) -> bool:
-        return self._spool.waiting()
+        return self._kept.waiting()
 
     def after_fork(self) -> None:
         self._poster = Poster(self._settings)
-        self._spool.after_fork()
+        self._kept.after_fork()
         self._on_the_way = None
 
     def close(self) -> None:
         self._poster.close()
-        self._spool.close()
+        self._kept.close()
