@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from projections.assembly import make_folds
 from projections.engine.versions import SHARED, projections_of
 from projections.storage.supplement import Supplement
+from projections.views.store import Store
 
 _TABLES: Final = (
     "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
@@ -37,6 +38,7 @@ class _Wanted(NamedTuple):
     tables: dict[str, list[_Column]]
     views: dict[str, str]
     owners: dict[str, str]
+    split: frozenset[str]
 
 
 def supplement_of(connection: sqlite3.Connection) -> Supplement:
@@ -54,7 +56,8 @@ def supplement_of(connection: sqlite3.Connection) -> Supplement:
         held = {row[0] for row in connection.execute(_COLUMNS, (table,))}
         missing = [column for column in columns if column.name not in held]
         if not held and owner != SHARED:
-            absent.add(owner)
+            if table not in wanted.split:
+                absent.add(owner)
             nothing = ", ".join(f'NULL AS "{column.name}"' for column in columns)
             statements.append(f'CREATE TEMP VIEW "{table}" AS SELECT {nothing} WHERE 0')
         elif missing and all(c.is_nullable or c.default is not None for c in missing):
@@ -73,7 +76,9 @@ def supplement_of(connection: sqlite3.Connection) -> Supplement:
 @cache
 def _wanted() -> _Wanted:
     folds = make_folds()
-    owners = {table: p.name for p in projections_of(folds) for table in p.tables}
+    made_by = projections_of(folds)
+    owners = {table: p.name for p in made_by for table in p.tables}
+    split = {table for p in made_by if isinstance(p, Store) for table in p.split}
     with closing(sqlite3.connect(":memory:")) as made:
         for fold in folds:
             fold.create(made)
@@ -81,4 +86,4 @@ def _wanted() -> _Wanted:
         tables = {
             name: [_Column._make(row) for row in made.execute(_COLUMNS, (name,))] for name in names
         }
-        return _Wanted(tables, dict(made.execute(_VIEWS).fetchall()), owners)
+        return _Wanted(tables, dict(made.execute(_VIEWS).fetchall()), owners, frozenset(split))

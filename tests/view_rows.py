@@ -39,7 +39,7 @@ _METRIC = """
 SELECT tenant.name, task_id, scope, CASE WHEN scope = 1 THEN executor ELSE key END, executions,
     completed, failed, timed_out, abandoned, cancelled, skipped, retries, runs, completed_runs,
     failed_runs, recovered_runs, anomalies, wait_count, duration_count,
-    wait_sum_ns, duration_sum_ns, waits, buckets
+    wait_sum_ns, duration_sum_ns, waits, iif(duration_count = 1, NULL, buckets)
 FROM task_metric JOIN task_key USING (task_no) JOIN tenant USING (tenant_no)
 LEFT JOIN executor ON executor_no = key AND scope = 1
 """

@@ -121,6 +121,6 @@ SELECT
         || printf('%06d', task.updated_ns / 1000 % 1000000) AS updated_at
 FROM tenant
 JOIN task_key ON task_key.tenant_no = tenant.tenant_no
-JOIN metric ON metric.task_no = task_key.task_no AND metric.scope = 0
+JOIN task_metric AS metric ON metric.task_no = task_key.task_no AND metric.scope = 0
 LEFT JOIN task ON task.task_no = task_key.task_no
 WHERE tenant.name = 'default';

@@ -23,6 +23,8 @@ class Store(ABC):
     name: str
     version: int = 1
     tables: Sequence[str]
+    split: Sequence[str] = ()
+    """Tables of which an older release has the rows in another one: they are empty there."""
     configuration: Mapping[str, Any] = MappingProxyType({})
     depends: Sequence[str] = ("facts",)
     stands_alone: bool = True

@@ -25,8 +25,8 @@ def _rows(store: Store, changes: list[Change]) -> list[Any]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     store.create(connection)
     store.update(connection, Changes(changes))
-    (table,) = store.tables
-    return connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3").fetchall()
+    tables = (f"SELECT * FROM {table} ORDER BY 1, 2, 3" for table in store.tables)
+    return [connection.execute(select).fetchall() for select in tables]
 
 
 def _first_changes(runs: list[tuple[int, float, int]]) -> list[Change]:

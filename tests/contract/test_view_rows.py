@@ -171,7 +171,9 @@ def test_a_late_parent_takes_its_detail_back() -> None:
     parent = make_span(run="r", span_id=span_id(1), trace_id=trace_id(1))
     connection = views([child], [parent])
     assert one(connection, "SELECT span_id FROM attempt") == {"span_id": span_id(1)}
-    assert one(connection, "SELECT executions FROM metric") == {"executions": 1}
+    assert one(connection, "SELECT executions FROM task_metric WHERE scope = 0") == {
+        "executions": 1
+    }
 
 
 def test_lifecycle_by_attribute_name() -> None:

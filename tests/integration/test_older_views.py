@@ -168,6 +168,14 @@ def test_a_view_that_is_new_is_refused_and_others_go_on(folder: Path, queries: Q
         ask(queries, "tasks")
 
 
+def test_a_table_that_was_split_off_is_empty_in_older_views(folder: Path, queries: Queries) -> None:
+    """What another release has in one table only goes on answering."""
+    before = ask(queries, "metrics/tasks")
+    lose(folder, "metric_one", None, "task_metrics")
+    assert before["items"]
+    assert ask(queries, "metrics/tasks") == before
+
+
 def test_the_views_made_anew_tell_everything(folder: Path, queries: Queries) -> None:
     """From the switch on nothing is null any more, for those who asked before too."""
     before = ask(queries, "attempts")

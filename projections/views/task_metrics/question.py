@@ -132,7 +132,7 @@ class _FiguresRow(NamedTuple):
     wait_sum_ns: int
     duration_sum_ns: int
     waits: bytes
-    buckets: bytes
+    buckets: bytes | None
     executor: str | None
 
 
@@ -172,7 +172,7 @@ def task_metrics(inquiry: Inquiry, question: MetricsQuestion) -> Page[TaskMetric
 
 
 def _strands(inquiry: Inquiry, values: dict[str, Any]) -> list[Strand]:
-    """The tasks; those of an executor stand in two ranges, and go by their numbers."""
+    """The tasks; those of an executor stand in three ranges, and go by their numbers."""
     if values["task"] is not None:
         return [Strand("task", TASK_KEY, "task_no = ?", (values["task"],))]
     if values["executor"] is not None:
@@ -180,6 +180,7 @@ def _strands(inquiry: Inquiry, values: dict[str, Any]) -> list[Strand]:
         return [
             Strand("metric", ("only_executor_no", "task_no"), "only_executor_no = ?", bound),
             Strand("metric", ("key", "task_no"), "scope = 1 AND key = ?", bound),
+            Strand("metric_one", ("executor_no", "task_no"), "executor_no = ?", bound),
         ]
     return inquiry.by_status("task", TASK_KEY, None)
 
@@ -289,8 +290,8 @@ def _share(successes: int, failures: int) -> float | None:
     return successes / (successes + failures) if successes + failures else None
 
 
-def _durations(count: int, sum_ns: int, packed: bytes) -> Durations:
-    counts = buckets.decode(packed)
+def _durations(count: int, sum_ns: int, packed: bytes | None) -> Durations:
+    counts = {buckets.bucket_of(sum_ns): 1} if packed is None else buckets.decode(packed)
     p50, p95, p99 = buckets.percentiles(counts, 0.5, 0.95, 0.99)
     return Durations(
         avg=sum_ns / count / SECOND_NS if count else None,

@@ -2,7 +2,8 @@
 -- (0: not known); 2: key = hour since 1970 of the attempt's start; 3: key = day since 1970.
 --
 -- Most tasks meet one executor and one hour. Then only the scope 0 row is stored, with
--- only_executor_no / only_hour set, and the view `task_metric` shows the others. Read the view.
+-- only_executor_no / only_hour set, and the view `task_metric` shows the others. Of a task with one
+-- ended attempt table `metric_one` has the row. Read the view.
 CREATE TABLE metric (
     task_no INTEGER NOT NULL,
     scope INTEGER NOT NULL,
@@ -31,6 +32,17 @@ CREATE TABLE metric (
     PRIMARY KEY (task_no, scope, key)
 ) STRICT, WITHOUT ROWID;
 
+-- A task with one ended attempt that did not wait in a queue: each counter is 0 or 1, and the bucket
+-- follows from the duration.
+CREATE TABLE metric_one (
+    task_no INTEGER PRIMARY KEY,
+    executor_no INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    told INTEGER NOT NULL,  -- a bit for each counter from `executions` to `duration_count`, in order
+    duration_ns INTEGER NOT NULL
+) STRICT;
+
+-- buckets: NULL where they are the one of duration_sum_ns.
 CREATE VIEW task_metric AS
 SELECT
     task_no, scope, key, executions, completed, failed, timed_out, abandoned, cancelled, skipped,
@@ -54,4 +66,13 @@ SELECT
     task_no, 3, only_hour / 24, executions, completed, failed, timed_out, abandoned, cancelled,
     skipped, retries, runs, completed_runs, failed_runs, recovered_runs, anomalies, wait_count,
     duration_count, wait_sum_ns, duration_sum_ns, waits, buckets
-FROM metric WHERE scope = 0 AND only_hour IS NOT NULL;
+FROM metric WHERE scope = 0 AND only_hour IS NOT NULL
+UNION ALL
+SELECT
+    task_no, scope,
+    CASE scope WHEN 0 THEN 0 WHEN 1 THEN executor_no WHEN 2 THEN hour ELSE hour / 24 END,
+    told & 1, told >> 1 & 1, told >> 2 & 1, told >> 3 & 1, told >> 4 & 1, told >> 5 & 1,
+    told >> 6 & 1, told >> 7 & 1, told >> 8 & 1, told >> 9 & 1, told >> 10 & 1, told >> 11 & 1,
+    told >> 12 & 1, 0, told >> 14 & 1, 0, duration_ns, x'', iif(told >> 14 & 1, NULL, x'')
+FROM metric_one
+CROSS JOIN (SELECT 0 AS scope UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3);

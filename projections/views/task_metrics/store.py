@@ -1,13 +1,13 @@
-"""Table `metric`: cells by new minus old.
+"""Tables `metric` and `metric_one`: cells by new minus old.
 
 A task whose attempts all ran on one executor, or all in one hour, has no rows of its own for
 that executor or hour: the row of the whole task names it (see schema.sql). The first other
-executor or hour makes them; they stay, and show the same.
+executor or hour makes them; they stay, and show the same. The row of a task with one ended attempt
+is a small one, in a table of its own.
 """
 
 import sqlite3
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from projections.runs.changes import Change, Changes
@@ -29,6 +29,9 @@ from projections.views.task_metrics.cells import (
 
 _WHOLE: Scope = (ALL, 0)
 _DURATION_COUNT = COUNTERS.index("duration_count")
+_FLAGS = COUNTERS[: _DURATION_COUNT + 1]
+"""The counters that have a bit each in `told`."""
+_WAITED = 1 << COUNTERS.index("wait_count")
 
 
 class MetricRow(NamedTuple):
@@ -60,12 +63,25 @@ class MetricRow(NamedTuple):
     buckets: bytes
 
 
+class OneRow(NamedTuple):
+    """A row of table `metric_one`."""
+
+    task_no: int
+    executor_no: int
+    hour: int
+    told: int
+    duration_ns: int
+
+
 COLUMNS = Columns("metric", MetricRow, "INSERT OR REPLACE")
+ONE_COLUMNS = Columns("metric_one", OneRow, "INSERT OR REPLACE")
 _bound = COLUMNS.binder(COUNTERS)
 _key_of = COLUMNS.picker("task_no", "scope", "key")
 _counters_of = COLUMNS.picker(*COUNTERS)
 _rest_of = COLUMNS.picker("only_executor_no", "only_hour", "buckets", "waits")
 _SELECT = f"SELECT {COLUMNS.names} FROM metric WHERE task_no = ? AND scope = ? AND key = ?"
+_SELECT_ONE = f"SELECT {ONE_COLUMNS.names} FROM metric_one WHERE task_no = ?"
+_DELETE = "DELETE FROM metric WHERE task_no = ? AND scope = ? AND key = ?"
 
 
 class _Stored(NamedTuple):
@@ -74,36 +90,72 @@ class _Stored(NamedTuple):
     only_executor_no: int | None
     only_hour: int | None
     cell: Cell
+    is_one: bool = False
+
+
+class _Written:
+    """Rows to be written, and keys of rows to be removed."""
+
+    def __init__(self) -> None:
+        self.rows: list[Bound] = []
+        self.ones: list[OneRow] = []
+        self.removed: list[tuple[int, int, int]] = []
+        self.removed_ones: list[tuple[int]] = []
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Write them all, in order of their keys."""
+        connection.executemany(_DELETE, self.removed)
+        connection.executemany("DELETE FROM metric_one WHERE task_no = ?", self.removed_ones)
+        self.rows.sort(key=_key_of)
+        connection.executemany(COLUMNS.insert, self.rows)
+        connection.executemany(ONE_COLUMNS.insert, sorted(self.ones))
+
+    def whole(
+        self, task_no: int, cell: Cell, only: tuple[int | None, int | None], held: "_Stored | None"
+    ) -> None:
+        """The row of a whole task, all on one executor or in one hour if there is `only` one."""
+        one = _one_of(task_no, cell, *only)
+        if one is not None:
+            self.ones.append(one)
+        elif cell:
+            self.rows.append(_row(task_no, _WHOLE, cell, *only))
+        if held is not None and held.is_one and one is None:
+            self.removed_ones.append((task_no,))
+        if held is not None and not held.is_one and (one is not None or not cell):
+            self.removed.append((task_no, *_WHOLE))
+
+    def part(self, task_no: int, scope: Scope, cell: Cell) -> None:
+        """The row of one executor, hour or day."""
+        if cell:
+            self.rows.append(_row(task_no, scope, cell, None, None))
+        else:
+            self.removed.append((task_no, *scope))
 
 
 class MetricStore(Store):
     """Writes task metrics."""
 
     name = "task_metrics"
-    version = 4
-    tables = ("metric",)
+    version = 5
+    tables = ("metric", "metric_one")
+    split = ("metric_one",)
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-        self._first_counters: dict[tuple[int, int, int, bool], tuple[int, ...]] = {}
+        self._told: dict[tuple[int, int, int, bool], int] = {}
 
     def update(self, connection: sqlite3.Connection, changes: Changes) -> None:
         """See `Store.update`."""
-        rows: list[Bound] = []
-        removed: list[tuple[int, int, int]] = []
+        written = _Written()
         for parts in changes.by_task:
             task_no = parts[0].task_no
-            stored = None if parts[0].new_task else _load(connection, task_no, _WHOLE)
+            stored = None if parts[0].new_task else _load_whole(connection, task_no)
             cells = self._cells(parts, None if stored is None else stored.only_hour)
             if cells:
-                _merge(connection, task_no, stored, cells, rows, removed)
+                _merge(connection, task_no, stored, cells, written)
         for change, run in changes.first:
-            rows += self._first_rows(connection, change, run)
-        rows.sort(key=_key_of)
-        connection.executemany(
-            "DELETE FROM metric WHERE task_no = ? AND scope = ? AND key = ?", removed
-        )
-        connection.executemany(COLUMNS.insert, rows)
+            self._first_row(connection, change, run, written)
+        written.write(connection)
 
     def _cells(self, parts: Sequence[Change], only_hour: int | None) -> dict[Scope, Cell]:
         """What the changes of a task add to each of its scopes.
@@ -122,47 +174,63 @@ class MetricStore(Store):
             add_change(cells, change, self._sources, kinds)
         return {scope: cell for scope, cell in cells.items() if cell}
 
-    def _first_rows(
-        self, connection: sqlite3.Connection, change: Change, run: Run
-    ) -> Sequence[Bound]:
-        """The rows of a task that had no run.
+    def _first_row(
+        self, connection: sqlite3.Connection, change: Change, run: Run, written: _Written
+    ) -> None:
+        """The row of a task that had no run.
 
         Of a run of one attempt that was not queued, a short way to what `_cells` and `_merge`
-        give, to which tests/contract/test_first_rows.py holds it: its counters are few, and are
-        kept.
+        give, to which tests/contract/test_first_rows.py holds it: there are few kinds of what is
+        told of it, and these are kept.
         """
         if len(change.came) != 1 or change.came[0].queued_ns is not None:
-            rows: list[Bound] = []
             cells = self._cells([change], None)
             if cells:
-                _merge(connection, change.task_no, None, cells, rows, [])
-            return rows
+                _merge(connection, change.task_no, None, cells, written)
+            return
         (attempt,) = change.came
         if attempt.ended_ns is None:
-            return ()
+            return
         duration_ns = attempt.ended_ns - attempt.started_ns
         kind = (attempt.status, run.status, attempt.flags, duration_ns < 0)
-        counters = self._first_counters.get(kind)
-        if counters is None:
-            counters = self._first_counters[kind] = tuple(cell_of(run, attempt).counters[:-1])
+        told = self._told.get(kind)
+        if told is None:
+            told = self._told[kind] = _told_of(cell_of(run, attempt).counters)
         executor_no = self._sources.source_parts(attempt.source_no)[0]
-        timed = counters[_DURATION_COUNT]
-        row = _bound(
-            (*counters, wrapped(duration_ns) if timed else 0),
-            task_no=change.task_no,
-            scope=ALL,
-            key=0,
-            only_executor_no=executor_no or 0,
-            only_hour=attempt.started_ns // HOUR_NS,
-            waits=b"",
-            buckets=_one_in(bucket_of(duration_ns)) if timed else b"",
-        )
-        return (row,)
+        written.ones.append(
+            OneRow(
+                change.task_no, executor_no or 0, attempt.started_ns // HOUR_NS, told,
+                wrapped(duration_ns) if told >> _DURATION_COUNT else 0,
+            )
+        )  # fmt: skip
 
 
-@lru_cache(maxsize=2_048)
-def _one_in(bucket: int) -> bytes:
-    return buckets.encode({bucket: 1})
+def _told_of(counters: Sequence[int]) -> int:
+    """The bits of counters that are 0 or 1 each."""
+    return sum(count << bit for bit, count in enumerate(counters[: len(_FLAGS)]))
+
+
+def _one_of(
+    task_no: int, cell: Cell, only_executor: int | None, only_hour: int | None
+) -> OneRow | None:
+    """The small row of a task with one ended attempt that did not wait; None of any other."""
+    counters = cell.counters
+    if counters[0] != 1 or only_executor is None or only_hour is None:
+        return None
+    if any(count not in (0, 1) for count in counters[: len(_FLAGS)]) or any(cell.waits.values()):
+        return None
+    told = _told_of(counters)
+    if told & _WAITED:
+        return None
+    return OneRow(task_no, only_executor, only_hour, told, wrapped(counters[-1]))
+
+
+def _cell_of_one(row: OneRow) -> Cell:
+    """What a small row stands for."""
+    counters = [row.told >> bit & 1 for bit in range(len(_FLAGS))]
+    timed = row.told >> _DURATION_COUNT & 1
+    counted = {bucket_of(row.duration_ns): 1} if timed else {}
+    return Cell([*counters, 0, row.duration_ns], counted)
 
 
 def _merge(
@@ -170,8 +238,7 @@ def _merge(
     task_no: int,
     stored: _Stored | None,
     cells: dict[Scope, Cell],
-    rows: list[Bound],
-    removed: list[tuple[int, int, int]],
+    written: _Written,
 ) -> None:
     """What becomes of a task's rows."""
     delta = cells.pop(_WHOLE, Cell())
@@ -191,11 +258,7 @@ def _merge(
             _spell_out(cells, (HOUR, only_hour), base)
             _spell_out(cells, (DAY, only_hour // 24), base)
             only_hour = None
-    whole = base.plus(delta)
-    if whole:
-        rows.append(_row(task_no, _WHOLE, whole, only_executor, only_hour))
-    else:
-        removed.append((task_no, *_WHOLE))
+    written.whole(task_no, base.plus(delta), (only_executor, only_hour), stored)
     implied = {EXECUTOR: only_executor is not None, HOUR: only_hour is not None}
     implied[DAY] = implied[HOUR]
     for scope in sorted(cells):
@@ -203,15 +266,20 @@ def _merge(
             continue
         before = _load(connection, task_no, scope) if stored is not None else None
         cell = cells[scope] if before is None else cells[scope].plus(before.cell)
-        if cell:
-            rows.append(_row(task_no, scope, cell, None, None))
-        else:
-            removed.append((task_no, *scope))
+        written.part(task_no, scope, cell)
 
 
 def _spell_out(cells: dict[Scope, Cell], scope: Scope, base: Cell) -> None:
     """Make the cell that the whole task's row stood for."""
     cells[scope] = cells.get(scope, Cell()).plus(base)
+
+
+def _load_whole(connection: sqlite3.Connection, task_no: int) -> _Stored | None:
+    found = connection.execute(_SELECT_ONE, (task_no,)).fetchone()
+    if found is None:
+        return _load(connection, task_no, _WHOLE)
+    row = OneRow._make(found)
+    return _Stored(row.executor_no, row.hour, _cell_of_one(row), is_one=True)
 
 
 def _load(connection: sqlite3.Connection, task_no: int, scope: Scope) -> _Stored | None:
