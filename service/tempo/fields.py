@@ -45,3 +45,14 @@ def _places(scope: str, context: Context, span: Span) -> list[Attributes]:
         "instrumentation": [context.scope_attributes],
     }  # fmt: skip
     return of.get(scope, [span.attributes, context.resource_attributes])
+
+
+def otlp(value: Any) -> dict[str, Any]:
+    """A plain value as OTLP has it in JSON."""
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    if isinstance(value, float):
+        return {"doubleValue": value}
+    return {"stringValue": str(value)}

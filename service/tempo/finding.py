@@ -8,7 +8,7 @@ from events.log.port import Recorded
 from events.schema import Span
 from projections.views.spans.search import END_NS
 from projections.views.spans.tokens import SERVICE_NAME
-from service.tempo.fields import INTRINSICS, KINDS, ROOT, SCOPES, STATUSES, values_of
+from service.tempo.fields import INTRINSICS, KINDS, ROOT, SCOPES, STATUSES, otlp, values_of
 from service.tempo.pipeline import Asked
 from service.tempo.traceql import Expression, Joined, NotUnderstood, Root, parse, query_of
 from service.traces.stored import StoredTraces
@@ -39,7 +39,11 @@ def search(
     limit: int,
     spans_each: int,
 ) -> list[dict[str, Any]]:
-    """Traces with a span that fits, as Tempo's search answers them, the newest first."""
+    """Traces with a span that fits, as Tempo's search answers them, the newest first.
+
+    Raises:
+        NotAllSeen: the time was over before anything was found.
+    """
     asked = wanted.spans
     query = query_of(asked, tenant, window.first_ns, window.last_ns)
     asks_root = any(condition.scope == ROOT for condition in asked.conditions())
@@ -52,6 +56,8 @@ def search(
             if span.trace_id not in found and len(found) >= most:
                 break
             found.setdefault(span.trace_id, Matches(spans_each)).add(recorded)
+        if not found:
+            searching.require_seen()
 
     def fitting(recorded: Recorded, root: Root) -> bool:
         span = recorded.event
@@ -120,18 +126,8 @@ def _span(recorded: Recorded, fields: Sequence[tuple[str, str]]) -> dict[str, An
         "name": span.name,
         "startTimeUnixNano": str(span.start_ns),
         "durationNanos": str(max(span.end_ns - span.start_ns, 0)),
-        "attributes": [{"key": key, "value": _otlp(value)} for key, value in attributes.items()],
+        "attributes": [{"key": key, "value": otlp(value)} for key, value in attributes.items()],
     }  # fmt: skip
-
-
-def _otlp(value: Any) -> dict[str, Any]:
-    if isinstance(value, bool):
-        return {"boolValue": value}
-    if isinstance(value, int):
-        return {"intValue": str(value)}
-    if isinstance(value, float):
-        return {"doubleValue": value}
-    return {"stringValue": str(value)}
 
 
 def tags(

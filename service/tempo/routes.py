@@ -1,5 +1,6 @@
 """The routes below `/tempo`: point a Grafana data source of type Tempo there."""
 
+import time
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -16,7 +17,16 @@ from service.api.asking import AnyRequest, arguments, parameters, tenant_of
 from service.forward.encode import field
 from service.tempo import finding
 from service.tempo.finding import Window
+from service.tempo.measure import parse_measure
 from service.tempo.pipeline import parse_search
+from service.tempo.series import (
+    DEFAULT_EXEMPLARS,
+    MOST_EXEMPLARS,
+    gather,
+    instant_answer,
+    range_answer,
+)
+from service.tempo.steps import bounds_of, steps_of, whole
 from service.traces.stored import StoredTraces
 
 PREFIX: Final = "/tempo/api"
@@ -41,6 +51,18 @@ class _Asked(msgspec.Struct, frozen=True):
     start: Annotated[int, Meta(ge=0, le=1 << 33)] | None = None
     end: Annotated[int, Meta(ge=0, le=1 << 33)] | None = None
     scope: str = ""
+
+
+class _Measured(msgspec.Struct, frozen=True):
+    """Parameters of figures; `query` is an older name of `q`."""
+
+    q: str = ""
+    query: str = ""
+    start: Annotated[int, Meta(ge=0, le=1 << 33)] | None = None
+    end: Annotated[int, Meta(ge=0, le=1 << 33)] | None = None
+    since: str = ""
+    step: str = ""
+    exemplars: Annotated[int, Meta(ge=0)] | None = None
 
 
 class Tempo:
@@ -74,7 +96,15 @@ class Tempo:
             (tag,) = arguments(request, ["tag"])
             return await self._json(request, lambda *asked: self._values(tag, *asked))
 
+        async def range_of(request: Request[Any, Any, Any]) -> Response[bytes]:
+            return await self._json(request, self._range, _Measured)
+
+        async def instant_of(request: Request[Any, Any, Any]) -> Response[bytes]:
+            return await self._json(request, self._instant, _Measured)
+
         return [
+            get(f"{PREFIX}/metrics/query_range", name="tempo-metrics-range")(range_of),
+            get(f"{PREFIX}/metrics/query", name="tempo-metrics")(instant_of),
             get(f"{PREFIX}/echo", name="tempo-echo")(echo),
             get(f"{PREFIX}/v2/traces/{{trace_id:str}}", name="tempo-trace")(trace),
             get(f"{PREFIX}/traces/{{trace_id:str}}", name="tempo-bare-trace")(bare_trace),
@@ -114,11 +144,14 @@ class Tempo:
         raise NotFound(f"no trace {named[:64]}")
 
     async def _json(
-        self, request: AnyRequest, work: Callable[[str, _Asked], Any]
+        self,
+        request: AnyRequest,
+        work: Callable[[str, Any], Any],
+        takes: type[_Asked | _Measured] = _Asked,
     ) -> Response[bytes]:
         tenant = await tenant_of(request, self._tokens)
         try:
-            asked = msgspec.convert(parameters(request), _Asked, strict=False)
+            asked = msgspec.convert(parameters(request), takes, strict=False)
         except msgspec.ValidationError as exc:
             raise BadInput(str(exc)) from exc
         found = await anyio.to_thread.run_sync(work, tenant, asked, limiter=self._limiter)
@@ -141,3 +174,22 @@ class Tempo:
         window = Window(asked.start, asked.end)
         found = finding.values(self._traces, tenant, window, tag, asked.q)
         return {"tagValues": found, "metrics": {}}
+
+    def _range(self, tenant: str, asked: _Measured) -> dict[str, Any]:
+        measure = parse_measure(asked.q or asked.query)
+        times = bounds_of(asked.start, asked.end, asked.since, time.time_ns())
+        steps = steps_of(*times, asked.step)
+        usual = DEFAULT_EXEMPLARS if measure.exemplars else 0
+        wanted = usual if asked.exemplars is None else min(asked.exemplars, MOST_EXEMPLARS)
+        with self._traces.searching() as search:
+            found = gather(
+                search, tenant, measure, steps, 0 if measure.exemplars is False else wanted
+            )
+        return range_answer(measure, steps, found)
+
+    def _instant(self, tenant: str, asked: _Measured) -> dict[str, Any]:
+        measure = parse_measure(asked.q or asked.query)
+        steps = whole(*bounds_of(asked.start, asked.end, asked.since, time.time_ns()))
+        with self._traces.searching() as search:
+            found = gather(search, tenant, measure, steps)
+        return instant_answer(measure, steps, found)

@@ -121,7 +121,7 @@ class Condition(NamedTuple):
 
     def durations(self) -> tuple[float, float]:
         """See `Joined.durations`."""
-        if (self.scope, self.key) != ("intrinsic", "duration"):
+        if (self.scope, self.key) != ("intrinsic", "duration") or self.value is None:
             return _ANY_DURATION
         low = self.value if self.op in (">", ">=", "=") else 0
         return low, self.value if self.op in ("<", "<=", "=") else END_NS
@@ -337,7 +337,9 @@ def _value(given: re.Match[str]) -> Any:
 
 
 def _checked(key: str, op: str, value: Any, given: re.Match[str]) -> Any:
-    """A value that can be compared with an intrinsic."""
+    """A value that can be compared with an intrinsic: that it has one can be asked of each."""
+    if value is None and op in ("=", "!="):
+        return value
     if key == NESTED and (op, value) not in _OF_ROOTS:
         raise NotUnderstood(f"q: {key} {op} {given.group().strip()}: expected < 0 or >= 0")
     words = {"status": STATUSES, "kind": KINDS}.get(key, ())
@@ -367,10 +369,12 @@ def _pattern(text: str) -> Any:
 def _compares(op: str, value: Any, wanted: Any) -> bool:
     if op in ("=~", "!~"):
         return isinstance(value, str) and bool(wanted.fullmatch(value)) == (op == "=~")
+    if wanted is None:
+        return (value is None) == (op == "=") and op in ("=", "!=")
     if isinstance(value, bool) != isinstance(wanted, bool) and not isinstance(wanted, str):
         return False
     if isinstance(wanted, int | float) and not isinstance(value, int | float):
         return False
     if isinstance(wanted, str):
         value = text_of(value)
-    return _COMPARED[op](value, wanted) if op in ("=", "!=") or wanted is not None else False
+    return _COMPARED[op](value, wanted)

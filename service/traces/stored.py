@@ -65,6 +65,7 @@ class StoredTraces:
 
         Raises:
             SearchOff, Unavailable: as `searching`.
+            NotAllSeen: the time was over before anything was found.
         """
         found: dict[bytes, Found] = {}
         with self.searching() as search:
@@ -78,6 +79,8 @@ class StoredTraces:
                 if held is not None:
                     start_ns, end_ns = min(held.start_ns, start_ns), max(held.end_ns, end_ns)
                 found[span.trace_id] = Found(span.trace_id, start_ns, end_ns)
+            if not found:
+                search.require_seen()
         return list(found.values())
 
     def spans(self, tenant: str, trace_id: bytes) -> Iterator[Recorded]:

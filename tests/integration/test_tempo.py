@@ -205,6 +205,138 @@ def test_what_is_not_understood_is_a_bad_request(address: str) -> None:
         assert json.loads(caught.value.read())["detail"]
 
 
+def figures(address: str, query: str, **asked: Any) -> dict[str, list[tuple[int, float]]]:
+    """The samples of each series, by its labels, in seconds after the first span's start."""
+    asked = {"start": START_S, "end": START_S + 4, "step": "1s"} | asked
+    answer = ask(address, "/api/metrics/query_range", q=query, **asked)
+    assert "status" not in answer
+    return {
+        labels_of(series): [
+            (int(sample["timestampMs"]) // 1000 - START_S, sample["value"])
+            for sample in series["samples"]
+        ]
+        for series in answer["series"]
+    }
+
+
+def labels_of(series: Any) -> str:
+    """Of a series, as `key=value`."""
+    pairs = [(label["key"], *label["value"].values()) for label in series["labels"]]
+    return ",".join(f"{key}={value}" for key, value in pairs)
+
+
+def test_spans_are_counted_along_time(address: str) -> None:
+    """A step holds what starts after its beginning and until its end; one without any is 0."""
+    counted = figures(address, '{ name = "order" } | count_over_time()')
+    assert counted == {"__name__=count_over_time": [(1, 1.0), (2, 1.0), (3, 1.0), (4, 0.0)]}
+    rates = figures(address, "{ } | rate() by (resource.service.name)", step="2s", end=START_S + 4)
+    assert rates == {
+        "resource.service.name=mail": [(2, 0.5), (4, 1.0)],
+        "resource.service.name=shop": [(2, 1.0), (4, 0.5)],
+    }
+
+
+def test_what_spans_lack_is_a_series_without_the_label(address: str) -> None:
+    """One that lacks all says nil, as in a Tempo; what Drilldown asks leaves them out."""
+    by = "by (span.to, kind)"
+    assert "kind=server" in figures(address, f"{{ }} | rate() {by}")
+    assert "span.tries=nil" in figures(address, "{ } | rate() by (span.tries)")
+    query = "{ nestedSetParent >= 0 && true && span.tries != nil } | rate() by(span.tries)"
+    assert [*figures(address, query)] == ["span.tries=1", "span.tries=2", "span.tries=3"]
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        ("min_over_time(span.tries)", 2.0), ("max_over_time(.tries)", 3.0),
+        ("sum_over_time(.tries)", 5.0), ("avg_over_time(.tries)", 2.5),
+        ("quantile_over_time(.tries, .5)", 2.0), ("quantile_over_time(.tries, 1)", 3.0),
+        ("max_over_time(duration)", 1.0),
+    ],
+)  # fmt: skip
+def test_numbers_are_measured(address: str, function: str, expected: float) -> None:
+    """Of a step without numbers no figure is told; durations are in seconds."""
+    found = figures(
+        address, f"{{ .tries > 1 }} | {function}", step="10", start=START_S, end=START_S + 10
+    )
+    assert [value for samples in found.values() for _, value in samples] == [expected]
+
+
+def test_a_histogram_has_a_series_for_each_bucket(address: str) -> None:
+    """A bucket is a power of two of nanoseconds, told in seconds."""
+    found = figures(address, "{ } | histogram_over_time(duration)", step="10s", end=START_S + 10)
+    (label,) = found
+    assert label == f"__bucket={2**30 / 1e9}"
+    assert sum(value for _, value in found[label]) == 6.0
+
+
+def test_quantiles_have_a_series_each(address: str) -> None:
+    """Their label is `p`."""
+    found = figures(address, "{ kind = client } | quantile_over_time(duration, .5, .9) by (name)")
+    assert [*found] == ["name=send,p=0.5", "name=send,p=0.9"]
+
+
+def test_examples_lead_to_traces(address: str) -> None:
+    """As many as the panel or the query asks for, each on the line of its series."""
+    asked = {"start": START_S, "end": START_S + 4, "step": "1s"}
+    query = '{ name = "send" } | rate()'
+    for of, more, count in (
+        (query, {"exemplars": 2}, 2), (f"{query} with (exemplars=true)", {}, 3), (query, {}, 0),
+        (f"{query} with (exemplars=false)", {"exemplars": 2}, 0),
+    ):  # fmt: skip
+        (series,) = ask(address, "/api/metrics/query_range", q=of, **asked, **more)["series"]
+        assert len(series["exemplars"]) == count
+    (series,) = ask(address, "/api/metrics/query_range", q=query, exemplars=9, **asked)["series"]
+    first = series["exemplars"][0]
+    assert first["labels"][0] == {"key": "trace:id", "value": {"stringValue": trace_id(1).hex()}}
+    assert (first["value"], int(first["timestampMs"])) == (1.0, (START_S + 1) * 1000)
+
+
+def test_a_figure_of_the_whole_time(address: str) -> None:
+    """An instant query tells one value a series, and nothing that its message has not."""
+    asked = {"q": "{ } | count_over_time() by (name)", "start": START_S, "end": START_S + 10}
+    answer = ask(address, "/api/metrics/query", **asked)
+    assert answer["metrics"] == {"inspectedSpans": "6"}
+    assert [(labels_of(one), one["value"]) for one in answer["series"]] == [
+        ("name=order", 3.0), ("name=send", 3.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "asked", "told"),
+    [
+        ("{ }", {}, "expected { … } | FUNCTION"),
+        ("{ } | compare({ status = error })", {}, "compare are not understood"),
+        ("{ } | rate() | topk(3)", {}, "topk"),
+        ("{ } | rate() by (rootName)", {}, "nestedSetParent < 0"),
+        ("{ } | rate(duration)", {}, "takes nothing"),
+        ("{ } | max_over_time()", {}, "max_over_time(duration)"),
+        ("{ } | max_over_time(name)", {}, "is no number"),
+        ("{ } | quantile_over_time(duration, 99)", {}, "between 0 and 1"),
+        ("{ } | quantile_over_time(duration)", {}, "1 to 10 quantiles"),
+        ("{ } | rate() with (speed=1)", {}, "with (speed=1)"),
+        ("{ } | rate()", {"step": "soon"}, "step"),
+        ("{ } | rate()", {"start": 1, "end": 1 << 32, "step": "1s"}, "ask for longer ones"),
+        ("{ } | rate()", {"start": 5, "end": 5}, "before the end"),
+    ],
+)
+def test_figures_that_are_not_understood(
+    address: str, query: str, asked: dict[str, Any], told: str
+) -> None:
+    """Status 400, and what it was."""
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        ask(address, "/api/metrics/query_range", q=query, **asked)
+    assert caught.value.code == 400
+    assert told in json.loads(caught.value.read())["detail"]
+
+
+def test_figures_of_a_tenant(address: str) -> None:
+    """Its own spans are counted, and no others."""
+    query = urlencode({"q": "{ } | count_over_time()", "start": START_S - 60, "end": START_S + 60})
+    answer = json.loads(get(address, f"/api/metrics/query?{query}", **{"X-Scope-OrgID": "acme"}))
+    assert [one["value"] for one in answer["series"]] == [1.0]
+
+
 def test_a_tenant_sees_its_own(address: str) -> None:
     """By the header that the data source can be given."""
     path = f"/api/traces/{trace_id(1).hex()}"

@@ -37,6 +37,7 @@ SPAN: Span = make_span(
         '{ .zone = "a" || .zone = "b" && .zone = "c" }', "{ true && status = error }",
         '{ (((.zone = "a")) && (status = ok || duration > 1s)) }', '{rootName="x"||.zone="b"}',
         '{ duration > 9s || .zone = "a" }', "{ true }", "{nestedSetParent<0}",
+        "{ kind != nil && status != nil && duration != nil && name != nil }", "{ span.ok != nil }",
     ],
 )  # fmt: skip
 def test_a_span_that_is_so_is_found(text: str) -> None:

@@ -2,7 +2,7 @@
 
 What the index has not yet (the last, open block, and whatever it lags) is read in the log itself,
 at most `TAIL_EVENTS` of it. A search ends when it has enough traces, or when its time is over: then
-it has found the newest of them.
+it has found the newest of them, and says so (`Search.is_cut`).
 """
 
 import sqlite3
@@ -37,6 +37,17 @@ _OFF: Final = (
 
 class SearchOff(Rejected):
     """Nothing is indexed here, as the settings say."""
+
+
+class NotAllSeen(Rejected):
+    """A search found nothing before its time was over: it cannot be said that there is nothing."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"nothing was found among the newest spans that {seconds:g} s were enough for, and not "
+            "all were looked at; ask for a shorter time, or name more that the span has "
+            "(query_budget_s gives searches more time)"
+        )
 
 
 class Query(NamedTuple):
@@ -100,6 +111,9 @@ class Search:
         self._budget = budget
         self.shape = shape
         self._partition = partition
+        self._at = 0
+        self.is_cut = False
+        """Whether a search ended because its time was over, before it had seen all blocks."""
         held = connection.execute(SQL["configuration"]).fetchone()
         if held is not None and msgspec.json.decode(held[0]).get(OFF):
             raise SearchOff(_OFF)
@@ -128,13 +142,14 @@ class Search:
         yield from reversed([e for e in self._tail() if query.fits(e)])
         step = _FIRST_FETCH
         waiting = np.empty(0, np.int64)
-        for places in self.candidates(query):
+        for number, places in enumerate(self.candidates(query)):
+            if number and self._budget.is_over():
+                self.is_cut = True
+                break
             waiting = np.concatenate((waiting, places))
             while len(waiting) >= step:
                 yield from self._fitting(query, waiting[:step])
                 waiting, step = waiting[step:], min(step * 2, _MOST_FETCHED)
-            if self._budget.is_over():
-                break
         while len(waiting):
             yield from self._fitting(query, waiting[:step])
             waiting = waiting[step:]
@@ -142,6 +157,25 @@ class Search:
     def _fitting(self, query: Query, positions: Ints) -> Iterator[Recorded]:
         found = self._reader.fetch(self._partition, positions.tolist())
         return (recorded for recorded in reversed(found) if query.fits(recorded))
+
+    def require_seen(self) -> None:
+        """Let nothing be answered only where there is nothing.
+
+        Raises:
+            NotAllSeen: the search ended before it had seen all.
+        """
+        if self.is_cut:
+            raise NotAllSeen(self._budget.seconds)
+
+    def unread_ns(self, query: Query) -> int:
+        """The latest start of spans of a query's time that the last search may not have come to:
+        those in the block that it ended in, and in all before it. -1: there are none."""
+        values = {
+            "partition": self._partition, "block_no": self._at, "first_ns": query.first_ns,
+            "last_ns": query.last_ns,
+        }  # fmt: skip
+        (latest_ns,) = self._connection.execute(SQL["latest_until"], values).fetchone()
+        return -1 if latest_ns is None else min(int(latest_ns), query.last_ns)
 
     def head(self) -> int:
         """The last position of the log."""
@@ -190,6 +224,7 @@ class Search:
             bits = self._passing(query, filter_no, held.get(filter_no))
             for number in numbers:
                 if bits >> (number % size) & 1:
+                    self._at = number
                     yield self._of_block(query, number)
 
     def _passing(self, query: Query, filter_no: int, words: int | None) -> int:

@@ -41,6 +41,12 @@ SELECT block_no FROM search_block
 WHERE partition = :partition AND last_ns >= :first_ns AND first_ns <= :last_ns
 AND longest_ns >= :shortest_ns ORDER BY block_no DESC
 
+-- name: latest_until
+-- The latest start in a block and those before it that have spans of a time.
+SELECT max(last_ns) FROM search_block
+WHERE partition = :partition AND block_no <= :block_no
+AND last_ns >= :first_ns AND first_ns <= :last_ns
+
 -- name: block
 SELECT first_ns, last_ns FROM search_block WHERE partition = ? AND block_no = ?
 
