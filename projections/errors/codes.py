@@ -43,10 +43,11 @@ _SCAN: Final = Scan(
     r"(?i:\berrno[:= ]{1,2}-?\d+)",
     r"(?i:\bsqlstate[ :=\[(]{1,3}[0-9A-Z]{5}\b)",
     r"(?i:\b(?:http(?:/[\d.]+)?(?: (?:error|status|response))?(?: code)?|status[ _]?code|status|"
-    r"response code|response status|returned error|error code|httpcode|code)\b[\"']?"
+    r"exception|response code|response status|returned error|error code|httpcode|code)\b[\"']?"
     r"(?: is| of| was|=)?[:= (]{1,3}[\"']?[1-5]\d\d\b)",
     rf"(?i:\b[45]\d\d:?,? (?:{_REASONS})\b)",
     r"\b[45]\d\d, message=",
+    r"\b[45]\d\d\b[ ,:;-]{0,3}b?[\"']?[45]\.\d\.\d{1,3}\b",
     r"^[45]\d\d\b",
     r"\(os error \d+\)",
     r"does not indicate success: [45]\d\d\b",
@@ -65,7 +66,9 @@ _SCAN: Final = Scan(
     r"\(\d{4}, [\"']",
     r"\bE11000\b",
     r"(?i:\(SQLSTATE [0-9A-Z]{5}\))",
+    r"\b\d{6} \([0-9A-Z]{5}\)",
     r"\bStatusCode\.[A-Z_]+\b",
+    r"\bstatus=\d{1,2}/[A-Z]{3,6}\b",
 )
 
 
@@ -148,7 +151,7 @@ def _of_store(found: str, low: str, last: str) -> str | None:
         return _errno(last)
     if low.startswith("sqlstate[hy000]") and len(last) == 4:
         return f"mysql:{last}"
-    if "sqlstate" in low:
+    if "sqlstate" in low or found[6:8] == " (":  # as Snowflake writes it: 002003 (42S02)
         return f"sqlstate:{found.rstrip(')')[-5:].upper()}"
     if found.startswith("ORA-"):
         return f"ora:{found[4:]}"
@@ -158,6 +161,9 @@ def _of_store(found: str, low: str, last: str) -> str | None:
 
 def _of_process(found: str, low: str, last: str) -> str | None:
     """An exit code or a signal."""
+    if low.startswith("status=") and "/" in low:  # as systemd names it
+        name = f"SIG{found.partition('/')[2]}"
+        return f"signal:{name}" if name in _SIGNALS else None
     if low.startswith(("signal", "killed")):
         named = {"killed": "signal:SIGKILL", "terminated": "signal:SIGTERM"}
         return _signal(last) if last else named.get(low.removeprefix("signal: "))
@@ -167,11 +173,13 @@ def _of_process(found: str, low: str, last: str) -> str | None:
 
 
 def _of_answer(found: str, low: str, last: str) -> str | None:
-    """A status of HTTP or gRPC."""
+    """A status of HTTP, gRPC or mail (RFC 3463: class and subject)."""
+    if found[0] in "45" and found.count(".") == 2 and found[-1].isdigit():
+        return f"mail:{found.rpartition('.')[0][-3:]}"
     if found[0] in "45" and found[:3].isdigit():
         return f"http:{found[:3]}"
     if len(last) == 3 and low.startswith(
-        ("http", "status", "resp", "returned", "error", "code", "does not")
+        ("http", "status", "resp", "returned", "error", "exception", "code", "does not")
     ):
         return f"http:{last}" if last[0] in "45" else None
     return _grpc_camel(found) if low.startswith(("code", "statuscode=")) else None

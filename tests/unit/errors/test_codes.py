@@ -1,0 +1,33 @@
+"""Codes that stand in messages without a name before them are read, and numbers alike are not."""
+
+import pytest
+
+from projections.errors.codes import codes_of
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("(530, b'5.7.0 Must issue a STARTTLS command first', 'a@b.example')", "mail:5.7"),
+        ("451 4.3.0 Temporary lookup failure", "mail:4.3"),
+        ("app.service: Main process exited, code=killed, status=9/KILL", "signal:SIGKILL"),
+        ("000630 (57014): Statement reached its timeout", "sqlstate:57014"),
+        ('Exception (403) Reason: "username or password not allowed"', "http:403"),
+    ],
+)
+def test_a_code_is_read(message: str, code: str) -> None:
+    """As the tool, the mail server or the driver writes it."""
+    assert code in codes_of(message, {})
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "could not upgrade from 400 to 4.5.1",
+        "app.service: Main process exited, status=1/FAILURE",
+        "order 123456 (paper) is late",
+    ],
+)
+def test_what_looks_alike_is_no_code(message: str) -> None:
+    """Versions, plain exits and orders."""
+    assert codes_of(message, {}) == ()
