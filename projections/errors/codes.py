@@ -40,6 +40,7 @@ ATTRIBUTES: Final[Mapping[str, str]] = _LIBRARY["attributes"]
 """Attributes in which senders put codes, and of which kind these are."""
 _SIGNALS: Final = frozenset(one.name for one in signal.Signals)
 _SCAN: Final = Scan(
+    r"\bnpm (?:ERR!|error) errno \d+",
     r"(?i:\berrno[:= ]{1,2}-?\d+)",
     r"(?i:\bsqlstate[ :=\[(]{1,3}[0-9A-Z]{5}\b)",
     r"(?i:\b(?:http(?:/[\d.]+)?(?: (?:error|status|response))?(?: code)?|status[ _]?code|status|"
@@ -167,7 +168,10 @@ def _of_process(found: str, low: str, last: str) -> str | None:
     if low.startswith(("signal", "killed")):
         named = {"killed": "signal:SIGKILL", "terminated": "signal:SIGTERM"}
         return _signal(last) if last else named.get(low.removeprefix("signal: "))
-    if low.startswith(("***", "exit", "non", "return code", "rc", "returncode")) and last != "0":
+    if (
+        low.startswith(("***", "npm", "exit", "non", "return code", "rc", "returncode"))
+        and last != "0"
+    ):
         return next(iter(_exit(last))) if last else None
     return None
 

@@ -12,12 +12,18 @@ from projections.errors.codes import codes_of
         ("451 4.3.0 Temporary lookup failure", "mail:4.3"),
         ("app.service: Main process exited, code=killed, status=9/KILL", "signal:SIGKILL"),
         ("000630 (57014): Statement reached its timeout", "sqlstate:57014"),
+        ("npm ERR! code ELIFECYCLE\nnpm ERR! errno 2", "exit:2"),
         ('Exception (403) Reason: "username or password not allowed"', "http:403"),
     ],
 )
 def test_a_code_is_read(message: str, code: str) -> None:
     """As the tool, the mail server or the driver writes it."""
     assert code in codes_of(message, {})
+
+
+def test_the_number_that_npm_calls_errno_is_a_status() -> None:
+    """EPERM of a script that ended with 1 would be a question of rights."""
+    assert not any(code.startswith("errno:") for code in codes_of("npm ERR! errno 1", {}))
 
 
 @pytest.mark.parametrize(
