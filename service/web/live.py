@@ -21,7 +21,7 @@ from events.errors import SpanledgerError
 from projections.queries import Queries
 from service.access.tokens import TokenStore
 from service.api.asking import AnyRequest, admitted, is_allowed
-from service.web.pulse import Pulse
+from service.web.pulse import Beat, Pulse
 
 EVERY_S: Final = 1.0
 HEARTBEAT_S: Final = 15.0
@@ -37,7 +37,8 @@ class _Tenant:
     def __init__(self) -> None:
         self.pages: set[asyncio.Queue[bytes]] = set()
         self.task: asyncio.Task[None] | None = None
-        self.last = b""
+        self.told: Beat | None = None
+        """What a page hears that opens now."""
 
 
 class Live:
@@ -72,14 +73,14 @@ class Live:
             return  # the browser asks again
         queue: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
         with self._opened(tenant, queue) as opened:
-            if opened.last:
-                yield opened.last
+            if opened.told is not None:
+                yield _frame(opened.told)
             while not self._closed.is_set():
                 try:
                     async with asyncio.timeout(HEARTBEAT_S):
                         frame = await queue.get()
                 except TimeoutError:
-                    frame = b": heartbeat\n\n"
+                    frame = b"event: here\ndata:\n\n"  # a page hears it, and knows a silence
                 if not frame or not await is_allowed(request, self._tokens, tenant):
                     return
                 yield frame
@@ -111,18 +112,21 @@ class Live:
                 _log.exception("the live news of a tenant failed", extra={"action": "live"})
                 beat = None
             if beat is not None:
-                opened.last = b"data: %b\n\n" % msgspec.json.encode(beat)
-                _hand_out(opened)
+                opened.told = beat if opened.told is None else opened.told.and_then(beat)
+                _hand_out(opened, _frame(beat))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):
                     await self._closed.wait()
-        opened.last = b""
-        _hand_out(opened)
+        _hand_out(opened, b"")
 
 
-def _hand_out(opened: _Tenant) -> None:
-    """Give the last message to every page; of what waits too long the oldest goes."""
+def _frame(beat: Beat) -> bytes:
+    return b"data: %b\n\n" % msgspec.json.encode(beat)
+
+
+def _hand_out(opened: _Tenant, frame: bytes) -> None:
+    """Give a message to every page; of what waits too long the oldest goes."""
     for queue in opened.pages:
         if queue.full():
             queue.get_nowait()
-        queue.put_nowait(opened.last)
+        queue.put_nowait(frame)

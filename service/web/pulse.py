@@ -10,7 +10,7 @@ from projections.queries import Queries
 from projections.query.parameters import parse
 from projections.views.execution_history.question import Transition
 from projections.views.overview.question import Overview
-from service.web.figures import figures_of
+from service.web.figures import behind_of, figures_of, lag_figure
 from service.web.links import quoted
 from service.web.statuses import kind_of
 
@@ -35,12 +35,19 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Beat(msgspec.Struct, frozen=True):
-    """One message: changes, newest first, how many more there were at least, and the figures of
-    the overview by name."""
+    """One message: changes, newest first, how many more there were at least, the figures of the
+    overview by name, and how far the views are behind; empty if they keep up."""
 
     changes: Sequence[Change]
     more: int
     figures: dict[str, str]
+    behind: str
+
+    def and_then(self, later: "Beat") -> "Beat":
+        """Both as one, for who hears neither: the changes that were told last, with figures as
+        they are now."""
+        figures = self.figures | later.figures
+        return Beat(later.changes or self.changes, later.more, figures, later.behind)
 
 
 class Pulse:
@@ -50,26 +57,33 @@ class Pulse:
         self._queries = queries
         self._tenant = tenant
         self._seen = -1
+        self._behind = ""
         self._told: set[str] = set()
 
     def beat(self) -> Beat | None:
-        """What changed; None if the views have seen nothing new.
+        """What changed; None if the views have seen nothing new and are no further behind.
 
         Raises:
             Unavailable: the views cannot be read now.
         """
-        seen = self._queries.seen()
+        seen, behind = self._queries.seen(), behind_of(self._ask("projections"))
         if seen == self._seen:
-            return None
+            return self._of_lag(behind)
         is_first = self._seen < 0
         items: list[Transition] = self._ask("history", limit=str(_LOOKED)).items
         changes = [_change(item) for item in items]
         new = [change for change in changes if change.key not in self._told]
         self._told = {change.key for change in changes}
-        self._seen = seen
+        self._seen, self._behind = seen, behind
         figures: Overview = self._ask("overview")
         more = 0 if is_first else max(len(new) - MOST, 0)
-        return Beat(new[:MOST], more, figures_of(figures))
+        return Beat(new[:MOST], more, figures_of(figures) | lag_figure(behind), behind)
+
+    def _of_lag(self, behind: str) -> Beat | None:
+        if behind == self._behind:
+            return None
+        self._behind = behind
+        return Beat([], 0, lag_figure(behind), behind)
 
     def _ask(self, path: str, **parameters: str) -> Any:
         routed = route(path)

@@ -38,6 +38,7 @@ def environment() -> jinja2.Environment:
         "age": human_age,
         "as_": named_for,
         "bytes": human_bytes,
+        "counted": counted,
         "cut": cut,
         "duration": human_duration,
         "kind": kind_of,
@@ -74,6 +75,11 @@ def shown_value(value: Any) -> str:
 def number(value: float) -> str:
     """`1,234,567`."""
     return f"{value:,.0f}"
+
+
+def counted(value: int, one: str, more: str = "") -> str:
+    """`1 retry`, `1,234 retries`: a number and what it counts."""
+    return f"{number(value)} {one if value == 1 else more or one + 's'}"
 
 
 def short_number(value: float) -> str:

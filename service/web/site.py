@@ -73,6 +73,8 @@ ALL: Final[tuple[Page, ...]] = (
 )
 _AT_ONCE: Final = 16
 _FILES_AT_ONCE: Final = 2
+_MISSING: Final = "missing"
+_MISSING_KEPT_S: Final = 2.0
 _FOR_A_YEAR: Final = "public, max-age=31536000, immutable"
 _UNAUTHORIZED: Final = 401
 
@@ -156,13 +158,18 @@ class Site:
 
         return await anyio.to_thread.run_sync(shown, limiter=self._limiter)
 
+    def _missing_now(self) -> list[str]:
+        """As `missing`; a part that does not answer keeps a page waiting once, not each."""
+        text = self._kept.of(_MISSING, _MISSING_KEPT_S, lambda: " ".join(self._missing()))
+        return text.split()
+
     def _visit(self, request: AnyRequest, who: Admission, wanted: Sequence[str]) -> Visit:
         place = place_of(request)
         said = Said((name, value) for name, value in parameters(request).items() if value.strip())
         return Visit(
             self._queries, self._settings, self._policies, who, place, Links(place), said,
             arguments(request, wanted), secret_of(request), theme_of(request),
-            missing=self._missing, verification=self.verification,
+            missing=self._missing_now, verification=self.verification,
         )  # fmt: skip
 
 

@@ -171,7 +171,7 @@ def test_an_attempt_shows_its_stack_and_its_event(client: httpx.Client) -> None:
     """Own lines are marked, the failing one most; position and hash of the event are there."""
     (attempt,) = client.get("/api/v1/attempts?task=nightly&status=failed").json()["items"]
     page = client.get(f"/attempts/{attempt['attempt_id']}").text
-    failing = re.findall(r'<li class="failing">([^<]*)<', page)
+    failing = re.findall(r'<li class="failing"[^>]*>([^<]*)<', page)
     assert [line.strip() for line in failing] == [
         "File &#34;/app/shop/pay.py&#34;, line 7, in charge", "post(order)",
     ]  # fmt: skip

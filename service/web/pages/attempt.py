@@ -11,6 +11,8 @@ from service.web.visit import Page, Shown, Visit
 
 _RAW_CHARACTERS: Final = 40_000
 _TRIES: Final = "50"
+WITHIN_S: Final = 0.25
+"""In which an attempt is looked for by its id alone: among some 100,000, the newest first."""
 
 
 def attempt(visit: Visit) -> Shown:
@@ -19,8 +21,9 @@ def attempt(visit: Visit) -> Shown:
     (attempt_id,) = visit.arguments
     given = visit.parameters
     one = visit.ask(
-        "attempts/{attempt_id}", attempt_id, task=given["task"] or None, run=given["run"] or None
-    )
+        "attempts/{attempt_id}", attempt_id, within_s=WITHIN_S, task=given["task"] or None,
+        run=given["run"] or None,
+    )  # fmt: skip
     tries = visit.ask("attempts", task=one.task_id, run=one.run_id, sort="started", limit=_TRIES)
     by_number = {each.attempt: each for each in tries.items}
     beside = [by_number.get(one.attempt + by) for by in (-1, 1)]

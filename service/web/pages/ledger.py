@@ -27,7 +27,7 @@ def ledger(visit: Visit) -> Shown:
     values: dict[str, Any] = {
         "unavailable": "", "found": None, "head": None, "size_bytes": None,
         "segments": [], "targets": None, "letters": [], "rebuild": None, "verified": None,
-        "is_told": False,
+        "is_told": False, "missing": visit.missing(),
     }  # fmt: skip
     try:
         found = visit.ask("projections")

@@ -20,9 +20,10 @@ def live(visit: Visit) -> Shown:
     """The page that fills itself."""
     visit.refuse_others("q", "kind")
     figures = figures_of(visit.ask("overview"))
-    return Shown(
-        "live.html.j2", "Live", {"given": visit.parameters, "kinds": _KINDS, "figures": figures}
-    )
+    values = {
+        "given": visit.parameters, "kinds": _KINDS, "figures": figures, "missing": visit.missing(),
+    }  # fmt: skip
+    return Shown("live.html.j2", "Live", values)
 
 
 PAGES: Final = (Page("live", live),)

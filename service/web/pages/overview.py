@@ -3,9 +3,9 @@
 from typing import Any, Final
 
 from events.errors import Unavailable
-from events.times import SECOND_NS, human_duration
+from projections.query.status import for_one_tenant
 from service.web.charts.columns import Column, columns
-from service.web.figures import figures_of
+from service.web.figures import behind_of, figures_of, lag_figure
 from service.web.rendering import moment
 from service.web.visit import Page, Shown, Visit
 
@@ -34,9 +34,9 @@ def overview(visit: Visit) -> Shown:
 
 
 def _facts(visit: Visit, window: str) -> dict[str, Any]:
-    found = visit.ask("overview", window=window)
+    found, log = visit.ask("overview", window=window), _log(visit)
     return {
-        "figures": figures_of(found),
+        "figures": figures_of(found) | lag_figure(log["behind"]),
         "found": found,
         "chart": _chart(found),
         "errors": visit.ask("errors", limit=_ROWS).items,
@@ -44,7 +44,7 @@ def _facts(visit: Visit, window: str) -> dict[str, Any]:
         "recent": visit.ask("attempts", limit="10").items,
         "now": visit.ask("attempts", status="running", limit=_ROWS).items,
         "counts": visit.queries.counts(visit.tenant),
-        "log": _log(visit),
+        "log": log,
     }
 
 
@@ -61,13 +61,13 @@ def _chart(found: Any) -> Any:
 
 
 def _log(visit: Visit) -> dict[str, Any]:
-    """How far the views are behind; the size of the log only for who may see all tenants."""
-    projections = visit.ask("projections")
-    worst = max(projections.items, key=lambda item: item.lag_events or 0, default=None)
+    """How far the views are behind; numbers of events only for who may see all tenants."""
+    found = visit.ask("projections")
+    projections = for_one_tenant(found) if visit.who.is_bound else found
     return {
-        "events": None if visit.who.is_bound else int(projections.head or 0),
-        "lag_events": (worst.lag_events or 0) if worst else 0,
-        "lag": human_duration(worst.lag_s * SECOND_NS) if worst and worst.lag_s else "",
+        "events": None if visit.who.is_bound else int(found.head or 0),
+        "lag_events": max((item.lag_events or 0 for item in projections.items), default=0),
+        "behind": behind_of(projections),
         "paused": [item for item in projections.items if item.state in ("paused", "stopped")],
     }
 

@@ -13,21 +13,21 @@ _TRIES: Final = "200"
 
 def run(visit: Visit) -> Shown:
     """One run."""
-    visit.refuse_others("compare", "cursor")
+    visit.refuse_others("compare", "cursor", "sort")
     task_id, run_id = visit.arguments
     found = visit.ask("runs", task=task_id, run=run_id, limit="1").items
     if not found:
         raise NotFound(f"no run {run_id[:200]!r} of task {task_id[:200]!r}")
     (record,) = found
     page = visit.ask(
-        "attempts", task=task_id, run=record.run_id, sort="started", limit=_TRIES,
-        cursor=visit.parameters.get("cursor"),
+        "attempts", task=task_id, run=record.run_id, limit=_TRIES,
+        sort=visit.parameters["sort"] or "started", cursor=visit.parameters.get("cursor"),
     )  # fmt: skip
     attempts = sorted(page.items, key=lambda attempt: attempt.attempt)
     values = {
         "run": record, "attempts": attempts, "page": page,
         "chart": tries_of(attempts, visit.now_ns), "elsewhere": visit.elsewhere(record.trace_id),
-        "compared": _compared(visit, attempts),
+        "compared": _compared(visit, attempts), "given": visit.parameters,
     }  # fmt: skip
     return Shown("run.html.j2", f"{run_id} of {task_id}", values)
 

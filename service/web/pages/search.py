@@ -7,6 +7,7 @@ from typing import Final
 from events.errors import NotFound
 from projections.query.refusals import BadQuestion
 from projections.views.attempts.search import FIELDS, MEASURES
+from service.web.pages.attempt import WITHIN_S
 from service.web.pages.lists import listed
 from service.web.visit import Moved, Page, Said, Shown, Table, Visit
 
@@ -56,7 +57,7 @@ def _places(visit: Visit, sought: str) -> Iterator[str]:
         yield link
     if len(sought) == 32:
         with suppress(NotFound, BadQuestion):
-            yield links.attempt(visit.ask("attempts/{attempt_id}", sought))
+            yield links.attempt(visit.ask("attempts/{attempt_id}", sought, within_s=WITHIN_S))
 
 
 PAGES: Final = (Page("search", search),)

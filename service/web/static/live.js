@@ -5,7 +5,8 @@
 (() => {
   const home = new URL(document.body.dataset.root, location.href);
   const channel = new BroadcastChannel("spanledger-live " + home.pathname);
-  const MOST_ROWS = 200;
+  const MOST_ROWS = 200, AGAIN_MS = 5000, SILENT_MS = 40000; // the service tells every 15 s that it is there
+  let heard = 0, behind = "";
   let source = null, release = null, asking = null, paused = false, missed = 0;
   const state = document.getElementById("live-state");
 
@@ -15,18 +16,55 @@
     state.querySelector("span:last-child").textContent = text;
   }
 
-  function told() { if (!paused) tell("", "live"); }
+  function told() {
+    if (!paused) tell(behind ? "paused" : "", behind ? `live, but the views are ${behind} behind` : "live");
+  }
+
+  function lost(text) {
+    channel.postMessage("lost");
+    if (!paused) tell("broken", text);
+  }
 
   function connect() {
-    source = new EventSource(new URL("live/stream", home));
-    source.onopen = () => { channel.postMessage("open"); told(); };
-    source.onerror = () => { channel.postMessage("lost"); if (!paused) tell("broken", "no connection, trying again"); };
+    const opened = source = new EventSource(new URL("live/stream", home));
+    heard = performance.now();
+    const here = () => { heard = performance.now(); channel.postMessage("open"); told(); };
+    source.onopen = here;
+    source.onerror = () => {
+      lost("no connection, trying again");
+      // The browser tries again by itself, but for an answer that is no stream.
+      if (opened.readyState === EventSource.CLOSED) setTimeout(() => again(opened), AGAIN_MS);
+    };
+    source.addEventListener("here", here);
     source.onmessage = (event) => {
+      heard = performance.now();
       const beat = JSON.parse(event.data);
       channel.postMessage(beat);
       take(beat);
     };
   }
+
+  async function again(closed) {
+    if (source !== closed) return;
+    const asked = new AbortController();
+    const answer = await fetch(new URL("live/stream", home), { signal: asked.signal }).catch(() => null);
+    asked.abort();
+    if (source !== closed) return;
+    if (answer?.status === 401 || answer?.status === 403) {
+      lost("signed out: load the page again");
+      return;
+    }
+    closed.close();
+    connect();
+  }
+
+  // A service that hangs leaves its connections open: what tells of it is that nothing comes.
+  setInterval(() => {
+    if (!source || source.readyState === EventSource.CLOSED || performance.now() - heard < SILENT_MS) return;
+    lost("nothing heard for a while, trying again");
+    source.close();
+    connect();
+  }, AGAIN_MS);
 
   function lead() {
     if (source || asking) return;
@@ -50,6 +88,7 @@
   }
 
   channel.onmessage = (event) => {
+    if (event.data === "lost" && source?.readyState === EventSource.OPEN) return; // of one that ended
     if (event.data === "open") told();
     else if (event.data === "hello") { if (source?.readyState === EventSource.OPEN) channel.postMessage("open"); }
     else if (event.data === "lost") { if (!paused) tell("broken", "no connection, trying again"); }
@@ -59,6 +98,7 @@
   function take(beat) {
     if (document.hidden) return;
     if (paused) { missed += beat.changes.length + beat.more; count(); return; }
+    behind = beat.behind;
     told();
     for (const [name, text] of Object.entries(beat.figures)) {
       for (const element of document.querySelectorAll(`[data-figure="${name}"]`)) {
