@@ -3,6 +3,8 @@
 Where the policy ends a run earlier, history knows what is saved and lost. Where it goes on longer,
 nobody knows what would have become of it: the share of such retries that succeeded elsewhere in the
 same history gives an expectation and, by its interval, bounds; without any, everything is possible.
+Where it gives an attempt less time than that took, the attempt is cut: it times out then, and what
+the policy says of a timeout holds.
 """
 
 from collections import defaultdict
@@ -11,6 +13,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from projections.policies.chances import ENOUGH, Basis, Chance, chance
 from projections.policies.decision import Decision, Failure, decide
@@ -18,6 +21,9 @@ from projections.policies.resolving import PolicySet
 from projections.policies.rule import Case
 
 FAILED: Final = frozenset({"failed", "timed_out", "abandoned"})
+TIMED_OUT: Final = "timed_out"
+_LATE: Final = 1.05
+"""Attempts that time out end a little late: up to so much, this same bound ended them."""
 _LONGEST: Final = 1000
 """Attempts beyond the last one that are thought through; policies allow no more."""
 
@@ -45,6 +51,7 @@ class Effect(msgspec.Struct, kw_only=True):
     attempts: int = 0
     changed_runs: int = 0
     attempts_saved: int = 0
+    attempts_cut: int = 0
     attempts_spent: float = 0.0
     attempts_spent_low: int = 0
     attempts_spent_high: int = 0
@@ -110,19 +117,59 @@ def replay(policies: PolicySet, attempts: Sequence[Tried], chances: PastChances)
     """What a policy would have changed of one run, whose attempts are in order."""
     priced = sum(one.cost_usd is not None for one in attempts)
     effect = Effect(runs=1, attempts=len(attempts), attempts_with_cost=priced)
-    for place, tried in enumerate(attempts):
+    bound_s = _first_bound_s(policies, attempts[0].case)
+    for place, past in enumerate(attempts):
+        rest = attempts[place + 1 :]
+        tried = _cut(effect, past, bound_s) if past.status in FAILED or not rest else past
         if tried.status not in FAILED:
             continue
         decision = _decided(policies, tried, tried.number, attempts[0].started_s, chances)
-        rest = attempts[place + 1 :]
+        bound_s = decision.timeout_s
         if rest and not decision.retry:
             _stopped(effect, decision, rest)
             break
         if rest:
             effect.waited_s += (decision.delay_s or 0.0) - rest[0].wait_s
         elif decision.retry:
-            _went_on(effect, policies, attempts, chances)
+            _went_on(effect, policies, [*attempts[:place], tried], chances)
+        if past.status == "completed":
+            _cut_short(effect, decision)
     return effect
+
+
+def _first_bound_s(policies: PolicySet, case: Case) -> float | None:
+    """How long a first attempt may take, when nothing is known of any error."""
+    before = structs.replace(case, fingerprint="", category="unknown")
+    return policies.policy(before).values["timeout.attempt_s"] or None
+
+
+def _cut(effect: Effect, tried: Tried, bound_s: float | None) -> Tried:
+    """The attempt as it would have been within this bound: ended by it, if it took longer."""
+    ended_by_it = tried.status == TIMED_OUT and tried.duration_s <= (bound_s or 0.0) * _LATE
+    cuttable = tried.status in FAILED or tried.status == "completed"
+    if bound_s is None or tried.duration_s <= bound_s or ended_by_it or not cuttable:
+        return tried
+    effect.attempts_cut += 1
+    effect.changed_runs = 1
+    effect.busy_saved_s += tried.duration_s - bound_s
+    cost_usd = tried.cost_usd
+    if cost_usd is not None:
+        cost_usd *= bound_s / tried.duration_s
+        effect.cost_saved_usd += (tried.cost_usd or 0.0) - cost_usd
+    case = tried.case
+    if case.category != "timeout":
+        case = structs.replace(case, fingerprint="", category="timeout")
+    return tried._replace(
+        status=TIMED_OUT, duration_s=bound_s, case=case, transient=True, cost_usd=cost_usd
+    )
+
+
+def _cut_short(effect: Effect, decision: Decision) -> None:
+    """A run that completed, by an attempt that would have been cut: another one may be as slow."""
+    effect.changed_runs = 1
+    effect.runs_lost_high = 1
+    effect.runs_lost_low = int(not decision.retry and not decision.repair)
+    effect.runs_won = effect.runs_won_low = effect.runs_won_high = 0.0  # at best as it was
 
 
 def _decided(
@@ -140,8 +187,8 @@ def _stopped(effect: Effect, decision: Decision, rest: Sequence[Tried]) -> None:
     lost = rest[-1].status == "completed"
     effect.changed_runs = 1
     effect.attempts_saved = len(rest)
-    effect.busy_saved_s = sum(one.duration_s for one in rest)
-    effect.cost_saved_usd = sum(one.cost_usd or 0.0 for one in rest)
+    effect.busy_saved_s += sum(one.duration_s for one in rest)
+    effect.cost_saved_usd += sum(one.cost_usd or 0.0 for one in rest)
     effect.waited_s -= sum(one.wait_s for one in rest)
     effect.runs_lost_high = int(lost)
     effect.runs_lost_low = int(lost and not decision.repair)  # an action might have helped

@@ -70,14 +70,63 @@ def test_without_any_such_retry_everything_is_possible() -> None:
     assert (effect.attempts_spent_low, effect.attempts_spent_high) == (1, 3)
 
 
+def within(seconds: float, attempts: int, more: str = "") -> PolicySet:
+    """Policies that give attempts so long, and allow so many."""
+    return read_policies(
+        f'inherit = false\n[defaults]\nretry = "transient"\nmax_attempts = {attempts}\n'
+        f"timeout = {{ attempt_s = {seconds}, factor = 2, cap_s = 60 }}\n{more}", "p",
+    )  # fmt: skip
+
+
+def test_a_shorter_timeout_loses_runs_that_took_longer() -> None:
+    """For certain where nothing follows; perhaps where another attempt may be quicker."""
+    alone = replay(within(4, 1), run_of("c"), NONE)
+    assert (alone.attempts_cut, alone.changed_runs, alone.busy_saved_s) == (1, 1, 6.0)
+    assert (alone.runs_lost_low, alone.runs_lost_high, alone.attempts_spent_high) == (1, 1, 0)
+    again = replay(within(4, 3), run_of("c"), NONE)
+    assert (again.runs_lost_low, again.runs_lost_high, again.runs_won_high) == (0, 1, 0)
+    assert (again.attempts_spent_low, again.attempts_spent_high) == (1, 2)
+
+
+def test_a_timeout_that_all_keep_to_changes_nothing() -> None:
+    """Nor one that attempts were ended by, a little late."""
+    assert replay(within(10, 3), run_of("ffc"), PAST).changed_runs == 0
+    late = [one._replace(status="timed_out", duration_s=4.1) for one in run_of("ff")]
+    effect = replay(within(4, 2), late, PAST)
+    assert (effect.attempts_cut, effect.changed_runs, effect.busy_saved_s) == (0, 0, 0.0)
+
+
+def test_failures_that_a_timeout_cuts_take_less_time() -> None:
+    """The run goes on as it did, if timeouts are tried again; else it ends there."""
+    run = [one._replace(cost_usd=1.0) for one in run_of("ffc")]
+    quick = [*run[:2], run[2]._replace(duration_s=1.0)]
+    effect = replay(within(5, 3), quick, PAST)
+    assert (effect.attempts_cut, effect.busy_saved_s, effect.cost_saved_usd) == (2, 10.0, 1.0)
+    assert (effect.attempts_saved, effect.runs_lost_high) == (0, 0)
+    never = '[[rule]]\nid = "t"\nwhen = { category = "timeout" }\nretry = "never"\n'
+    ended = replay(within(5, 3, never), quick, PAST)
+    assert (ended.attempts_cut, ended.attempts_saved, ended.busy_saved_s) == (1, 2, 16.0)
+    assert (ended.runs_lost_low, ended.runs_lost_high) == (1, 1)
+
+
+def test_a_longer_timeout_after_a_timeout_holds() -> None:
+    """The action `extend_timeout` gives the second attempt twice as long."""
+    extending = within(5, 3, 'actions = ["extend_timeout"]\n')
+    effect = replay(extending, run_of("fc"), PAST)
+    assert (effect.attempts_cut, effect.runs_lost_high) == (1, 0)
+    assert replay(within(5, 3), run_of("fc"), PAST).runs_lost_high == 1
+
+
 @given(st.lists(st.sampled_from(["f", "fc", "ff", "ffc", "fff", "x", "fx", "c"]), max_size=20),
-       st.integers(1, 6))  # fmt: skip
-def test_bounds_hold_what_is_expected(past: list[str], most: int) -> None:
+       st.integers(1, 6), st.sampled_from([None, 4, 12]))  # fmt: skip
+def test_bounds_hold_what_is_expected(past: list[str], most: int, timeout_s: int | None) -> None:
     """Of any history; a run is either saved attempts of, or given more."""
+    policies = at_most(most) if timeout_s is None else within(timeout_s, most)
     runs = [run_of(ends) for ends in past]
     chances = PastChances(runs)
     for attempts in runs:
-        effect = replay(at_most(most), attempts, chances)
+        effect = replay(policies, attempts, chances)
+        assert effect.runs_lost_low <= effect.runs_lost_high <= 1
         assert effect.runs_won_low - 1e-9 <= effect.runs_won <= effect.runs_won_high + 1e-9
         assert effect.attempts_spent_low <= effect.attempts_spent + 1e-9 or effect.runs_won == 0
         assert effect.attempts_spent <= effect.attempts_spent_high + 1e-9

@@ -30,6 +30,7 @@ _COLUMNS: Final = (
     Column("runs", "runs", Kind.COUNT),
     Column("changed", "changed_runs", Kind.COUNT),
     Column("saved", "attempts_saved", Kind.COUNT),
+    Column("cut", "attempts_cut", Kind.COUNT, drop=1),
     Column("spent", "attempts_spent"),
     Column("lost", "lost"),
     Column("won", "won"),
