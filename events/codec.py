@@ -13,7 +13,7 @@ import msgspec
 import zstandard
 
 from events.errors import LogDamaged
-from events.schema import TAGS, Block, Context, Event, Fact, RawBlock, Unknown
+from events.schema import TAGS, Block, Context, Event, Fact, LogRecord, RawBlock, Unknown
 
 CODEC_PLAIN: Final = 0
 CODEC_ZSTD: Final = 1
@@ -30,6 +30,10 @@ _raw_blocks = msgspec.msgpack.Decoder(list[RawBlock])
 _event = msgspec.msgpack.Decoder(Event)
 _context = msgspec.msgpack.Decoder(Context)
 _local = threading.local()  # zstandard's objects must not be shared between threads
+
+
+_UNCHANGED: Final = _encoder.encode(()) * 2
+_FIRST: Final = _encoder.encode(0) + _UNCHANGED
 
 
 class _Start(msgspec.Struct, array_like=True):
@@ -89,6 +93,17 @@ def is_tagged(row: bytes, mark: bytes) -> bool:
 def encode_scrubbed(kinds: Sequence[str]) -> bytes:
     """The end of a row that nothing was cut from: its fields `scrubbed` and `cut`."""
     return _encoder.encode(kinds) + _encoder.encode(())
+
+
+def numbered(row: bytes, record: LogRecord, ordinal: int) -> bytes:
+    """The row of `record`, whose row is this, with another ordinal.
+
+    Most rows end with the ordinal 0, nothing scrubbed and nothing cut: that end is exchanged, for
+    a request may be full of identical records.
+    """
+    if row.endswith(_FIRST):
+        return row[: -len(_FIRST)] + _encoder.encode(ordinal) + _UNCHANGED
+    return _encoder.encode(msgspec.structs.replace(record, ordinal=ordinal))
 
 
 def encode_context(context: Context) -> bytes:

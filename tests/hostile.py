@@ -26,6 +26,7 @@ from tests.resending import attempts_request
 
 Decode = Callable[[bytes, Limits], Decoded]
 _SPAN: Final = make_span().SerializeToString()
+_TIMED: Final = b"\x09" + (1_763_700_000_000_000_000).to_bytes(8, "little")
 _SMALL: Final = part(2, make_span(name="", end_time_unix_nano=0).SerializeToString())
 _JSON: Final = (
     b'{"traceId":"000102030405060708090a0b0c0d0e0f","spanId":"0102030405060708",'
@@ -287,6 +288,12 @@ SHAPES: Final = (
             _as_spans(part(2, _attributes(300, 6))), decode_logs, "honest logs"
         ),
         "logs: empty records": Shape(_as_spans(b"\x12\x00"), decode_logs, "honest logs"),
+        "logs: tiny records": Shape(
+            _as_spans(part(2, _TIMED + part(5, part(1, b"a" * 7)))), decode_logs, "honest logs"
+        ),
+        "logs: tiny attributes": Shape(
+            _as_spans(part(2, _TIMED + _attributes(1, 1))), decode_logs, "honest logs"
+        ),
         "logs: deep bodies": Shape(
             _as_spans(part(2, _nested(5, 16)[2:])), decode_logs, "honest logs"
         ),

@@ -157,3 +157,13 @@ def test_ids_that_a_subject_misspells_are_none() -> None:
     fact = make_fact(subject={"type": "trace", "trace_id": "xyz", "span_id": 7})
     assert (fact.trace_id, fact.span_id) == (b"", b"")
     assert isinstance(codec.decode_event(codec.encode_event(make_unknown())), Unknown)
+
+
+@pytest.mark.parametrize("cut", [(), ("string",)])
+@pytest.mark.parametrize("ordinal", [1, 127, 128, 70_000])
+def test_a_numbered_row_is_that_of_the_numbered_record(ordinal: int, cut: tuple[str, ...]) -> None:
+    """Whichever way it is made."""
+    record = LogRecord(10, 11, 9, "INFO", "text", {}, 0, 1, b"", b"", "note", cut=cut)
+    numbered = msgspec.structs.replace(record, ordinal=ordinal)
+    found = codec.numbered(codec.encode_event(record), record, ordinal)
+    assert found == codec.encode_event(numbered)

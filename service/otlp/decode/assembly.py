@@ -39,7 +39,7 @@ class Assembly:
         self._reasons: dict[str, tuple[str, int]] = {}
         self._unnamed = 0
         self._groups: list[Group] = []
-        self._seen: Counter[tuple[bytes, bytes]] = Counter()
+        self._seen: dict[bytes, dict[bytes, int]] = {}
 
     def open(self, context: Context, cuts: Cuts) -> None:
         """Begin a group; the events that follow belong to it.
@@ -61,6 +61,7 @@ class Assembly:
     def open_encoded(self, context: bytes) -> None:
         """Begin a group whose context is written already."""
         self._context = context
+        self._seen_rows = self._seen.setdefault(context, {})
         self._rows: list[bytes] = []
         self._texts: list[bytes] = []
         self._starts_ns: list[int] = []
@@ -152,11 +153,16 @@ class Assembly:
 
     def add_log(self, record: LogRecord, cuts: Cuts) -> None:
         """Accept or refuse one log record; identical ones of a request are numbered."""
-        fault = log_fault(record)
-        if fault:
-            self.refuse(fault, log_name(record))
+        trace_id, span_id = record.trace_id, record.span_id
+        if (
+            (trace_id and len(trace_id) != 16)
+            or (span_id and len(span_id) != 8)
+            or not 0 <= record.time_ns < TIME_LIMIT
+            or not 0 <= record.observed_ns < TIME_LIMIT
+        ):
+            self.refuse(log_fault(record), log_name(record))
             return
-        if record.trace_id == _NO_TRACE or record.span_id == _NO_SPAN:
+        if trace_id == _NO_TRACE or span_id == _NO_SPAN:
             record = msgspec.structs.replace(
                 record,
                 trace_id=b"" if record.trace_id == _NO_TRACE else record.trace_id,
@@ -168,10 +174,10 @@ class Assembly:
             record = limits.log(record, cuts)
             self._cut.update(cuts)
             row = codec.encode_event(record)
-        ordinal = self._seen[self._context, row]
-        self._seen[self._context, row] += 1
+        ordinal = self._seen_rows.get(row, 0)
+        self._seen_rows[row] = ordinal + 1
         if ordinal:
-            row = codec.encode_event(msgspec.structs.replace(record, ordinal=ordinal))
+            row = codec.numbered(row, record, ordinal)
         strings = log_strings(record)
         if names_secret(record):
             strings.append(MARK)

@@ -222,7 +222,8 @@ def log_strings(record: LogRecord) -> list[str]:
     strings: list[str] = []
     add = strings.append
     strings_of(record.body, add)
-    strings_of(record.attributes, add)
+    if record.attributes:
+        strings_of(record.attributes, add)
     add(record.severity_text)
     add(record.event_name)
     return strings

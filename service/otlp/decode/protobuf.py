@@ -110,9 +110,7 @@ def decode_logs(body: bytes, limits: Limits) -> Decoded:
             if records:
                 resource = resource or _resource(part.resource, part.schema_url, limits)
                 _open(resource, scope_logs.scope, scope_logs.schema_url, assembly)
-                for record in records:
-                    _add_log(record, assembly)
-                    timeless |= not (record.time_unix_nano or record.observed_time_unix_nano)
+                timeless |= _add_logs(records, assembly)
                 assembly.close()
     if timeless or assembly.refused:
         require_logs(body)
@@ -192,23 +190,33 @@ def _link(link: trace_pb2.Span.Link, strings: list[str], cuts: Cuts, limits: Lim
     )  # fmt: skip
 
 
-def _add_log(record: logs_pb2.LogRecord, assembly: Assembly) -> None:
+def _add_logs(records: Iterable[logs_pb2.LogRecord], assembly: Assembly) -> bool:
+    """Every log record of one group, and whether any has no time; a record may be twenty bytes, so
+    it is one flat loop."""
+    limits, add_log, timeless = assembly.limits, assembly.add_log, False
     cuts: Cuts = Counter()
-    limits = assembly.limits
-    attributes, repeated = _attributes(record.attributes, cuts, limits)
-    assembly.add_log(
-        LogRecord(
-            record.time_unix_nano, record.observed_time_unix_nano, record.severity_number,
-            record.severity_text, _value(record.body, cuts, limits, 0), attributes,
-            add_dropped(record.dropped_attributes_count, repeated), record.flags, record.trace_id,
-            record.span_id, record.event_name,
-        ),
-        cuts,
-    )  # fmt: skip
+    for record in records:
+        time_ns, observed_ns = record.time_unix_nano, record.observed_time_unix_nano
+        attributes, repeated = _attributes(record.attributes, cuts, limits)
+        add_log(
+            LogRecord(
+                time_ns, observed_ns, record.severity_number, record.severity_text,
+                _value(record.body, cuts, limits, 0), attributes,
+                add_dropped(record.dropped_attributes_count, repeated), record.flags,
+                record.trace_id, record.span_id, record.event_name,
+            ),
+            cuts,
+        )  # fmt: skip
+        timeless |= not (time_ns or observed_ns)
+        if cuts:
+            cuts = Counter()
+    return timeless
 
 
 def _attributes(pairs: Any, cuts: Cuts, limits: Limits) -> tuple[Attributes, int]:
     """The attributes as a map, and how many were cut or lost because their key came again."""
+    if not pairs:
+        return {}, 0
     attributes = {
         pair.key: _value(pair.value, cuts, limits, 0) for pair in limits.attributes(pairs, cuts)
     }
@@ -321,7 +329,7 @@ def _split_logs(body: bytes, assembly: Assembly) -> None:
             except DecodeError:
                 assembly.refuse(split.NOT_PARSED, f"log record {number} of its scope")
             else:
-                _add_log(record, assembly)
+                _add_logs((record,), assembly)
         assembly.close()
 
 

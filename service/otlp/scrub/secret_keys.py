@@ -45,10 +45,10 @@ _known_kind = lru_cache(_KNOWN_KEYS)(_kind)
 
 def names_secret(event: Span | LogRecord) -> bool:
     """Whether any attribute of `event`, nested ones too, has a key that names a secret."""
-    if has_secret_key(event.attributes):
+    if event.attributes and has_secret_key(event.attributes):
         return True
     if isinstance(event, LogRecord):
-        return _in_values((event.body,))
+        return type(event.body) in _NESTED and _in_values((event.body,))
     return any(has_secret_key(part.attributes) for part in event.events) or any(
         has_secret_key(link.attributes) for link in event.links
     )
