@@ -57,6 +57,7 @@ RECOVERY_ACTION: Final = "task.recovery.action"
 RECOVERY_OUTCOME: Final = "task.recovery.outcome"  # succeeded, failed, skipped
 RECOVERY_DURATION: Final = "task.recovery.duration"  # seconds
 RECOVERY_CATEGORY: Final = "task.recovery.category"
+RECOVERY_REASON: Final = "task.recovery.reason"  # why this, in words
 
 # What an attempt used, where the platform tells.
 TASK_USAGE_CPU: Final = "task.usage.cpu"  # seconds

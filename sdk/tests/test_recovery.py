@@ -25,6 +25,8 @@ from spanledger_sdk.recovery.rules import Case, Rules, shipped
 from spanledger_sdk.settings import Settings
 from spanledger_sdk.testing import Capture
 
+from .collector import Reply, collecting
+
 QUICK = """
 [defaults]
 backoff = { kind = "constant", base_s = 0.001, cap_s = 0.001, jitter = "none" }
@@ -97,6 +99,26 @@ def test_what_passes_is_tried_again_and_each_retry_is_an_event(spanledger: Captu
     )  # fmt: skip
     assert third["outcome"] == "succeeded"
     assert third["duration"] == 0.001
+    assert second["reason"] == "it will pass: attempt 2 of 4 follows"
+
+
+def test_a_choice_by_past_success_is_told(spanledger: Capture) -> None:
+    """The event of an action says what it came to before, which gave it its place."""
+    answer = {
+        "retry": True, "reason": "it will pass", "delay_s": 0.0, "repair": False,
+        "actions": ["reconnect", "restart", "purge"], "max_attempts": 2, "timeout_s": None,
+        "category": "database", "policies": "p",
+        "helped": [{"action": "reconnect", "tried": 14, "succeeded": 12},
+                   {"action": "restart", "tried": 0, "succeeded": 0}],
+    }  # fmt: skip
+    done = {name: (lambda error: True) for name in answer["actions"]}
+    with collecting() as service:
+        service.reply = lambda request: Reply(body=json.dumps(answer).encode())
+        go_by(Policies(Settings(api=service.url), rules_of(read_policies(QUICK, "quick"))))
+        work = with_recovery("t", actions=done)(failing(1, ConnectionResetError("reset"), []))
+        assert work() == "well"
+    told = [(one["action"], one.get("reason")) for one in events_of(spanledger, 1)]
+    assert told == [("reconnect", "12 of 14 succeeded before"), ("restart", None), ("purge", None)]
 
 
 @pytest.mark.parametrize(
@@ -297,6 +319,7 @@ def test_the_copy_decides_as_the_service_does(
         assert (ours.retry, ours.repair, ours.max_attempts, ours.timeout_s) == (
             theirs.retry, theirs.repair, theirs.max_attempts, theirs.timeout_s,
         )  # fmt: skip
+        assert not ours.retry or ours.reason == theirs.reason
         assert (ours.delay_s, tuple(ours.actions)) == (theirs.delay_s or 0.0, theirs.actions)
 
 

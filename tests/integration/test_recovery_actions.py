@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from events.schema import SpanEvent
+from projections.views.recovery_actions import question
 from service.cli.main import app
 from spanledger_sdk import names as sdk_names
 from tests.api_service import serving
@@ -52,6 +53,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tmp_path_factory.mktemp("recovery"),
         [make_batch(spans), *(make_batch([one]) for one in facts)],
     )
+
+
+def test_an_answer_of_the_last_actions_alone_says_so(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`complete` is false where older ones were not counted."""
+    with serving(data) as client:
+        assert client.get("/api/v1/recovery/actions").json()["complete"]
+        monkeypatch.setattr(question, "ROWS", 3)
+        told = client.get("/api/v1/recovery/actions").json()
+    assert not told["complete"]
+    assert sum(item["tried"] + item["skipped"] for item in told["items"]) == 3
 
 
 def test_each_action_is_counted_by_its_outcome(data: Path) -> None:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from events.schema import Span
 from projections.policies.rule import Case
 from projections.queries import Queries
+from projections.views.retries import history
 from service.cli.main import app
 from service.policies.history import FRESH_S, TenantHistory
 from tests.api_service import serving
@@ -44,6 +45,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = ["fc"] * 30 + ["ffc"] * 20 + ["fff"] * 5 + ["f"]
     spans = [span for n, ends in enumerate(runs) for span in spans_of(f"r{n}", ends)]
     return make_folder(tmp_path_factory.mktemp("retries"), [make_batch(spans)])
+
+
+@pytest.mark.parametrize("bound", ["PATTERNS", "OCCURRENCES"])
+def test_an_answer_of_the_last_failures_alone_says_so(
+    data: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    """`complete` is false where older failures, or other patterns, were not counted."""
+    with serving(data) as client:
+        assert client.get("/api/v1/retries").json()["complete"]
+        monkeypatch.setattr(history, bound, 0)
+        assert not client.get("/api/v1/retries").json()["complete"]
 
 
 def test_each_attempt_is_counted_where_the_one_before_failed(data: Path) -> None:

@@ -81,7 +81,9 @@ def health(inquiry: Inquiry, question: HealthQuestion) -> ComponentsHealth:
             complete = complete and sum(row.attempts for row in rows) < LOOKED_AT
             for row in rows:
                 _count_attempts(found[row.component], row)
-            for row in _select(inquiry, "runs", {**values, "status": status}):
+            runs = _select(inquiry, "runs", {**values, "status": status})
+            complete = complete and sum(row.attempts for row in runs) < LOOKED_AT
+            for row in runs:
                 found[row.component]["runs"] += row.attempts
                 found[row.component]["runs_lost"] += row.attempts * (status in _FAILURES)
         for row in _select(inquiry, "new_patterns", values):

@@ -57,7 +57,7 @@ class RecoveryActionList(msgspec.Struct, frozen=True, kw_only=True):
     items: list[RecoveryAction]
     next: Annotated[str, Meta(description="Always null: there is one page")] | None = None
     position: PositionText
-    complete: bool = True
+    complete: Annotated[bool, Meta(description="False: there are older ones")] = True
     behind: Behind = []
 
 
@@ -89,13 +89,16 @@ def action_rows(
 
 def recovery_actions(inquiry: Inquiry, question: RecoveryActionsQuestion) -> RecoveryActionList:
     """What was done about failures."""
+    since_ns = window(question)[0] or 0
     rows = action_rows(
-        inquiry.connection, inquiry.tenant, since_ns=window(question)[0] or 0,
+        inquiry.connection, inquiry.tenant, since_ns=since_ns,
         component=question.component, category=question.category,
     )  # fmt: skip
+    values = {"tenant": inquiry.tenant, "since": since_ns, "rows": ROWS}
+    more = inquiry.connection.execute(SQL["more"], values).fetchone()
     return RecoveryActionList(
         items=[_action(row) for row in rows], position=str(inquiry.position),
-        behind=inquiry.seen.behind,
+        complete=more is None, behind=inquiry.seen.behind,
     )  # fmt: skip
 
 

@@ -16,3 +16,9 @@ WHERE (:component IS NULL OR component = :component)
     AND (:category IS NULL OR category = :category)
 GROUP BY category, action, component
 ORDER BY category, action, component;
+
+-- name: more
+-- Whether a tenant has older actions than those.
+SELECT 1 FROM recovery_action
+WHERE tenant = :tenant AND time_ns >= :since
+LIMIT 1 OFFSET :rows;

@@ -55,6 +55,8 @@ class History:
 
     def __init__(self) -> None:
         self.patterns: dict[str, Pattern] = {}
+        self.complete = True
+        """Whether all patterns and occurrences were looked at, not only the last ones."""
         self._by_pattern: defaultdict[tuple[str, int], _Count] = defaultdict(_Count)
         self._by_component: defaultdict[tuple[str, str, int], _Count] = defaultdict(_Count)
         self._by_category: defaultdict[tuple[str, int], _Count] = defaultdict(_Count)
@@ -118,8 +120,10 @@ def read_history(
         component: only attempts of this one.
     """
     history = History()
-    bounds = {"tenant": tenant_no, "since": since_ns, "patterns": PATTERNS}
-    for number, fingerprint, signature in connection.execute(SQL["patterns"], bounds):
+    bounds = {"tenant": tenant_no, "since": since_ns, "patterns": PATTERNS + 1}
+    found = connection.execute(SQL["patterns"], bounds).fetchall()
+    history.complete = len(found) <= PATTERNS
+    for number, fingerprint, signature in found[:PATTERNS]:
         told = verdicts.told(signature, None, None)
         known = Known(
             fingerprint=fingerprint, category=told["category"], transient=told["transient"],
@@ -133,4 +137,6 @@ def read_history(
         }  # fmt: skip
         for attempt, status, waited_ns, ran_in in connection.execute(SQL["retries"], values):
             history.add(pattern, ran_in, attempt, status, waited_ns)
+        if connection.execute(SQL["more"], values).fetchone():
+            history.complete = False
     return history

@@ -43,7 +43,7 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
     items: list[Retried]
     next: Annotated[str, Meta(description="Always null: there is one page")] | None = None
     position: PositionText
-    complete: bool = True
+    complete: Annotated[bool, Meta(description="False: there are older failures")] = True
     behind: Behind = []
 
 
@@ -60,13 +60,16 @@ class RetriesQuestion(Question, frozen=True, kw_only=True):
 def retries(inquiry: Inquiry, question: RetriesQuestion) -> Retries:
     """What retries came to."""
     items: list[Retried] = []
+    complete = True
     if inquiry.tenant_no is not None:
         history = read_history(
             inquiry.connection, inquiry.tenant_no, inquiry.verdicts,
             since_ns=window(question)[0] or 0, component=question.component,
         )  # fmt: skip
-        items = list(_items(history, question.by))
-    return Retries(items=items, position=str(inquiry.position), behind=inquiry.seen.behind)
+        items, complete = list(_items(history, question.by)), history.complete
+    return Retries(
+        items=items, position=str(inquiry.position), complete=complete, behind=inquiry.seen.behind
+    )
 
 
 def _items(history: History, by: str) -> Iterator[Retried]:

@@ -23,3 +23,9 @@ CROSS JOIN attempt AS a ON a.attempt_key = o.attempt_key + 1
 CROSS JOIN source AS s ON s.source_no = a.source_no
 WHERE a.status IN (2, 3, 4, 7)
     AND (:component IS NULL OR s.component = :component);
+
+-- name: more
+-- Whether a pattern has older occurrences than those.
+SELECT 1 FROM error_occurrence
+WHERE fingerprint_no = :fingerprint AND seen_ns >= :since
+LIMIT 1 OFFSET :occurrences;

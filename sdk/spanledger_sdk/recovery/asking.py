@@ -133,4 +133,9 @@ def _decision(answer: Mapping[str, Any]) -> Decision:
         actions=tuple(answer["actions"]), max_attempts=int(answer["max_attempts"]),
         timeout_s=answer["timeout_s"], category=str(answer["category"]),
         policies=str(answer["policies"]),
+        helped={
+            one["action"]: f"{one['succeeded']} of {one['tried']} succeeded before"
+            for one in answer.get("helped", ())
+            if one["tried"]
+        },
     )  # fmt: skip

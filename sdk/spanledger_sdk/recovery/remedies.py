@@ -34,13 +34,24 @@ class Remedies(NamedTuple):
     temporary: Sequence[str | PathLike[str]] = ()
     callbacks: Mapping[str, Callback] = {}
 
-    def perform(self, actions: Sequence[str], attempt: Attempt, error: BaseException) -> bool:
-        """Do what can be done, each recorded as an event; whether anything was and succeeded."""
+    def perform(
+        self,
+        actions: Sequence[str],
+        attempt: Attempt,
+        error: BaseException,
+        reasons: Mapping[str, str],
+    ) -> bool:
+        """Do what can be done, each recorded as an event; whether anything was and succeeded.
+
+        Args:
+            reasons: by action, why it has its place, where that is known.
+        """
         helped = False
         for action in actions:
             begun_s = time.monotonic()
             outcome = self._perform(action, error)
-            record(attempt, action, outcome, time.monotonic() - begun_s)
+            why = {names.RECOVERY_REASON: reasons[action]} if action in reasons else {}
+            record(attempt, action, outcome, time.monotonic() - begun_s, **why)
             helped |= outcome == "succeeded"
         return helped
 

@@ -186,7 +186,10 @@ class _Recovery:
                 RETRY,
                 "succeeded" if well else "failed",
                 self._pause_s,
-                **{names.RECOVERY_CATEGORY: self._decision.category},
+                **{
+                    names.RECOVERY_CATEGORY: self._decision.category,
+                    names.RECOVERY_REASON: self._decision.reason,
+                },
             )
 
     def _case(self, error: BaseException | None = None, attempts: int = 1) -> Case:
@@ -225,7 +228,7 @@ class _Recovery:
         if not (decision.retry or decision.repair):
             return False
         actions = [name for name in decision.actions if name != EXTEND]
-        helped = self._remedies.perform(actions, attempt, error)
+        helped = self._remedies.perform(actions, attempt, error, decision.helped)
         return decision.retry or helped
 
     def _extend(self, decision: Decision, attempt: Attempt) -> None:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from fnmatch import fnmatchcase
 from importlib import resources
@@ -54,6 +54,8 @@ class Decision:
     timeout_s: float | None = None
     category: str = "unknown"
     policies: str = ""
+    helped: Mapping[str, str] = field(default_factory=dict)
+    """By action, what the service knows of it: the actions are in the order of that."""
 
 
 class Rules:
@@ -95,12 +97,23 @@ class Rules:
         chance = random.random() if luck is None else luck
         goes_on = not reason or repair
         return Decision(
-            retry=not reason, reason=reason or "another attempt follows",
+            retry=not reason, reason=reason or _going_on(values, case),
             delay_s=round(least_s + (most_s - least_s) * chance, 3) if goes_on else 0.0,
             repair=repair, actions=tuple(values["actions"]) if goes_on else (),
             max_attempts=values["max_attempts"], timeout_s=timeout_after(case, values),
             category=case.category, policies=self.digest,
         )  # fmt: skip
+
+
+_PASSES: Final = {
+    True: "it will pass", False: "it will not pass by itself", None: "nobody can tell",
+}  # fmt: skip
+
+
+def _going_on(values: Mapping[str, Any], case: Case) -> str:
+    """Why there is another attempt, in the words of the service."""
+    of = f"attempt {case.attempts + 1} of {values['max_attempts']}"
+    return f"{_PASSES[case.transient]}: {of} follows"
 
 
 def _refusal(values: Mapping[str, Any], case: Case, least_s: float) -> tuple[str, bool]:
