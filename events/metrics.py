@@ -50,6 +50,10 @@ LOG_BYTES = _counter("spanledger_log_bytes_total", "Payload bytes appended to th
 LOG_HEAD = _gauge("spanledger_log_head_position", "Last committed position", rule="max")
 PROJECTED = _counter("spanledger_projected_events_total", "Events applied to the views")
 ATTEMPTS = _counter("spanledger_attempts_total", "Attempts that ended", ["status"])
+FAILURES = _counter(
+    "spanledger_failures_total", "Failed attempts by what the rules say of their error",
+    ["category", "severity", "transient"],
+)  # fmt: skip
 ATTEMPT_SECONDS = _counter("spanledger_attempt_seconds_total", "Durations of these, summed")
 RETRIES = _counter("spanledger_retries_total", "Ended attempts that repeat another")
 QUEUE_WAITS = _counter("spanledger_queue_waits_total", "Ended attempts that were queued before")

@@ -296,11 +296,13 @@ class Feeder:
             if head.position < at:
                 view.check(reader)  # raises, and says what happened
         if page.through == at:
+            view.failures.tell(view.connection)
             return False
         self._apply(view, page, live=live)
         if live:
             metrics.PROJECTED.inc(page.count)
-            view.tally.publish()
+            view.failures.add(view.tally.publish())
+            view.failures.tell(view.connection)
             self.lag.applied(view.position(0))
             with self._moved:
                 self._moved.notify_all()

@@ -10,9 +10,11 @@ from typing import Self
 from events.log.chain import genesis
 from events.log.port import LogReader
 from projections.engine.apart.follower import Follower
+from projections.engine.counting.failures import Failures
 from projections.engine.counting.tally import Tally
 from projections.engine.delivery import Delivery
 from projections.engine.port import Fold, Staged
+from projections.errors.verdicts import FOLDER as RULES
 from projections.storage import checkpoint, configuration
 from projections.storage.checkpoint import Checkpoint
 from projections.storage.generation import Generation, complete, describe
@@ -43,6 +45,7 @@ class ViewFile:
         self.paused: dict[str, str] = {}
         self.slow: set[str] = set()
         self.tally = Tally()
+        self.failures = Failures(path.parent / RULES)
         self.followers: Sequence[Follower] = ()
         self.holds_spool: Callable[[], bool] = lambda: False
         self._deliveries = {

@@ -163,7 +163,7 @@ def test_every_rule_is_evaluated(peers: tuple[Service, Peer, Peer]) -> None:
 
     until(lambda: all(rule["health"] == "ok" for rule in states()), 60)
     recorded = [rule["name"] for rule in states() if rule["type"] == "recording"]
-    assert len(recorded) == 8
+    assert len(recorded) == 9
     for name in recorded:
         assert value(scraper, name) is not None, name
     assert 0.3 < (value(scraper, "spanledger:attempt_success:ratio_rate5m") or 0) < 0.7

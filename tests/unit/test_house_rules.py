@@ -26,7 +26,7 @@ ROOMS = {
     "policies": {"errors"},
     "mapping": {"storage", "errors.telling", "runs.times", "runs.values", "runs.words"},
     "runs": {"storage", "errors", "mapping"},
-    "engine": {"storage", "runs"},
+    "engine": {"errors", "storage", "runs"},
     "query": {"storage", "errors", "runs"},
     "views": {"errors", "policies", "storage", "runs", "engine", "query"},
 }

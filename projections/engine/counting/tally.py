@@ -15,18 +15,20 @@ from projections.runs.changes import Change
 class Tally:
     """Counts changes; `publish` adds what was counted to the metrics, `clear` forgets it."""
 
-    __slots__ = ("attempts", "duration_ns", "retries", "runs", "wait_ns", "waits")
+    __slots__ = ("attempts", "duration_ns", "errors", "retries", "runs", "wait_ns", "waits")
 
     def __init__(self) -> None:
         self.attempts = [0] * len(words.STATUS_WORDS)
         self.runs = self.attempts.copy()
         self.duration_ns = self.retries = self.waits = self.wait_ns = 0
+        self.errors: dict[int, int] = {}
 
     def clear(self) -> None:
         """Begin anew."""
         self.attempts = [0] * len(words.STATUS_WORDS)
         self.runs = self.attempts.copy()
         self.duration_ns = self.retries = self.waits = self.wait_ns = 0
+        self.errors = {}
 
     def add(self, changes: Iterable[Change]) -> None:
         """Count what changes add."""
@@ -39,6 +41,8 @@ class Tally:
                 if ended_ns is None or one.number in ended:
                     continue
                 attempts[one.status] += 1
+                if one.error_no is not None and one.tells_failure:
+                    self.errors[one.error_no] = self.errors.get(one.error_no, 0) + 1
                 if ended_ns > started_ns:
                     duration_ns += ended_ns - started_ns
                 if one.retry_of is not None:
@@ -59,9 +63,11 @@ class Tally:
         self.retries += other.retries
         self.waits += other.waits
         self.wait_ns += other.wait_ns
+        for error_no, count in other.errors.items():
+            self.errors[error_no] = self.errors.get(error_no, 0) + count
 
-    def publish(self) -> None:
-        """Add what was counted to the metrics, and begin anew."""
+    def publish(self) -> dict[int, int]:
+        """Add what was counted to the metrics, and begin anew; failures by their `error_no`."""
         counters = ((metrics.ATTEMPTS, self.attempts), (metrics.RUN_CHANGES, self.runs))
         for counter, counts in counters:
             for word, count in zip(words.STATUS_WORDS, counts, strict=True):
@@ -71,4 +77,6 @@ class Tally:
         metrics.RETRIES.inc(self.retries)
         metrics.QUEUE_WAITS.inc(self.waits)
         metrics.QUEUE_WAIT_SECONDS.inc(self.wait_ns / SECOND_NS)
+        errors = self.errors
         self.clear()
+        return errors
