@@ -23,6 +23,11 @@ _ADVICE: Final = {
     500: "The service's log says more. What was acknowledged is safe in the log of events.",
     503: "Load the page again in a moment; the overview tells which part does not answer.",
 }
+_DAMAGED: Final = (
+    "Part of the log cannot be read; lists and figures, which come from the views, still can. "
+    "Verify the log on the ledger's page or with “spanledger log verify”, which say where it "
+    "breaks, and put back a backup: docs/operating.md says how."
+)
 _IDS: Final = ("attempt_id", "trace_id")
 _PARTS: Final = re.compile(r"[./:_\s-]")
 _API: Final = ("/api/", "/openapi.json", "/metrics")
@@ -36,12 +41,18 @@ def problem_page(
         return None
     links = Links(place)
     values = {
-        "title": problem.title, "problem": problem, "advice": _ADVICE.get(problem.status, ""),
+        "title": problem.title, "problem": problem, "advice": _advice(problem),
         "elsewhere": list(_elsewhere(links)) if _is_wrong_id(problem) else [],
         "theme": theme_of(request),
         "sought": request.query_params.get("q", "") if place.path.rstrip("/") == "/search" else "",
     }  # fmt: skip
     return page(render("problem.html.j2", links, values), problem.status)
+
+
+def _advice(problem: Any) -> str:
+    if problem.type.endswith(":damaged"):
+        return _DAMAGED
+    return _ADVICE.get(problem.status, "")
 
 
 def _is_wrong_id(problem: Any) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from events.log.door import GroupDoor
 from projections.queries import Queries
+from projections.storage.generation import connect_reader
 from service.web.pulse import Pulse
 from tests.api_service import nobody_answers, serving
 from tests.events import BASE_NS, SECOND_NS, make_batch, make_exception, make_span
@@ -125,3 +126,30 @@ def test_live_pages_hear_that_views_are_behind(tmp_path: Path) -> None:
     both = first.and_then(late)
     assert [change.task for change in both.changes] == ["seen", "seen"]
     assert both.figures == first.figures | {"behind": late.behind}
+
+
+def damage(data: Path) -> None:
+    """Alter some bytes of the first segment, as a failing disk does."""
+    with closing(connect_reader(data / "ledger.db")) as log:
+        (payload,) = log.execute("SELECT payload FROM segment ORDER BY first LIMIT 1").fetchone()
+    path = data / "ledger.db"
+    content = path.read_bytes()
+    at = content.index(payload[20:60])
+    altered = bytes(byte ^ 0x5A for byte in content[at : at + 8])
+    path.write_bytes(content[:at] + altered + content[at + 8 :])
+
+
+def test_a_damaged_log_is_said_and_lists_go_on(tmp_path: Path) -> None:
+    """What needs the event says that it cannot be read, and what to do; the rest is shown."""
+    error = make_exception("IoError", "gone", f"{STACK}IoError: gone")
+    data = make_folder(tmp_path, [make_batch([make_span(status_code=2, events=[error])])])
+    damage(data)
+    with serving(data) as client:
+        (attempt,) = client.get("/api/v1/attempts").json()["items"]
+        client.headers["accept"] = "text/html"
+        assert "IoError" in client.get("/").text
+        one = client.get(f"/attempts/{attempt['attempt_id']}")
+    assert one.status_code == 500
+    assert "segment at position 1" in one.text
+    assert "spanledger log verify" in one.text
+    assert "is safe in the log" not in one.text
