@@ -51,7 +51,7 @@ class FactsProjection:
     """The shared stage's tables; every fold has them."""
 
     name = STAGE_NAME
-    version = 17
+    version = 18
     tables: Sequence[str] = (
         "status_word", "tenant", "task_key", "run_key", "run_fact", "executor",
         "source", "fingerprint", "former_fingerprint", "signature", "message", "observation",

@@ -13,6 +13,7 @@ from projections.errors.stacks.frame import short_type
 APP_FRAMES: Final = 20
 LIBRARY_FRAMES: Final = 3
 _CHAIN: Final = ("cause", "context")
+_NAMELESS: Final = (":", "<module>", "<main>", "{closure}")
 _GROUPS: Final = ("ExceptionGroup", "AggregateError", "AggregateException")
 
 
@@ -35,10 +36,16 @@ def fingerprint(signature: Signature) -> Fingerprint:
 
 
 def deciding_frames(signature: Signature) -> str:
-    """The frames that count, a line each; empty without a stack."""
+    """The frames that count, a line each; empty without a stack.
+
+    Where the application's innermost function has no name of its own, what it called counts, too.
+    """
     for part in signature.parts:
         own = [frame for frame in part.frames if not frame.startswith("~") and frame != ":"]
         if own:
+            called = part.frames[max(part.frames.index(own[0]) - 1, 0)]
+            if called.startswith("~") and own[0].endswith(_NAMELESS):
+                own.insert(0, called)
             return "\n".join(own[:APP_FRAMES])
     return "\n".join(frame[1:] for frame in signature.thrown.frames[:LIBRARY_FRAMES])
 

@@ -187,6 +187,28 @@ def test_components_show_what_decided() -> None:
     assert told["message"] == "order <number> is closed"
 
 
+def nameless(called: str, line: int = 7, deeper: str = "open_file") -> str:
+    """A stack of a function without a name that called a library."""
+    return (
+        "Traceback (most recent call last):\n"
+        f'  File "/srv/app/worker.py", line {line}, in <lambda>\n    run()\n'
+        f'  File "/srv/venv/lib/python3.11/site-packages/lib/api.py", line {line}, in {called}\n'
+        f'  File "/srv/venv/lib/python3.11/site-packages/lib/io.py", line {line}, in {deeper}\n'
+        "FileNotFoundError: [Errno 2] No such file or directory: '/tmp/a'"
+    )
+
+
+def test_functions_without_a_name_are_told_by_what_they_call() -> None:
+    """All lambdas of a file have one name: what one reads is not what another copies."""
+    assert made(stacktrace=nameless("read")) != made(stacktrace=nameless("copy"))
+
+
+def test_what_a_library_does_below_its_function_does_not_matter() -> None:
+    """Another line, another function further in."""
+    moved = nameless("read", line=90, deeper="open_it")
+    assert made(stacktrace=nameless("read")).digest == made(stacktrace=moved).digest
+
+
 def test_a_version_that_is_not_there_is_named() -> None:
     """With those that are."""
     with pytest.raises(BadInput, match="no fingerprint version 9; there are 1, 2"):
