@@ -35,6 +35,9 @@ _PREFIXES: Final = (
     r"|v1\.0-[0-9a-f]{20}|duffel_(?:live|test)_|EZAK|EZTK|FLWSECK|secret_|rnd_|p8e-|ops_eyJ"
 )
 
+_LETTERS: Final = 37
+"""The length of a key of Hugging Face: `hf_` and 34 letters."""
+
 
 def _url_password(match: bytes, before: bytes, after: bytes) -> bytes | None:
     colon = match.index(b":", len(b"://"))
@@ -62,8 +65,13 @@ def _credential(match: bytes, before: bytes, after: bytes) -> bytes | None:
 
 
 def _prefixed_key(match: bytes, before: bytes, after: bytes) -> bytes | None:
-    """A key has digits; `sk-learn-something-else` has not."""
-    return b"[token]" if has_digit(match) else None
+    """A key has digits; `sk-learn-something-else` has not. Those of Hugging Face are letters."""
+    letters = match.startswith(b"hf_") and len(match) == _LETTERS and match[3:].isalpha()
+    return b"[token]" if letters or has_digit(match) else None
+
+
+def _bot(match: bytes, before: bytes, after: bytes) -> bytes | None:
+    return b"bot[token]" if match.startswith(b"bot") else b"[token]"
 
 
 def _basic(match: bytes, before: bytes, after: bytes) -> bytes | None:
@@ -102,7 +110,10 @@ def _cookies(match: bytes, before: bytes, after: bytes) -> bytes | None:
     return match[: match.index(b":") + 1] + b" [token]"
 
 
-def _after_slash(match: bytes, before: bytes, after: bytes) -> bytes | None:
+def _web_hook(match: bytes, before: bytes, after: bytes) -> bytes | None:
+    """Who knows the address may write to the channel."""
+    if match.startswith(b"discord"):
+        return match[: match.rindex(b"/") + 1] + b"[token]"
     return match[: match.index(b"/services/") + 10] + b"[token]"
 
 
@@ -149,7 +160,7 @@ def _key_rules() -> list[Rule]:
         Rule(TOKEN, r"\bA(?:KIA|SIA|GPA|IDA|ROA|NPA|NVA|BIA|CCA)[A-Z0-9]{16}\b", whole(TOKEN)),
         Rule(TOKEN, rf"\b(?:{_PREFIXES})[A-Za-z0-9_\-.]{{10,}}", _prefixed_key),
         Rule(TOKEN, r"\bsk-[A-Za-z0-9_\-]{16,}", _prefixed_key),
-        Rule(TOKEN, r"\b[0-9]{8,10}:AA[A-Za-z0-9_\-]{33}\b", whole(TOKEN)),  # Telegram
+        Rule(TOKEN, r"(?:\b|\bbot)[0-9]{8,10}:AA[A-Za-z0-9_\-]{33}\b", _bot),  # Telegram
         Rule(  # Discord
             TOKEN, r"\b[MNO][A-Za-z0-9]{23,27}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,45}\b",
             whole(TOKEN),
@@ -158,7 +169,10 @@ def _key_rules() -> list[Rule]:
         Rule(TOKEN, r"\bSK[0-9a-f]{32}\b", whole(TOKEN)),  # Twilio
         Rule(TOKEN, r"\bAGE-SECRET-KEY-1[0-9A-Z]{20,}", whole(TOKEN)),
         Rule(
-            TOKEN, r"hooks\.slack\.com/services/[A-Za-z0-9/_\-]{8,}", _after_slash,
+            TOKEN,
+            r"hooks\.slack\.com/services/[A-Za-z0-9/_\-]{8,}"
+            r"|discord(?:app)?\.com/api/webhooks/[0-9]{15,20}/[A-Za-z0-9_\-]{40,}",
+            _web_hook,
         ),
     ]  # fmt: skip
 
@@ -168,7 +182,8 @@ def _named_rules() -> list[Rule]:
     return [
         Rule(
             TOKEN,
-            r"(?i:[?&;](?:x-[a-z]{3,4}-)?(?:signature|sig|security-token)=)[^&\s\"'\x00]+",
+            r"(?i:[?&;](?:x-[a-z]{3,4}-)?(?:signature|sig|security-token)=)[^&\s\"'\x00]+"
+            r"|\bsig=[A-Za-z0-9%+/\-_]{40,}=*",
             _parameter,
         ),
         Rule(TOKEN, r"\bPublicKeyToken=[0-9a-f]{16}\b", harmless),
