@@ -17,7 +17,7 @@ from projections.query.log import Log
 from projections.query.reading import Views
 from service.alerts.findings import Finding, findings
 from service.alerts.rule import ProjectionLag, Rule
-from service.alerts.samples import Samples
+from service.alerts.samples import Decisions, Samples
 
 LAG_LIMIT_S: Final = 60.0
 _log = logging.getLogger(__name__)
@@ -42,20 +42,24 @@ class Evaluation:
         self._said: dict[str, str] = {}
 
     def evaluate(self, rules: Iterable[Rule]) -> list[Outcome]:
-        """The outcome of each rule; what one fails of is no other's matter."""
-        return [self._outcome(rule) for rule in rules]
+        """The outcome of each rule; what one fails of is no other's matter.
 
-    def _outcome(self, rule: Rule) -> Outcome:
+        What was decided of errors is read once for all of them.
+        """
+        decisions: Decisions = {}
+        return [self._outcome(rule, decisions) for rule in rules]
+
+    def _outcome(self, rule: Rule, decisions: Decisions) -> Outcome:
         try:
-            return self._found(rule)
+            return self._found(rule, decisions)
         except (SpanledgerError, sqlite3.Error, OSError) as exc:
             return Outcome(rule, problem=str(exc))
         except Exception as exc:
             return Outcome(rule, problem=self._told(rule, exc))
 
-    def _found(self, rule: Rule) -> Outcome:
+    def _found(self, rule: Rule, decisions: Decisions) -> Outcome:
         with self._views.read() as views, self._log.read() as log:
-            samples = Samples(views, log, self._verdicts, self._clock())
+            samples = Samples(views, log, self._verdicts, self._clock(), decisions)
             if not isinstance(rule, ProjectionLag):
                 lag_s = max(samples.lags_s().values(), default=0.0)
                 if lag_s > LAG_LIMIT_S:

@@ -38,6 +38,8 @@ OCCURRENCES_LIMIT: Final = 200
 BUDGET_S: Final = 2.0
 """The longest time of one rule's questions."""
 _UNDECIDED: Final = Decided()
+Decisions = dict[str, dict[str, Decided]]
+"""By tenant and fingerprint."""
 
 
 class Ended(NamedTuple):
@@ -112,16 +114,22 @@ class Samples:
         views: a connection in a read transaction.
         log: the log that the views follow.
         verdicts: what the rules say of errors.
+        decisions: what was decided of errors, by tenant, as far as it was read already.
     """
 
     def __init__(
-        self, views: sqlite3.Connection, log: LogReader, verdicts: Verdicts, now_ns: int
+        self,
+        views: sqlite3.Connection,
+        log: LogReader,
+        verdicts: Verdicts,
+        now_ns: int,
+        decisions: Decisions | None = None,
     ) -> None:
         self._views = views
         self._log = log
         self._verdicts = verdicts
         self.now_ns = now_ns
-        self._decisions: dict[str, Decided] | None = None
+        self._decisions = {} if decisions is None else decisions
 
     def limit_time(self) -> None:
         """Let the questions from now on end with an error once they took too long together."""
@@ -204,9 +212,9 @@ class Samples:
 
     def _decided(self, rule: Rule) -> dict[str, Decided]:
         """What was decided of errors, by fingerprint."""
-        if self._decisions is None:
-            self._decisions = decisions_of(self._views, rule.tenant)
-        return self._decisions
+        if rule.tenant not in self._decisions:
+            self._decisions[rule.tenant] = decisions_of(self._views, rule.tenant)
+        return self._decisions[rule.tenant]
 
     def _select(self, sql: str, row: Any, rule: Rule, window_ns: int, **more: Any) -> Iterator[Any]:
         return select(self._views, sql, self._values(rule, window_ns) | more, row)

@@ -14,6 +14,7 @@ from projections.errors.fingerprints.versions import CURRENT
 from projections.errors.verdicts import Verdicts
 from projections.query.reading import Views
 from service.alerts import rule as rules
+from service.alerts.evaluation import Evaluation
 from service.alerts.findings import Finding, findings
 from service.alerts.rule import span
 from service.alerts.samples import ENDED, SEEN, SQL, Samples
@@ -306,3 +307,19 @@ def test_no_question_reads_a_whole_table(tmp_path: Path) -> None:
             scans = [one for one in steps if one.startswith("SCAN") and "checkpoint" not in one]
             assert not scans, f"{name}: {steps}"
             assert not [one for one in steps if "TEMP B-TREE FOR ORDER BY" in one], f"{name}"
+
+
+def test_an_evaluation_reads_what_was_decided_once(tmp_path: Path) -> None:
+    """However many rules look at it; each evaluation reads it anew."""
+    data = make_folder(tmp_path / "data", [make_batch([tried("a", 60), tried("b", 50)])])
+    kinds = (rules.New, rules.Regressed, rules.Escalating, rules.NewError, rules.Regression)
+    asked = [kind(name=f"{kind.__name__} {n}") for kind in kinds for n in range(4)]
+    statements: list[str] = []
+    with closing(Evaluation(data, lambda: NOW_NS)) as evaluation:
+        with evaluation._views.read() as connection:
+            connection.set_trace_callback(statements.append)
+        for count in (1, 2):
+            outcomes = evaluation.evaluate(asked)
+            assert not [one.problem for one in outcomes if one.problem]
+            assert any(one.found for one in outcomes)
+            assert sum("FROM triage" in statement for statement in statements) == count
