@@ -11,7 +11,7 @@ CLASSIFIER = make_classifier()
 PARTS = {part: measure(cases(part), CLASSIFIER) for part in ("rules", "held")}
 FLOORS = {
     "rules": {"category": 0.98, "transient": 0.98, "precision": 0.96, "recall": 0.96},
-    "held": {"category": 0.95, "transient": 0.97, "precision": 0.95, "recall": 0.98},
+    "held": {"category": 0.96, "transient": 0.98, "precision": 0.98, "recall": 0.98},
 }
 """What was measured when it was written, less a little: these only rise."""
 
