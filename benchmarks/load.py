@@ -8,6 +8,7 @@ a segment of 512 spans compresses to about 160 B a span.
     mixed      8 spans a trace, one of them an attempt; 5,000 task ids; a fifth of the runs
                have 2 to 4 attempts
     single     requests of one span
+    celery     `attempts`, told as Celery's instrumentation tells them, for the mapping rules
 """
 
 import random
@@ -31,6 +32,14 @@ _MODELS: Final = ("opus-5", "sonnet-5", "haiku-5", "local-7b")
 _QUEUES: Final = ("default", "batch", "urgent")
 _VERBS: Final = ("build", "test", "review", "deploy", "index", "resize", "translate", "import")
 _NOUNS: Final = ("invoice", "report", "image", "branch", "mail", "order", "page", "dataset")
+_CELERY: Final = {
+    "task.id": "celery.task_name",
+    "task.run.id": "messaging.message.id",
+    "task.queue": "messaging.destination",
+    "task.result": "celery.state",
+    "task.attempt": "celery.retries",
+}
+_CELERY_STATES: Final = {"completed": "SUCCESS", "failed": "FAILURE"}
 _OPERATIONS: Final = ("http.request", "db.query", "llm.call", "render")
 
 
@@ -72,10 +81,33 @@ def single(requests: int, seed: int = 1) -> Iterator[bytes]:
     return attempts(requests, 1, seed)
 
 
+def celery(requests: int, spans: int = REQUEST_SPANS, seed: int = 1) -> Iterator[bytes]:
+    """The same attempts as `attempts`, as spans of Celery's instrumentation."""
+    for body in attempts(requests, spans, seed):
+        request = ExportTraceServiceRequest.FromString(body)
+        (scope,) = request.resource_spans[0].scope_spans
+        scope.scope.name = "opentelemetry.instrumentation.celery"
+        for span in scope.spans:
+            _as_celery(span)
+        yield request.SerializeToString()
+
+
+def _as_celery(span: Span) -> None:
+    for pair in span.attributes:
+        pair.key = _CELERY.get(pair.key, pair.key.replace("task.", "celery.", 1))
+        if pair.key == "celery.retries":
+            pair.value.int_value -= 1
+        elif pair.key == "celery.state":
+            pair.value.string_value = _CELERY_STATES[pair.value.string_value]
+        elif pair.key == "celery.task_name":
+            span.name = f"run/{pair.value.string_value}"
+
+
 LOADS: Final[dict[str, Callable[..., Iterator[bytes]]]] = {
     "attempts": attempts,
     "mixed": mixed,
     "single": single,
+    "celery": celery,
 }
 
 

@@ -1,6 +1,6 @@
 """What the projector spends on an event: processor time and bytes by table and index.
 
-    python -m benchmarks.projector [--load attempts|mixed] [--mode rebuild|live] [--events N]
+    python -m benchmarks.projector [--load attempts|celery|mixed] [--mode rebuild|live] [--events N]
                                    [--page N] [--log FOLDER] [--json]
 
 The log is made by the real decoder, scrubber and writer and kept in `--log`, if given, for the
@@ -45,7 +45,7 @@ from projections.storage import generation
 from projections.storage.generation import Generations
 
 MODES: Final = ("rebuild", "live")
-LOADS: Final = ("attempts", "mixed")
+LOADS: Final = ("attempts", "celery", "mixed")
 _TABLE: Final = re.compile(r"\b(?:INTO|UPDATE|FROM|CREATE INDEX)\s+\"?(\w+)", re.IGNORECASE)
 
 

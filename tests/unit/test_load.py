@@ -75,6 +75,18 @@ def test_attempts_are_all_of_new_tasks() -> None:
     assert len({span.trace_id for span in spans}) == len(spans)
 
 
+def test_celery_tells_the_same_attempts() -> None:
+    """Spans of the load `celery` are those of `attempts` in all but their attributes' names."""
+    native, told = _spans(*load.attempts(1)), _spans(*load.celery(1))
+    for one, other in zip(native, told, strict=True):
+        assert (one.span_id, one.start_time_unix_nano) == (
+            other.span_id, other.start_time_unix_nano)  # fmt: skip
+        assert _text(one, "task.run.id") == _text(other, "messaging.message.id")
+        assert len(one.attributes) == len(other.attributes)
+    assert not any(pair.key.startswith("task.") for span in told for pair in span.attributes)
+    assert {_text(span, "celery.state") for span in told} == {"SUCCESS", "FAILURE"}
+
+
 def test_mixed_has_an_attempt_in_eight_and_a_fifth_of_runs_retried() -> None:
     """The load `mixed` has 8 spans a trace, one of them an attempt, of 5,000 tasks at most."""
     spans = _spans(*load.mixed(100))
