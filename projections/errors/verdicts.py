@@ -32,12 +32,14 @@ class Verdicts:
     """The rules of the package and of a folder; safe to use from many threads.
 
     The folder is looked at again once a second at most. While a file in it is wrong, the rules that
-    were read last stay, and the log says so.
+    were read last stay, and the log says so. While rules are read, which takes a while, other
+    threads go by those before them; only the very first are waited for.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._lock = Lock()
+        self._reading = Lock()
         self._looked_s = -LOOK_S
         self._stamps: _Stamps = ()
         self._classifier: Classifier | None = None
@@ -45,25 +47,25 @@ class Verdicts:
 
     def look(self) -> Sequence[Rule]:
         """The rules that hold, after a look at the folder."""
-        with self._lock:
-            self._looked_s = -LOOK_S
-            return self._current().rules
+        with self._reading:
+            return self._looked().rules
 
     def classifier(self) -> Classifier:
         """The rules as the files are now, applied."""
-        with self._lock:
-            return self._current()
+        return self._current()
 
     def of(self, content: bytes) -> tuple[Verdict, str | None]:
         """What the rules say of a stored signature, and the type of the error."""
+        classifier = self._current()
         with self._lock:
-            classifier = self._current()
             found = self._kept.get(content)
-            if found is None:
-                signature = decode_signature(content)
-                found = classifier.classify(signature), signature.thrown.type or None
-                self._kept.keep(content, found, len(content))
-            return found
+        if found is None:
+            signature = decode_signature(content)
+            found = classifier.classify(signature), signature.thrown.type or None
+            with self._lock:
+                if classifier is self._classifier:  # else it is of rules that hold no more
+                    self._kept.keep(content, found, len(content))
+        return found
 
     def told(self, content: bytes, message: str | None, component: str | None) -> dict[str, Any]:
         """What is known of an error with this signature, by the field that shows it."""
@@ -78,29 +80,41 @@ class Verdicts:
         }  # fmt: skip
 
     def _current(self) -> Classifier:
-        """The rules as the files are now."""
-        now_s = time.monotonic()
-        if self._classifier is not None and now_s - self._looked_s < LOOK_S:
-            return self._classifier
-        self._looked_s = now_s
+        """The rules as the files are now, or were a moment ago if another thread reads them."""
+        known = self._classifier
+        if known is not None and time.monotonic() - self._looked_s < LOOK_S:
+            return known
+        if not self._reading.acquire(blocking=known is None):
+            assert known is not None
+            return known
+        try:
+            if known is None and self._classifier is not None:
+                return self._classifier  # read while this thread waited
+            return self._looked()
+        finally:
+            self._reading.release()
+
+    def _looked(self) -> Classifier:
+        """The same after a look at the folder, by the thread that holds `_reading`."""
+        self._looked_s = time.monotonic()
         stamps = _stamps(self._folder)
         if self._classifier is None or stamps != self._stamps:
             self._stamps = stamps
-            self._read(bool(stamps))
-        assert self._classifier is not None
+            made = self._read(bool(stamps))
+            with self._lock:
+                self._classifier = made
+                self._kept.clear()
         return self._classifier
 
-    def _read(self, own: bool) -> None:
+    def _read(self, own: bool) -> Classifier:
         try:
-            self._classifier = make_classifier([self._folder] if own and self._folder else ())
+            return make_classifier([self._folder] if own and self._folder else ())
         except BadSetting as exc:
             _log.error(
                 "own rules for errors cannot be used; those before them stay",
                 extra={"action": "error_rules", "error": str(exc)},
             )
-            if self._classifier is None:
-                self._classifier = make_classifier()
-        self._kept.clear()
+            return self._classifier or make_classifier()
 
 
 def _stamps(folder: Path | None) -> _Stamps:
