@@ -153,3 +153,13 @@ def test_a_damaged_log_is_said_and_lists_go_on(tmp_path: Path) -> None:
     assert "segment at position 1" in one.text
     assert "spanledger log verify" in one.text
     assert "is safe in the log" not in one.text
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/runs", "/attempts", "/errors"])
+def test_an_empty_list_teaches(tmp_path: Path, path: str) -> None:
+    """Without a filter it says what will stand there and how it comes; with one, to clear it."""
+    with serving(make_folder(tmp_path, [])) as client:
+        client.headers["accept"] = "text/html"
+        plain, filtered = client.get(path).text, client.get(f"{path}?task=none").text
+    assert re.search(r'class="empty"><h2>No \w+ yet<', plain)
+    assert "Nothing passes these filters" in filtered
