@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO_DATA ?= data/demo
+# A file's tests stay together, as they share what they started.
+ALL_CORES = --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .PHONY: help install demo test test-all lint bench clean
 
@@ -25,7 +27,7 @@ demo: install
 	@"$(BIN)/python" .ci/foreground.py "$(BIN)/spanledger" demo --data "$(DEMO_DATA)"
 
 test: install
-	"$(BIN)/python" -m pytest -m 'not slow and not peers and not orchestrators'
+	"$(BIN)/python" -m pytest -m 'not slow and not peers and not orchestrators' $(ALL_CORES)
 
 test-all: install
 	"$(BIN)/python" -m tests.peers

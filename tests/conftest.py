@@ -23,9 +23,11 @@ for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
 
 
-def pytest_sessionstart() -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     """Compile the sources once: where no process may keep what it compiles, each child of a
-    service would do it anew."""
+    service would do it anew. Tests in parallel are the workers' of one session, which did it."""
+    if hasattr(session.config, "workerinput"):
+        return
     for folder in PACKAGES:
         compileall.compile_dir(ROOT / folder, quiet=2)
 

@@ -2,8 +2,10 @@
 
 They lie below the range that the system takes the ports of outgoing connections from: one of that
 range, free a moment ago, may belong to any connection of this machine by the time it is bound.
+Tests in parallel share them out.
 """
 
+import os
 import random
 import socket
 from pathlib import Path
@@ -14,6 +16,8 @@ _LOWEST: Final = 10_240
 _USUAL: Final = 32_768  # where that range begins on Linux; elsewhere higher
 _HOSTS: Final = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 _TRIES: Final = 1000
+_WORKERS: Final = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 _given: set[int] = set()
 
@@ -21,7 +25,7 @@ _given: set[int] = set()
 def free_port() -> int:
     """A port that is free on all loopback addresses now; never the same twice in a process."""
     for _ in range(_TRIES):
-        port = random.SystemRandom().randrange(_LOWEST, outgoing_begin())
+        port = random.SystemRandom().randrange(_LOWEST + _WORKER, outgoing_begin(), _WORKERS)
         if port not in _given and _is_free(port):
             _given.add(port)
             return port
