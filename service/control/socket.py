@@ -27,6 +27,7 @@ from events.errors import Damaged, NotFound, Rejected, SpanledgerError, Unavaila
 from events.private import make_private
 
 _PATH_LIMIT_BYTES: Final = 100  # sun_path holds 104 (macOS) or 108 bytes
+_LONGEST_NAME: Final = "apart-a_group_with_a_long_name"
 _REQUEST_LIMIT_BYTES: Final = 1 << 20
 _REQUEST_TIMEOUT_S: Final = 10.0
 _PAUSE_S: Final = 0.02
@@ -56,18 +57,25 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def socket_path(data: Path, name: str) -> Path:
-    """Where `name` listens: in the data folder, or where a long folder name leaves no room."""
-    path = data.absolute() / "run" / f"{name}.sock"
-    if len(os.fsencode(path)) <= _PATH_LIMIT_BYTES:
-        return path
+    """Where `name` listens."""
+    return _folder(data) / f"{name}.sock"
+
+
+def _folder(data: Path) -> Path:
+    """Where all names listen: in the data folder, or where a long folder name leaves no room.
+
+    Room for every name, whoever asks: those who look for the others look in one place.
+    """
+    folder = data.absolute() / "run"
+    if len(os.fsencode(folder / f"{_LONGEST_NAME}.sock")) <= _PATH_LIMIT_BYTES:
+        return folder
     digest = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:16]
-    return Path(tempfile.gettempdir(), f"spanledger-{os.getuid()}-{digest}", f"{name}.sock")
+    return Path(tempfile.gettempdir(), f"spanledger-{os.getuid()}-{digest}")
 
 
 def instances(data: Path, role: str = "") -> list[str]:
     """The names under which a role listens or did: one, or one for each of several; or all."""
-    path = socket_path(data, role)
-    return sorted(p.stem for p in path.parent.glob(f"{role}*.sock"))
+    return sorted(p.stem for p in _folder(data).glob(f"{role}*.sock"))
 
 
 def make_socket_folder(path: Path) -> None:

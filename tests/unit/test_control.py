@@ -141,6 +141,16 @@ def test_sockets_are_private(data: Path) -> None:
     assert instances(data, "ro") == ["role"]
 
 
+@pytest.mark.parametrize("length", range(50, 110))
+def test_all_names_listen_in_one_folder(length: int) -> None:
+    """However long the data folder's name is: who looks for several looks in one place."""
+    data = Path("/" + "d" * (length - 1))
+    names = "api", "door", "role", "receiver-1", "receiver-12", "projector", "apart-error_patterns"
+    paths = [socket_path(data, name) for name in names]
+    assert len({path.parent for path in paths}) == 1
+    assert all(len(str(path)) <= 104 for path in paths)
+
+
 def test_long_folder_names(tmp_path: Path) -> None:
     """Where the path of a socket would be too long, another folder stands in."""
     deep = tmp_path / ("d" * 100)
