@@ -53,7 +53,8 @@ class NotAllSeen(Rejected):
 class Query(NamedTuple):
     """What one span must be.
 
-    `tokens` are sets of alternatives: the span has one of each set. Times are of its start, both
+    `tokens` are sets of alternatives: the span has one of each set. They are looked up from the
+    last to the first, so those that few spans have stand last. Times are of its start, both
     included, durations too. `matches` decides in the end.
     """
 
@@ -230,19 +231,21 @@ class Search:
     def _passing(self, query: Query, filter_no: int, words: int | None) -> int:
         """A bit for each block of a filter that may have a span that fits."""
         bits = (1 << self.shape.blocks) - 1
-        for alternatives in query.tokens if words is not None else ():
+        for alternatives in reversed(query.tokens) if words is not None else ():
             assert words is not None
             found = 0
             for token in alternatives:
                 found |= filters.passing(self._connection, self._partition, filter_no, words, token)
             bits &= found
+            if not bits:
+                break
         return bits
 
     def _of_block(self, query: Query, number: int) -> Ints:
         key = content_no(self._partition, number)
         (stored,) = self._connection.execute(SQL["tokens"], (key,)).fetchone()
         tokens = np.frombuffer(stored, "<u4")
-        if not all(_has_any(tokens, alternatives) for alternatives in query.tokens):
+        if not all(_has_any(tokens, alternatives) for alternatives in reversed(query.tokens)):
             return np.empty(0, np.int64)
         (stored,) = self._connection.execute(SQL["postings"], (key,)).fetchone()
         postings = Postings(tokens, stored, self.shape.events)
