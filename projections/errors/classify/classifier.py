@@ -11,6 +11,7 @@ import re2
 
 from events.bounded import BoundedDict
 from events.errors import BadSetting
+from projections.errors.classify import confidence
 from projections.errors.classify.rule import (
     KINDS,
     Category,
@@ -22,7 +23,7 @@ from projections.errors.classify.rule import (
 )  # fmt: skip
 from projections.errors.classify.types import TypeIndex
 from projections.errors.classify.verdict import Verdict
-from projections.errors.classify.words import shipped_words
+from projections.errors.classify.words import Guess, shipped_words
 from projections.errors.normal.scan import options
 from projections.errors.signature import SIGNATURE_BYTES, Part, Signature
 
@@ -36,7 +37,7 @@ _TOP_FRAMES: Final = 6
 _AGREEMENT: Final = 6
 """How close the next best of another category may come before the verdict is doubted."""
 NOTHING: Final = Verdict(
-    "unknown", "medium", None, 0.6, "nothing in the record tells the cause",
+    "unknown", "medium", None, confidence.UNTOLD, "nothing in the record tells the cause",
     "Record the exception's type, message and stack trace where {component} fails.", "", "",
 )  # fmt: skip
 
@@ -52,11 +53,7 @@ STEPS: Final[Mapping[Category, str]] = {
 }
 """What to do where only the category is known."""
 _BARE: Final = "unknown.bare"
-_GENERAL_RANK: Final = 45
 _SILENT: Final = 0.45
-_PLAIN: Final = 0.6
-_LEARNT_LEAST: Final = 0.3
-_LEARNT_MOST: Final = 0.85
 _NO_BRACES: Final = str.maketrans("", "", "{}")
 """Braces in a suggestion stand for values of the record."""
 
@@ -83,7 +80,7 @@ class Classifier:
             parents.update(file.parents)
         self._kept: BoundedDict[Signature, Verdict] = BoundedDict(16 << 20)
         own = {rule.id for file in files if file not in built_in_files() for rule in file.rules}
-        self._general = {rule.id for rule in self.rules} - own
+        self._shipped = {rule.id for rule in self.rules} - own
         self._types = TypeIndex(self.rules, parents)
         self._codes: dict[str, list[Rule]] = {}
         self._frames: dict[str, list[Rule]] = {}
@@ -111,15 +108,22 @@ class Classifier:
     def _classify(self, signature: Signature) -> Verdict:
         found = sorted(self._evidence(signature), key=self._place)
         best = found[0] if found else None
-        if best is None or (best.rule.id in self._general and best.rank <= _GENERAL_RANK):
-            guessed = _guessed(signature, best)
-            if guessed is not None:
-                return guessed
+        guess = shipped_words().guess(signature)
+        if (
+            guess is not None
+            and (best is None or self._is_general(best))
+            and _is_plain(guess, best)
+        ):
+            return _guessed(guess)
         if best is None:
             return _unknown(signature.thrown)
         rival = next((e for e in found if e.rule.category != best.rule.category), None)
         close = rival is not None and best.rank - rival.rank < _AGREEMENT
-        return _verdict(best, close)
+        return _verdict(best, close, guess)
+
+    def _is_general(self, evidence: Evidence) -> bool:
+        """Rules of users never are."""
+        return evidence.rule.id in self._shipped and evidence.rank <= confidence.SPECIFIC_RANK
 
     def _place(self, evidence: Evidence) -> tuple[int, int]:
         return -evidence.rank, self._order[evidence.rule.id]
@@ -158,21 +162,23 @@ class Classifier:
             yield _of_rule(rule, matched, ranks.get(name, 0))
 
 
-def _guessed(signature: Signature, best: Evidence | None) -> Verdict | None:
-    """What the words say, if they say it plainly enough; general rules are asked less of."""
-    guess = shipped_words().guess(signature)
+def _is_plain(guess: Guess, best: Evidence | None) -> bool:
+    """Whether words say another thing than the rule plainly enough; general rules are asked less
+    of."""
     silent = best is None or best.rule.id == _BARE
-    if guess is None or guess.probability < (_SILENT if silent else _PLAIN):
-        return None
+    if guess.probability < (_SILENT if silent else confidence.PLAIN):
+        return False
     if best is not None and guess.category == best.rule.category:
-        return None
-    if guess.category == "unknown":
-        return None
+        return False
+    return guess.category != "unknown"
+
+
+def _guessed(guess: Guess) -> Verdict:
+    """What the words say."""
     told = ", ".join(f"“{word}”" for word in guess.words) or "its type"
-    confidence = round(_LEARNT_LEAST + (_LEARNT_MOST - _LEARNT_LEAST) * guess.probability, 2)
     severity: Severity = "medium" if guess.category in ("validation", "timeout") else "high"
     return Verdict(
-        guess.category, severity, guess.transient, confidence,
+        guess.category, severity, guess.transient, confidence.of_words(guess.probability),
         f"errors with {told} are mostly of this kind", STEPS[guess.category], "learnt.words",
         f"words {told}",
     )  # fmt: skip
@@ -221,21 +227,15 @@ def _all_given(rule: Rule, matched: dict[str, str]) -> bool:
     return all(kind in matched for kind in KINDS if getattr(rule, kind))
 
 
-def _verdict(best: Evidence, close: bool) -> Verdict:
+def _verdict(best: Evidence, close: bool, guess: Guess | None) -> Verdict:
     rule = best.rule
-    confidence = rule.confidence
-    if confidence is None:
-        confidence = _confidence(best.rank, close)
+    sure = rule.confidence
+    if sure is None:
+        sure = confidence.of_rule(rule.category, best.rank, close, guess)
     return Verdict(
         rule.category, rule.severity, None if rule.transient == "unknown" else rule.transient,
-        confidence, rule.reason, rule.suggestion, rule.id, best.matched,
+        sure, rule.reason, rule.suggestion, rule.id, best.matched,
     )  # fmt: skip
-
-
-def _confidence(rank: int, close: bool) -> float:
-    """How often verdicts of such evidence were right when measured."""
-    sure = 0.96 if rank >= 45 else 0.88 if rank >= 30 else 0.74
-    return round(sure - (0.12 if close else 0), 2)
 
 
 def _overridden(files: Sequence[RuleFile]) -> Iterable[Rule]:
