@@ -28,6 +28,7 @@ from projections.runs.derive import Derived, derive
 from projections.runs.facts import RunFacts
 from projections.runs.mapped.fact import fact_of
 from projections.runs.registry.numbers import Registry
+from projections.views.attempts.question import inferred
 
 TENANT = "default"
 UNMATCHED_LIMIT = 100
@@ -164,7 +165,7 @@ def _tried(attempt: Attempt, placed: list[Placed]) -> TriedAttempt:
         for one in placed
         if (one.position, one.start_ns) == (attempt.position, attempt.started_ns)
     )
-    concluded = attempt.flags & words.FLAG_NUMBER_BY_ORDER
+    concluded = [*it.inferred, *inferred(attempt.flags)]
     tells_error = attempt.error_no is not None
     return TriedAttempt(
         system=it.system, task_id=it.run.task_id, run_id=it.run.run_id, attempt=attempt.number,
@@ -175,5 +176,5 @@ def _tried(attempt: Attempt, placed: list[Placed]) -> TriedAttempt:
         error_message=it.error_message if tells_error else None,
         trace_id=it.trace_id.hex(), span_id=it.span_id.hex(), rule=it.rule,
         rule_version=it.rule_version,
-        inferred=(*it.inferred, *(["attempt"] if concluded else [])),
+        inferred=tuple(dict.fromkeys(concluded)),
     )  # fmt: skip
