@@ -254,10 +254,13 @@ def test_a_forked_child_ends_nothing_of_its_parents(spanledger: Capture) -> None
     with attempt("a", "1") as made:
         child = os.fork()
         if child == 0:
-            made.end()
-            with attempt("b", "1"):
-                pass
-            os._exit(0 if [seen.task_id for seen in spanledger.attempts] == ["b"] else 1)
+            try:
+                made.end()
+                with attempt("b", "1"):
+                    pass
+                os._exit(0 if [seen.task_id for seen in spanledger.attempts] == ["b"] else 1)
+            finally:  # no exception lets it go on with the other tests
+                os._exit(2)
         assert os.waitpid(child, 0)[1] == 0
     spanledger.assert_attempts("a", "completed")
 

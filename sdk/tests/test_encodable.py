@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
 from spanledger_sdk import attempt
@@ -23,6 +23,14 @@ VALUES = st.one_of(
     TEXTS, st.integers(-(1 << 70), 1 << 70), st.booleans(), st.floats(allow_nan=False),
     st.binary(max_size=5), st.lists(TEXTS, max_size=3), st.dictionaries(TEXTS, TEXTS, max_size=3),
 )  # fmt: skip
+
+
+class Text(str):
+    """As a template's safe text is one."""
+
+
+class Number(int):
+    """As a member of an `IntEnum` is one."""
 
 
 def decoded(data: bytes) -> Any:
@@ -69,6 +77,26 @@ def test_every_attribute_is_encoded(said: dict[str, Any], name: str) -> None:
     kept = len(span.attributes)  # type: ignore[attr-defined]
     assert [len(part.attributes) for part in (found, *found.events, *found.links)] == [kept] * 3
     assert found.name == found.status.message == found.events[0].name == fitting(name)
+
+
+def test_a_copy_says_what_was_left_out_too() -> None:
+    """How many events and links there were beyond the limits of OpenTelemetry."""
+    limits = SpanLimits(max_events=2, max_links=1)
+    tracer = TracerProvider(shutdown_on_exit=False, span_limits=limits).get_tracer("t")
+    context = SpanContext(1, 2, True, TraceFlags(1))
+    span = tracer.start_span("a\udce9", links=[Link(context)] * 3)
+    for _ in range(5):
+        span.add_event("b\udce9")
+    span.end()
+    found = decoded(encode_spans([encodable(span)]).SerializeToString())  # type: ignore[list-item]
+    assert (len(found.events), found.dropped_events_count) == (2, 3)
+    assert (len(found.links), found.dropped_links_count) == (1, 2)
+
+
+def test_texts_and_numbers_of_own_kinds_stay_one_value() -> None:
+    """A subclass of `str` is no list of its letters, and one of `int` may be as large as any."""
+    assert fitting(Text("a\udce9")) == "a\\udce9"
+    assert fitting([Number(1 << 70)]) == [str(1 << 70)]
 
 
 def test_what_can_be_encoded_is_passed_on_as_it_is() -> None:

@@ -190,6 +190,39 @@ def test_a_segment_that_another_process_deletes_is_not_written_on(tmp_path: Path
     assert Body("traces", 1, b"new") in emptied(one)
 
 
+def test_a_segment_that_is_sent_while_the_sizes_are_read_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process sends it between the look at the folder and at the file."""
+    spool, other = Spool(tmp_path, 1 << 20), Spool(tmp_path, 1 << 20)
+    other.append(Body("traces", 1, b"other"))
+    stat = Path.stat
+
+    def sent_first(path: Path, **how: bool) -> os.stat_result:
+        monkeypatch.setattr(Path, "stat", stat)
+        assert emptied(other) == [Body("traces", 1, b"other")]
+        return stat(path, **how)
+
+    spool.append(Body("traces", 1, b"first"))
+    monkeypatch.setattr(Path, "stat", sent_first)
+    assert spool.append(Body("traces", 1, b"second"))
+    assert emptied(spool) == [Body("traces", 1, b"first"), Body("traces", 1, b"second")]
+
+
+@pytest.mark.trouble
+def test_a_segment_that_cannot_be_locked_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a file system without locks."""
+
+    def refused(file: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    assert not Spool(tmp_path, 1 << 20).append(Body("traces", 1, b"kept elsewhere"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nobody_takes_a_segment_before_it_is_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Link
 from opentelemetry.trace.status import Status
 
 _INT64: Final = 1 << 63
-_PLAIN: Final = frozenset({bool, float, bytes, type(None)})
+_PLAIN: Final = frozenset({float, bytes, type(None)})
 _DEPTH: Final = 8
 
 
@@ -40,25 +41,23 @@ def _all_fit(attributes: Mapping[str, Any] | None) -> bool:
 
 def fitting(value: Any) -> Any:
     """A value that can be encoded: the same, or what stands for it."""
-    kind = type(value)
-    if kind is str:
-        return value if _fits(value) else value.encode("utf-8", "backslashreplace").decode()
-    if kind is int:
-        return value if _fits(value) else str(value)
     if _fits(value):
         return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, int):
+        return str(int(value))
     if isinstance(value, Mapping):
         return {fitting(key): fitting(item) for key, item in value.items()}
     return [fitting(item) for item in value]
 
 
 def _fits(value: Any, depth: int = 0) -> bool:
-    kind = type(value)
-    if kind is str:
-        return bool(value.isascii()) or not any("\ud800" <= c <= "\udfff" for c in value)
-    if kind is int:
-        return bool(-_INT64 <= value < _INT64)
-    if kind in _PLAIN or depth >= _DEPTH:  # none deeper is let pass by OpenTelemetry
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
+    if isinstance(value, int):
+        return -_INT64 <= value < _INT64
+    if type(value) in _PLAIN or depth >= _DEPTH:  # none deeper is let pass by OpenTelemetry
         return True
     if isinstance(value, Mapping):
         return all(_fits(key) and _fits(item, depth + 1) for key, item in value.items())
@@ -69,20 +68,27 @@ def _copy(span: ReadableSpan) -> ReadableSpan:
     return ReadableSpan(
         fitting(span.name), span.context, span.parent, span.resource,
         _attributes(span.attributes, span.dropped_attributes),
-        [
+        _parts(span.dropped_events, [
             Event(fitting(event.name), _attributes(event.attributes, event.dropped_attributes),
                   event.timestamp)
             for event in span.events
-        ],
-        [
+        ]),
+        _parts(span.dropped_links, [
             Link(link.context, _attributes(link.attributes, link.dropped_attributes))
             for link in span.links
-        ],
+        ]),
         span.kind,
         status=Status(span.status.status_code, fitting(span.status.description)),
         start_time=span.start_time, end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
     )  # fmt: skip
+
+
+def _parts(dropped: int, found: Sequence[Any]) -> "BoundedList[Any]":
+    """Events or links, with how many there were beyond them."""
+    copied: BoundedList[Any] = BoundedList.from_seq(None, found)
+    copied.dropped = dropped
+    return copied
 
 
 def _attributes(found: Mapping[str, Any] | None, dropped: int) -> BoundedAttributes:

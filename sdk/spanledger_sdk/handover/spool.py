@@ -104,13 +104,14 @@ class Spool:
 
     def _begin(self) -> None:
         name = f"{time.time_ns():020d}-{os.getpid()}-{os.urandom(4).hex()}"
-        path = self._folder / f"{name}{SUFFIX}"
-        file = os.open(self._folder / name, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND, 0o600)
+        path, unlocked = self._folder / f"{name}{SUFFIX}", self._folder / name
+        file = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            (self._folder / name).rename(path)  # once it is locked: nobody takes an empty one
+            unlocked.rename(path)  # once it is locked: nobody takes an empty one
         except OSError:
             os.close(file)
+            unlocked.unlink(missing_ok=True)
             raise
         self._file, self._path, self._size = file, path, 0
 
@@ -128,7 +129,7 @@ class Spool:
             os.close(file)
 
     def _bound(self) -> None:
-        sizes = [(path, path.stat().st_size) for path in self._segments()]
+        sizes = [(path, _size_of(path)) for path in self._segments()]
         excess = sum(size for _, size in sizes) - self._limit_bytes
         for path, size in sizes:
             if excess <= 0:
@@ -198,6 +199,14 @@ def _write(file: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
+
+
+def _size_of(path: Path) -> int:
+    """In bytes; none of a segment that another process has sent meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _locked(file: int) -> bool:
