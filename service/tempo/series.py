@@ -27,6 +27,8 @@ DEFAULT_EXEMPLARS: Final = 100
 MOST_EXEMPLARS: Final = 1_000
 _BUCKET: Final = "__bucket"
 _LARGEST: Final = 1023
+_ROUNDED: Final = 1e-6
+"""More than a share times a number of spans is off by: 0.07 x 100 is not quite 7."""
 _NAME: Final = "__name__"
 _SHARE: Final = "p"
 _CUT: Final = "not all spans could be read in the time or number allowed"
@@ -82,11 +84,12 @@ def gather(
     """
     query = query_of(measure.spans, tenant, steps.after_ns + 1, steps.last_ns)
     series: dict[Key, Series] = {}
-    count, kept, is_folded, is_full = 0, 0, False, False
+    count, kept, enough_at, is_folded = 0, 0, 0, False
     for recorded in search.spans(query):
-        count += 1
-        if is_full := count > MOST_SPANS:
+        if count == MOST_SPANS:
+            enough_at = recorded.position
             break
+        count += 1
         span = recorded.event
         assert isinstance(span, Span)
         value = _value(measure, recorded, span)
@@ -108,8 +111,8 @@ def gather(
     if search.head() - search.indexed() > TAIL_EVENTS:
         lacks.append(_BEHIND)
     first = 0
-    if search.is_cut or is_full:
-        unread_ns = search.unread_ns(query)
+    if search.is_cut or enough_at:
+        unread_ns = search.unread_ns(query, enough_at)
         if unread_ns >= 0:
             first = steps.of(unread_ns) + 1
             lacks.append(_CUT)
@@ -245,7 +248,8 @@ def quantile(held: Values, share: float) -> float:
     """The least value that at least this share of all does not exceed; NaN of none."""
     if not held:
         return math.nan
-    return sorted(held)[max(math.ceil(share * len(held)) - 1, 0)]
+    rank = math.ceil(share * len(held) - _ROUNDED)
+    return sorted(held)[max(rank - 1, 0)]
 
 
 _FIGURES: Final[dict[str, Figure]] = {

@@ -6,6 +6,7 @@ import sqlite3
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,20 @@ def test_a_search_ends_when_its_time_is_over(index: sqlite3.Connection, log: Sql
     every = Query(names.DEFAULT_TENANT, (), lambda c, s: True)
     found = list(Search(index, log, Budget(0.0), SHAPE).spans(every))
     assert 0 < len(found) < len(list(search(index, log).spans(every)))
+
+
+def test_who_stops_reading_is_told_how_late_the_unread_begin(
+    index: sqlite3.Connection, log: SqliteReader
+) -> None:
+    """A search is some blocks ahead: what waits in it to be compared was not read either."""
+    every = Query(names.DEFAULT_TENANT, (), lambda c, s: True)
+    found = [(one.position, one.event) for one in search(index, log).spans(every)]
+    for taken in range(len(found)):
+        reading = search(index, log)
+        first = next(islice(reading.spans(every), taken, None))
+        unread = [event.start_ns for _, event in found[taken:] if isinstance(event, Span)]
+        stored = first.position <= reading.indexed()
+        assert not stored or max(unread) <= reading.unread_ns(every, first.position)
 
 
 def test_a_rare_span_is_found_when_the_time_is_over(

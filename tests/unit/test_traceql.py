@@ -10,6 +10,7 @@ from events.schema import Context, Span, SpanEvent
 from projections.views.spans.search import END_NS
 from projections.views.spans.tokens import context_tokens, seed_of, span_tokens
 from service.tempo.pipeline import parse_search
+from service.tempo.series import quantile
 from service.tempo.traceql import NotUnderstood, Root, parse, query_of
 from tests.events import make_span
 
@@ -135,3 +136,10 @@ def test_brackets_in_texts_and_keys_end_no_set() -> None:
     asked = parse_search('{ name != "} | select(x)" } | select(span."a,b", status)')
     assert asked.spans.holds(CONTEXT, SPAN)
     assert asked.selected == (("span", "a,b"), ("intrinsic", "status"))
+
+
+@pytest.mark.parametrize("hundredths", [0, 1, 7, 14, 28, 50, 99, 100])
+def test_a_quantile_is_the_least_value_that_is_enough(hundredths: int) -> None:
+    """Of 100 values the seventh for 0.07, though 0.07 x 100 is a little more than 7."""
+    values = [float(number) for number in range(100, 0, -1)]
+    assert quantile(values, hundredths / 100) == max(hundredths, 1)

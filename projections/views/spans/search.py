@@ -168,11 +168,17 @@ class Search:
         if self.is_cut:
             raise NotAllSeen(self._budget.seconds)
 
-    def unread_ns(self, query: Query) -> int:
+    def unread_ns(self, query: Query, position: int = 0) -> int:
         """The latest start of spans of a query's time that the last search may not have come to:
-        those in the block that it ended in, and in all before it. -1: there are none."""
+        those in the block that it ended in, and in all before it. -1: there are none.
+
+        Args:
+            position: of the last span that was taken from it, if its reader has enough; a search
+                is some blocks ahead of its reader.
+        """
+        at = (position - 1) // self.shape.events if position else self._at
         values = {
-            "partition": self._partition, "block_no": self._at, "first_ns": query.first_ns,
+            "partition": self._partition, "block_no": at, "first_ns": query.first_ns,
             "last_ns": query.last_ns,
         }  # fmt: skip
         (latest_ns,) = self._connection.execute(SQL["latest_until"], values).fetchone()
