@@ -1,8 +1,8 @@
 """`/live/stream`: what changes, once a second, as server-sent events for any number of pages.
 
 The views are asked once for all pages of a tenant, and what is told is written once. A page that
-does not keep up misses messages, and is told how many; nobody waits for it. While no page is open,
-or nothing was folded, nothing is asked.
+does not keep up misses messages, and is told how many; nobody waits for it. While no page is open
+nothing is asked, and while nothing was folded only how far the views are behind.
 """
 
 import asyncio

@@ -96,9 +96,9 @@
   };
 
   function take(beat) {
+    behind = beat.behind; // told only when it changes: no tab may miss it
     if (document.hidden) return;
     if (paused) { missed += beat.changes.length + beat.more; count(); return; }
-    behind = beat.behind;
     told();
     for (const [name, text] of Object.entries(beat.figures)) {
       for (const element of document.querySelectorAll(`[data-figure="${name}"]`)) {
