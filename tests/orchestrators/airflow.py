@@ -15,6 +15,7 @@ from tests.ports import free_port
 STANDALONE: Final = ("-m", "airflow", "standalone")
 ANSWER_S: Final = 120.0
 """How long the first answer of its API may take, which imports much."""
+_FAULTS: Final = http.HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,18 @@ class Airflow:
         }
 
     def trigger(self, dag: str, run: str, conf: Mapping[str, Any]) -> bool:
-        """Start a DAG run; False while it is not known yet, or nobody answers."""
+        """Start a DAG run; False while it is not known yet, or nobody answers, or its SQLite is
+        locked, as it may be while all parts begin."""
         try:
             token = self._ask("/auth/token")["access_token"]
             body = {"dag_run_id": run, "logical_date": None, "conf": conf}
             self._ask(f"/api/v2/dags/{dag}/dagRuns", body, Authorization=f"Bearer {token}")
         except urllib.error.HTTPError as exc:
-            if exc.code not in (http.HTTPStatus.NOT_FOUND, http.HTTPStatus.CONFLICT):
-                raise
-            return exc.code == http.HTTPStatus.CONFLICT  # it was, and the answer came too late
+            if exc.code == http.HTTPStatus.CONFLICT:
+                return True  # it was, and the answer came too late
+            if exc.code == http.HTTPStatus.NOT_FOUND or exc.code >= _FAULTS:
+                return False
+            raise
         except OSError:
             return False
         return True

@@ -1,13 +1,16 @@
-"""Running the programs: each in its environment and in a process group of its own."""
+"""Running the programs: each in its environment and in a session of its own."""
 
 import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 from tests.orchestrators.environments import python_of
 from tests.orchestrators.programs import truth
@@ -64,7 +67,7 @@ class Play:
 
     @contextlib.contextmanager
     def running(self, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """A Python process of the orchestrator's environment; its whole group is ended."""
+        """A Python process of the orchestrator's environment; its whole session is ended."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._output(arguments).open("wb") as output:
             process = subprocess.Popen(
@@ -100,14 +103,32 @@ class Play:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Ask it to end in order; what is left of its group, or all of it in the end, is killed."""
+    """Ask it to end in order; what is left of its session, or all of it in the end, is killed.
+
+    Not of its group alone: Airflow gives each task a group of its own.
+    """
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(STOP_S)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    while left := _of_session(process.pid):  # again: one may have begun another meanwhile
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.poll()
+        time.sleep(0.01)
     process.wait()
+
+
+def _of_session(session: int) -> list[int]:
+    """The processes of a session that have not ended."""
+    found = []
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+            ours = os.getsid(pid) == session
+            if ours and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                found.append(pid)
+    return found
 
 
 def settled(play: Play, tries: int, killed: int) -> list[truth.Try]:

@@ -72,7 +72,7 @@ def skipped() -> None:
         raise AirflowSkipException("nothing to do")
 
 
-@task(execution_timeout=timedelta(seconds=1))
+@task(execution_timeout=timedelta(seconds=5))
 def too_slow() -> None:
     """Is interrupted when its time is over."""
     with trying():
