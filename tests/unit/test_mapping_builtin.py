@@ -157,6 +157,27 @@ def test_celery_with_span_links() -> None:
     assert len({fact.trace_id for fact in facts.values()}) == 2
 
 
+@pytest.mark.parametrize(
+    ("reason", "error_type"),
+    [
+        ("Retry in 1s: OSError(5, 'disk: 5')", "OSError"),
+        ("Retry in 1s: MyErr(7, 'line one\\nline two')", "MyErr"),
+        ("Retry in 1s: Exception()", "Exception"),
+        ("Retry at 2026-12-01 00:12:44.057407+00:00: RuntimeError('not: yet (really)')",
+         "RuntimeError"),
+        ("Retry in 1.0s: <HTTPError 503: 'Service Unavailable'>", "HTTPError"),
+        ("Retry in 1s: no type: at all (or so)", None),
+        ("Retry in 1s", None),
+    ],
+)  # fmt: skip
+def test_celery_reasons_of_a_retry(reason: str, error_type: str | None) -> None:
+    """The type of a retry's error is read from its reason, as Celery 5.3 to 5.7 write it."""
+    said = {"celery.task_name": "pay", "messaging.message.id": "m1", "celery.state": "RETRY"}
+    span = _span("run/pay", CONSUMER, attributes=said | {"celery.retry.reason": reason})
+    facts = _facts(rows_of(_context("opentelemetry.instrumentation.celery"), [span]))
+    assert _short(facts) == [("pay", "m1", 1, "failed", error_type)]
+
+
 def test_hatchet() -> None:
     """A retry count is left out while it is 0."""
     said = {"hatchet.step_run_id": "s", "hatchet.action_name": "w:pay", "hatchet.worker_id": "wk"}
