@@ -5,6 +5,7 @@ exception itself says nothing. The service's rules know far more, and win where 
 """
 
 import errno
+import http.client
 import socket
 import ssl
 import subprocess
@@ -63,7 +64,7 @@ _BY_CLASS: Final[tuple[tuple[type[BaseException], Kind], ...]] = (
     (subprocess.TimeoutExpired, Kind("timeout", True)),
     (socket.gaierror, Kind("network", True)),
     (ssl.SSLError, Kind("network", True)),
-    (ConnectionError, Kind("network", True)),
+    ((ConnectionError, http.client.IncompleteRead), Kind("network", True)),
     (PermissionError, Kind("permission", False)),
     (MemoryError, Kind("execution", None)),
     (ImportError, Kind("execution", False)),
