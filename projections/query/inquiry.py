@@ -23,7 +23,9 @@ _PLAIN: Final = (
     "model", "component", "environment", "backfilled", "min_attempts", "q", "recovered",
 )  # fmt: skip
 """Filters that are compared as they are."""
-_UNBOUND: Final = frozenset({"cursor", "limit", "min_position", "wait_s"})
+_UNBOUND: Final = frozenset({"cursor", "limit", "min_position", "wait_s", "since", "until"})
+"""Parameters that may change from page to page. A time may, for an age such as 24h names another
+moment in each call, and a place in an order stays one whatever the bounds are."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 

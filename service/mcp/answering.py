@@ -108,7 +108,10 @@ def _asked(tool: Tool, given: dict[str, Any]) -> Any:
     if missing:
         raise BadQuestion(missing)
     if "since" in given:
-        given["since"] = moment(str(given["since"]))
+        try:
+            given["since"] = moment(str(given["since"]))
+        except BadInput as exc:
+            raise BadQuestion([("since", str(exc))]) from exc
     return parse(tool.takes, given)
 
 

@@ -88,7 +88,10 @@ def write(client: Client, said: Mapping[str, Any], folder: Path) -> Path:
         BadInput: the file cannot be read, or not be changed without losing something.
     """
     path = folder / client.file
-    before = path.read_text("utf-8") if path.exists() else ""
+    try:
+        before = path.read_text("utf-8") if path.exists() else ""
+    except (UnicodeDecodeError, OSError) as exc:
+        raise BadInput(f"{path} cannot be read ({exc}): add the entry by hand") from exc
     text = _with_toml if client.is_toml else _with_json
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = None if client.token else _PRIVATE
@@ -116,9 +119,15 @@ def _with_toml(client: Client, said: Mapping[str, Any], before: str, path: Path)
         whole = tomllib.loads(before)
     except tomllib.TOMLDecodeError as exc:
         raise BadInput(f"{path} is no TOML ({exc}): add the entry by hand") from exc
-    if NAME in whole.get(client.key, {}):
+    listed = whole.get(client.key, {})
+    if isinstance(listed, dict) and NAME in listed:
         raise BadInput(f"{path} has a server named {NAME}: change it by hand")
-    return f"{before.rstrip()}\n\n{text_of(client, said)}".lstrip()
+    text = f"{before.rstrip()}\n\n{text_of(client, said)}".lstrip()
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:  # as after an inline table, which is closed
+        raise BadInput(f"{path}: nothing can follow its {client.key}: add it by hand") from exc
+    return text
 
 
 def _toml(value: Any) -> str:

@@ -129,11 +129,11 @@ def test_calls_are_counted_and_arguments_only_hashed(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each call counts by tool and outcome; the log holds a hash, equal for equal arguments."""
-    before = MCP_CALLS.labels("tasks_list", "answered")._value.get()
+    before = MCP_CALLS.labels("tasks_list", "not_found")._value.get()
     with caplog.at_level(logging.INFO, "service.mcp.server"):
         for task in ("secret-1", "secret-1", "secret-2"):
             call(url, "tasks_list", task_id=task)
-    assert MCP_CALLS.labels("tasks_list", "answered")._value.get() == before + 3
+    assert MCP_CALLS.labels("tasks_list", "not_found")._value.get() == before + 3
     told = [r for r in caplog.records if getattr(r, "action", "") == "mcp"]
     one, same, other = (record.arguments for record in told)  # type: ignore[attr-defined]
     assert one == same != other

@@ -109,6 +109,15 @@ def test_a_list_takes_each_filter(source: Views) -> None:
     assert execution["backfilled"] is True
 
 
+def test_a_list_since_an_age_goes_on(source: Views) -> None:
+    """The same arguments with the cursor go on, however the age's moment moved meanwhile."""
+    asked = {"task_id": "load", "since": "5200w", "limit": 7}
+    first = answer("tasks_list", asked, source)
+    second = answer("tasks_list", {**asked, "cursor": first["cursor"]}, source)
+    ids = [each["id"] for page in (first, second) for each in page["executions"]]
+    assert len(set(ids)) == 14
+
+
 def test_a_trace_is_told_in_order(source: Views) -> None:
     """By any trace of a run: its tries in order, the retries and the end; by parts, too."""
     first = answer("tasks_list", {"task_id": "load", "limit": 1}, source)["executions"][0]
@@ -224,7 +233,9 @@ def test_two_tries_are_compared(source: Views) -> None:
     [
         ("tasks_list", {"limit": 101, "state": "x"}, ["limit", "<= 100", "state", "known here"]),
         ("tasks_list", {"status": "broken"}, ["status", "timed_out"]),
-        ("tasks_list", {"since": "yesterday"}, ["yesterday", "15m"]),
+        ("tasks_list", {"since": "yesterday"}, ["since: ", "yesterday", "15m"]),
+        ("tasks_list", {"task_id": "loaf"}, ["loaf", "'load'"]),
+        ("tasks_last_failed", {"task_id": "loaf"}, ["loaf", "'load'"]),
         ("task_stats", {"task_id": "loaf"}, ["loaf", "'load'"]),
         ("recommend_executor", {"task_id": "lo"}, ["'load'"]),
         ("explain_failure", {"task_id": "zzz"}, ["zzz"]),

@@ -44,18 +44,19 @@ def test_other_servers_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "before"),
-    [("cursor", "{ // comment\n}"), ("cursor", "[]"), ("codex", "= no"),
-     ("codex", "[mcp_servers.spanledger]\ncommand = 'x'\n")],
+    [("cursor", b"{ // comment\n}"), ("cursor", b"[]"), ("cursor", b"\xff{}"), ("codex", b"= no"),
+     ("codex", b"[mcp_servers.spanledger]\ncommand = 'x'\n"), ("codex", b"mcp_servers = 3\n"),
+     ("codex", b"mcp_servers = { a = { command = 'x' } }\n"), ("codex", b"a = '\xff'\n")],
 )  # fmt: skip
-def test_a_file_that_would_lose_something_is_left(name: str, before: str, tmp_path: Path) -> None:
+def test_a_file_that_would_lose_something_is_left(name: str, before: bytes, tmp_path: Path) -> None:
     """A file that is not understood is refused by name, and stays as it was."""
     client = clients(tmp_path)[name]
     path = tmp_path / client.file
     path.parent.mkdir()
-    path.write_text(before)
+    path.write_bytes(before)
     with pytest.raises(BadInput, match=path.name):
         write(client, entry(client, COMMAND, None), tmp_path)
-    assert path.read_text() == before
+    assert path.read_bytes() == before
 
 
 def test_a_token_goes_into_private_files_only(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from msgspec import Meta
 from projections.endpoints import path_of
 from service.mcp.tools.executions import execution, newest_failed
 from service.mcp.tools.patterns import pattern_of, short_pattern
-from service.mcp.tools.tool import Document, Source, TaskId, Tool, counted
+from service.mcp.tools.tool import Document, Source, TaskId, Tool, counted, require_task
 
 _PATTERNS: Final = 20
 
@@ -32,6 +32,8 @@ def run(source: Source, asked: Arguments, limit: int) -> Document:
         failures = _unique(source, asked, known)
     else:
         failures = _newest(source, asked, limit)
+    if not failures:
+        require_task(source, asked.task_id)
     seen = dict.fromkeys(
         failure["error"]["fingerprint"]
         for failure in failures

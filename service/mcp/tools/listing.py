@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from service.mcp.tools.executions import Status, execution, told
-from service.mcp.tools.tool import Cursor, Document, Since, Source, TaskId, Tool
+from service.mcp.tools.tool import Cursor, Document, Since, Source, TaskId, Tool, require_task
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,6 +31,8 @@ def run(source: Source, asked: Arguments, limit: int) -> Document:
         "backfilled": asked.backfilled,
     }
     listed = source.ask("attempts", {**filters, "limit": limit, "cursor": asked.cursor})
+    if not listed["items"]:
+        require_task(source, asked.task_id)
     count = source.ask("metrics/attempts", filters)
     found = [execution(record) for record in listed["items"]]
     following = listed["next"]

@@ -105,6 +105,16 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def require_task(source: Source, task_id: str | None) -> None:
+    """See to it that a task is known, where nothing was found of it; all tasks are.
+
+    Raises:
+        NotFound: it is not, which is another thing than that it did nothing of the kind.
+    """
+    if task_id is not None and not source.ask("tasks", {"task": task_id, "limit": 1})["items"]:
+        raise unknown_task(source, task_id)
+
+
 def unknown_task(source: Source, task_id: str) -> NotFound:
     """What to tell of a task that is not known: the ids that begin like it."""
     found: list[str] = []
