@@ -54,11 +54,12 @@ _SCAN: Final = Scan(
     r"does not indicate success: [45]\d\d\b",
     r'StatusCode="[A-Z]\w+"',
     r"SQLSTATE\[HY000\](?: \[|: General error: )\d{4}\b",
-    r"(?i:\b(?:exit(?:ed|s)?(?: with| unexpectedly with)?(?: an?)?(?: non-?zero)?(?: exit)?"
+    r"(?i:\b(?:failed with status|"
+    r"exit(?:ed|s)?(?: with| unexpectedly with)?(?: an?)?(?: non-?zero)?(?: exit)?"
     r"(?: status| code|code)?|non-?zero (?:exit )?(?:status|code)|exit_?code|return code|rc|"
-    r"returncode)[:= ]{1,2}(?:code |status )?-?\d{1,10}\b)",
+    r"returncode)[:= ]{1,2}(?:code |status )?\(?-?\d{1,10}\b)",
     r"\*\*\* \[[^\]\n]{1,200}\] Error \d{1,3}",
-    r"(?i:\b(?:signal|killed by)[: ]{1,2}(?:signal )?\(?\d{1,2}\b)",
+    r"(?i:\b(?:signal|killed by)[: ]{1,2}(?:signal )?[(\x22]?\d{1,2}\b)",
     r"(?i:\bsignal: \w+)",
     r"\bSIG[A-Z]{3,6}\b",
     r"\bcode ?= ?[A-Z]\w+ desc\b",
@@ -169,7 +170,7 @@ def _of_process(found: str, low: str, last: str) -> str | None:
         named = {"killed": "signal:SIGKILL", "terminated": "signal:SIGTERM"}
         return _signal(last) if last else named.get(low.removeprefix("signal: "))
     if (
-        low.startswith(("***", "npm", "exit", "non", "return code", "rc", "returncode"))
+        low.startswith(("***", "npm", "exit", "failed", "non", "return code", "rc", "returncode"))
         and last != "0"
     ):
         return next(iter(_exit(last))) if last else None

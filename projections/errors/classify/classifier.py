@@ -168,9 +168,9 @@ def _is_plain(guess: Guess, best: Evidence | None) -> bool:
     silent = best is None or best.rule.id == _BARE
     if guess.probability < (_SILENT if silent else confidence.PLAIN):
         return False
-    if best is not None and guess.category == best.rule.category:
-        return False
-    return guess.category != "unknown"
+    if best is not None and not silent and best.rule.category == "unknown":
+        return False  # it is known that such an error does not tell its cause
+    return guess.category not in ("unknown", best.rule.category if best else None)
 
 
 def _guessed(guess: Guess) -> Verdict:

@@ -1,8 +1,8 @@
 """How sure a verdict is: how often verdicts on such evidence were right on errors met first then.
 
-Measured on the 605 errors of `blind_*` with the rules and words of before each set was known. Where
-the words of an error speak for the category of the rule, 98 % were right; where they speak for
-another, 69 %. That tells more than by what the rule knew the error.
+Measured on the 605 errors of `blind_a` to `blind_e` with the rules and words of before each set was
+known. Where the words of an error speak for the category of the rule, 98 % were right; where they
+speak for another, 69 %. That tells more than by what the rule knew the error.
 """
 
 from typing import Final

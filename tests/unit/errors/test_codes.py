@@ -37,3 +37,11 @@ def test_the_number_that_npm_calls_errno_is_a_status() -> None:
 def test_what_looks_alike_is_no_code(message: str) -> None:
     """Versions, plain exits and orders."""
     assert codes_of(message, {}) == ()
+
+
+def test_numbers_in_parentheses_and_quotations_are_codes_of_processes() -> None:
+    """As workflow managers, build tools and supervisors write them."""
+    assert "exit:127" in codes_of("Process `split` terminated with an error exit status (127)", {})
+    assert "exit:127" in codes_of("Command failed with status (127): [gem build …]", {})
+    assert "signal:SIGSEGV" in codes_of('The process has been signaled with signal "11".', {})
+    assert not codes_of("It failed with status green, exit (north)", {})

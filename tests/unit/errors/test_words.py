@@ -87,3 +87,13 @@ def test_the_counts_name_kinds_that_there_are() -> None:
     for row in counts.words.values():
         for at, number in zip(row[::2], row[1::2], strict=True):
             assert 0 < number <= counts.totals[at]
+
+
+def test_words_do_not_guess_what_is_known_to_be_untold() -> None:
+    """Who cancelled a request that waited is not told by its words, however plain they seem."""
+    told = signature("CancelledError", "request was cancelled while waiting")
+    guess = shipped_words().guess(told)
+    assert guess is not None
+    assert guess.category == "timeout"
+    assert guess.probability > 0.9
+    assert CLASSIFIER.classify(told).rule == "unknown.cancelled"
