@@ -135,7 +135,7 @@ def read_policy_file(path: Path) -> PolicySet:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(FILE_LIMIT_BYTES + 1).decode()
+            text = file.read(FILE_LIMIT_BYTES + 1).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise BadPolicies(f"{path}: cannot be read: {exc}") from exc
     return read_policies(text, str(path))

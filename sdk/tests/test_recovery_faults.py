@@ -139,7 +139,7 @@ def test_a_full_disk_is_recovered_from_by_cleaning(tmp_path: Path) -> None:
 
 
 def test_killed_processes_are_started_again(tmp_path: Path) -> None:
-    """By SIGKILL and SIGTERM; a process that fails by itself is not."""
+    """By SIGKILL and SIGTERM; a process that fails by itself or crashes is not."""
     program = (
         "import os, sys, pathlib\n"
         "count = pathlib.Path(sys.argv[1]); number = len(count.read_text()) if count.exists() "
@@ -155,7 +155,8 @@ def test_killed_processes_are_started_again(tmp_path: Path) -> None:
     for how in (signal.SIGKILL, signal.SIGTERM):
         work(tmp_path / str(how), how)
         assert len((tmp_path / str(how)).read_text()) == 2
-    with pytest.raises(subprocess.CalledProcessError):
-        work(tmp_path / "exit", 0)
-    assert len((tmp_path / "exit").read_text()) == 1
+    for name, how in (("exit", 0), ("crash", signal.SIGSEGV), ("abort", signal.SIGABRT)):
+        with pytest.raises(subprocess.CalledProcessError):
+            work(tmp_path / name, how)
+        assert len((tmp_path / name).read_text()) == 1
     assert os.path.exists(tmp_path)

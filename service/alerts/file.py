@@ -71,7 +71,7 @@ def load(path: Path) -> AlertsFile:
             content = file.read(_FILE_BYTES + 1)
         if len(content) > _FILE_BYTES:
             raise ValueError(f"it is larger than {_FILE_BYTES >> 20} MiB")
-        text = content.decode()
+        text = content.decode("utf-8-sig")
         return _Reader(path, text).read(tomllib.loads(text))
     except (OSError, UnicodeDecodeError, ValueError) as exc:
         raise BadRules([Problem(str(path), "", "", f"cannot be read as TOML: {exc}")]) from exc

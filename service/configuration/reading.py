@@ -213,7 +213,7 @@ def _comma_separated(text: str) -> list[str]:
 
 def _from_file(path: Path) -> Iterator[tuple[str, _Given]]:
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        table = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as exc:
         raise BadSetting(f"the settings file {path} cannot be read: {exc}") from exc
     except tomllib.TOMLDecodeError as exc:

@@ -15,10 +15,10 @@ def test_a_port_is_no_outgoing_connections(monkeypatch: pytest.MonkeyPatch) -> N
     """Ports given are below those of outgoing connections, bindable, and never given twice."""
     lowest = 20_000
     monkeypatch.setattr(ports, "_LOWEST", lowest)
-    monkeypatch.setattr(ports, "outgoing_begin", lambda: lowest + 40)
+    monkeypatch.setattr(ports, "outgoing_begin", lambda: lowest + 400)
     taken = socket.socket()
     with closing(taken):
-        for port in range(lowest, lowest + 40):
+        for port in range(lowest, lowest + 400):
             try:
                 taken.bind(("127.0.0.1", port))
             except OSError:
@@ -26,7 +26,7 @@ def test_a_port_is_no_outgoing_connections(monkeypatch: pytest.MonkeyPatch) -> N
             break
         given = [ports.free_port() for _ in range(20)]
         assert len({*given, taken.getsockname()[1]}) == 21
-        assert all(lowest <= port < lowest + 40 for port in given)
+        assert all(lowest <= port < lowest + 400 for port in given)
 
 
 def test_outgoing_connections_get_others() -> None:

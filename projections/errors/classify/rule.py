@@ -103,7 +103,7 @@ def read_rule_file(path: Path) -> RuleFile:
         BadSetting: it cannot be read, or a rule of it is wrong.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise BadSetting(f"{path}: cannot be read: {exc}") from exc
     return read_rules(text, str(path))

@@ -73,4 +73,4 @@ def _toml(path: Path) -> dict[str, Any]:
         text = file.read(FILE_BYTES + 1)
     if len(text) > FILE_BYTES:
         raise ValueError(f"it is larger than {FILE_BYTES >> 20} MiB")
-    return tomllib.loads(text.decode())
+    return tomllib.loads(text.decode("utf-8-sig"))

@@ -53,6 +53,8 @@ _ERRNO: Final = {
     ),
     errno.ENOMEM: Kind("execution", True),
 }  # fmt: skip
+_CRASHES: Final = frozenset((4, 5, 6, 7, 8, 11, 24, 25, 31))
+"""SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS: its own doing."""
 _CONNECTION: Final = (
     "connection refused", "connection reset", "server closed the connection", "broken pipe",
     "terminating connection", "connection timed out", "is starting up", "is shutting down",
@@ -112,10 +114,12 @@ def _by_codes(error: BaseException) -> Kind | None:
 
 
 def _of_exit(code: int) -> Kind:
-    """A process that was killed may end well the next time; 75 is EX_TEMPFAIL, 124 of `timeout`."""
+    """One that was killed may end well the next time, one that crashed will not; 75 is EX_TEMPFAIL,
+    124 of `timeout`."""
     if code == 124:
         return Kind("timeout", True)
-    return Kind("execution", code < 0 or code in (75, 137, 143))
+    was_killed = code < 0 and -code not in _CRASHES
+    return Kind("execution", was_killed or code in (75, 137, 143))
 
 
 def _by_class(error: BaseException) -> Kind | None:
